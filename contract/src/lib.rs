@@ -1,0 +1,27 @@
+//! What an event contract is.
+//!
+//! A folder of JSON Schema files becomes a [`Catalog`] of [`Contract`]s: loaded, references resolved inside the
+//! folder, checked against the meta-schema of their draft, fingerprinted. Every problem of every file is reported
+//! at once, as [`Diagnostics`] that point into the user's own files. This crate is pure and synchronous: it reads
+//! files, and knows no broker, no database and no generator.
+
+pub mod catalog;
+pub mod diagnostic;
+mod draft;
+mod fingerprint;
+mod record;
+mod resolve;
+mod source;
+mod topic;
+mod validator;
+mod version;
+
+pub use catalog::{Catalog, Contract, Document};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
+pub use draft::{Draft, Place, for_each_subschema};
+pub use fingerprint::{Fingerprint, fingerprint};
+pub use record::{ContractRecord, Mode, Status};
+pub use source::Source;
+pub use topic::{Topic, TopicError, TopicPattern};
+pub use validator::{SchemaError, Validator, Violation, Violations};
+pub use version::{Selector, SelectorError, Version, VersionError, VersionRange};
