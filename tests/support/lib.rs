@@ -1,1 +1,14 @@
 //! What the end-to-end tests share.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_errors_doc, reason = "tests fail by panicking")]
+
+pub mod postgres;
+pub mod rabbitmq;
+mod world;
+
+pub use world::{PATIENCE, World, header, no_headers, within};
+
+/// The RabbitMQ that tests use: `CELERYSALT_TEST_BROKER_URL`, else the one on the default port. It must be there.
+pub fn broker_url() -> String {
+    std::env::var("CELERYSALT_TEST_BROKER_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
+}

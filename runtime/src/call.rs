@@ -1,0 +1,285 @@
+//! Calling: a request goes out, one reply comes back or the time is up.
+//!
+//! `request.call(&salt)` → validate → envelope with `reply_to` → transport → the reply queue of this process → by the
+//! request's id to the one who waits → response or declared error.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::IntoFuture,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
+
+use crate::{
+    Salt,
+    error::{CallError, Part},
+    event::{EventContract, Rpc},
+    publish::{Options, Sending, common_options},
+    transport::{Deliveries, Routing, Transport, TransportError},
+    wire::{self, result::Reply as WireReply},
+};
+
+/// The priority of a request that names none: celery-salt lets calls overtake bulk events.
+const DEFAULT_PRIORITY: u8 = 9;
+/// How long a call waits when it does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A request about to be made: add options, then `.await` it for the [`Reply`].
+///
+/// # Errors
+/// [`CallError`]; see its variants.
+#[must_use = "nothing is called before it is awaited"]
+#[derive(Debug)]
+pub struct Call<'a, R> {
+    request: &'a R,
+    salt: &'a Salt,
+    timeout: Duration,
+    options: Options,
+}
+
+/// What a service answered: derefs to the response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply<T> {
+    response: T,
+    message_id: String,
+}
+
+impl<T> Reply<T> {
+    /// The response.
+    pub fn into_inner(self) -> T {
+        self.response
+    }
+
+    /// The id of the request that this answers.
+    pub fn message_id(&self) -> &str {
+        &self.message_id
+    }
+}
+
+impl<T> Deref for Reply<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.response
+    }
+}
+
+impl<'a, R: Rpc> Call<'a, R> {
+    pub(crate) fn new(request: &'a R, salt: &'a Salt) -> Self {
+        Self { request, salt, timeout: DEFAULT_TIMEOUT, options: Options::default() }
+    }
+
+    /// How long to wait for the reply, 30 seconds unless set. The request expires on the broker after that time too.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    common_options!();
+
+    async fn run(self) -> Result<Reply<R::Response>, CallError<R::Error>> {
+        let contract = R::contract();
+        let topic = || contract.topic().to_owned();
+        let payload = self.request.to_json()?;
+        let options = Options { expiration: Some(self.timeout), ..self.options };
+        options.check().map_err(|reason| CallError::Option { topic: topic(), reason })?;
+        self.salt.registration().ensure(contract);
+        let deadline = Instant::now() + self.timeout;
+        let timed_out = || CallError::Timeout { topic: topic(), timeout: self.timeout };
+        let broken = |source| CallError::Transport { topic: topic(), source };
+
+        let replies = tokio::time::timeout_at(deadline, self.salt.replies()).await;
+        let replies = replies.map_err(|_| timed_out())?.map_err(broken)?;
+        let id = uuid::Uuid::new_v4().to_string();
+        let mut waiting = replies.expect(&id);
+        let message = wire::encode(wire::Outgoing {
+            task: self.salt.task_name(),
+            id: id.clone(),
+            exchange: contract.exchange().unwrap_or(self.salt.exchange()).to_owned(),
+            routing_key: options.routing_key.clone().unwrap_or_else(topic),
+            topic: contract.topic(),
+            payload,
+            meta: wire::Meta {
+                is_rpc: Some(true),
+                version: Some(contract.version().to_string()),
+                correlation_id: options.correlation_id.clone(),
+                ..wire::Meta::default()
+            },
+            priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
+            expiration: options.expiration,
+            reply_to: Some(replies.address().to_owned()),
+            headers: options.headers.clone(),
+            origin: self.salt.service_name(),
+            now: Timestamp::now(),
+        });
+        let sent = async { self.salt.send(message).await?.await };
+        let sent = tokio::time::timeout_at(deadline, sent).await;
+        match sent.map_err(|_| timed_out())?.map_err(broken)? {
+            Routing::Routed => {}
+            Routing::Unroutable => {
+                let reason = "no queue is bound for it; start the service that serves it".to_owned();
+                return Err(CallError::NoHandler { topic: topic(), reason });
+            }
+        }
+        let reply = tokio::time::timeout_at(deadline, waiting.reply()).await;
+        match reply.map_err(|_| timed_out())?.ok_or_else(|| broken(TransportError::Closed))? {
+            WireReply::Value(value) => {
+                let response = read::<R>(contract, value)?;
+                Ok(Reply { response, message_id: id.clone() })
+            }
+            WireReply::NoHandler(reason) => Err(CallError::NoHandler { topic: topic(), reason }),
+            WireReply::Failed(message) => Err(CallError::HandlerFailed { topic: topic(), message }),
+            WireReply::TaskFailed { kind, message } => Err(CallError::TaskFailed { topic: topic(), kind, message }),
+            WireReply::Wait => Err(timed_out()),
+        }
+    }
+}
+
+/// A response when it validates as one; else a declared error when it has `error_code`; else an invalid reply.
+fn read<R: Rpc>(contract: &EventContract, value: Value) -> Result<R::Response, CallError<R::Error>> {
+    let as_response = match contract.decode(Part::Response, value.clone()) {
+        Ok(response) => return Ok(response),
+        Err(invalid) => invalid,
+    };
+    let invalid = if value.get("error_code").is_some() {
+        match contract.decode(Part::Error, declared(value.clone())) {
+            Ok(error) => return Err(CallError::Declared(error)),
+            Err(invalid) => invalid,
+        }
+    } else {
+        as_response
+    };
+    tracing::warn!(%invalid, "a reply is neither a response nor a declared error of the contract");
+    Err(CallError::InvalidReply { invalid, raw: Box::new(value) })
+}
+
+/// tchu-tchu's declared errors as celery-salt writes them: `{"success": false, "error_details"}` becomes `details`.
+fn declared(mut value: Value) -> Value {
+    if let Value::Object(fields) = &mut value
+        && fields.get("success") == Some(&Value::Bool(false))
+    {
+        fields.remove("success");
+        if let Some(details) = fields.remove("error_details") {
+            fields.entry("details").or_insert(details);
+        }
+    }
+    value
+}
+
+impl<'a, R: Rpc> IntoFuture for Call<'a, R> {
+    type Output = Result<Reply<R::Response>, CallError<R::Error>>;
+    type IntoFuture = Sending<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// Hands each reply to the call that waits for it. One a service handle.
+pub(crate) struct Replies {
+    address: String,
+    waiting: Arc<Waiting>,
+    reader: AbortHandle,
+}
+
+type Waiting = Mutex<HashMap<String, oneshot::Sender<WireReply>>>;
+
+/// A call that waits; forgotten when dropped.
+struct Expected<'a> {
+    id: &'a str,
+    waiting: &'a Waiting,
+    receiver: oneshot::Receiver<WireReply>,
+}
+
+impl fmt::Debug for Replies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replies").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Replies {
+    pub(crate) async fn open(transport: &dyn Transport) -> Result<Self, TransportError> {
+        let deliveries = transport.consume_replies().await?;
+        let address = deliveries.queue().to_owned();
+        let waiting = Arc::new(Waiting::default());
+        let reader = tokio::spawn(read_replies(deliveries, Arc::clone(&waiting))).abort_handle();
+        Ok(Self { address, waiting, reader })
+    }
+
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn expect<'a>(&'a self, id: &'a str) -> Expected<'a> {
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.waiting).insert(id.to_owned(), sender);
+        Expected { id, waiting: &self.waiting, receiver }
+    }
+}
+
+impl Drop for Replies {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Expected<'_> {
+    async fn reply(&mut self) -> Option<WireReply> {
+        (&mut self.receiver).await.ok()
+    }
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        lock(self.waiting).remove(self.id);
+    }
+}
+
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<WireReply>>> {
+    // The map is whole after each statement, so a panic elsewhere leaves it usable.
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
+    while let Some(delivery) = deliveries.next().await {
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                tracing::error!(%error, "the reply queue is lost; calls in flight will not be answered");
+                break;
+            }
+        };
+        match wire::result::decode(&delivery.message) {
+            Ok((_, WireReply::Wait)) => {}
+            Ok((id, reply)) => match lock(&waiting).remove(&id) {
+                Some(caller) => drop(caller.send(reply)),
+                None => tracing::debug!(id, "a reply came too late and was dropped"),
+            },
+            Err(error) => tracing::warn!(%error, "a message on the reply queue is no reply and was dropped"),
+        }
+        // Replies are consumed without acks; settling is a formality that can't matter here.
+        drop(delivery.ack().await);
+    }
+    // Every waiting call learns that no reply will come.
+    lock(&waiting).clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_tchu_tchu_are_read_as_declared_ones() {
+        let error = serde_json::json!({"success": false, "error_code": "A", "error_message": "b", "error_details": {"c": 1}});
+        let plain = serde_json::json!({"error_code": "A", "error_message": "b", "details": {"c": 1}});
+        assert_eq!(declared(error), plain);
+        assert_eq!(declared(plain.clone()), plain);
+    }
+}

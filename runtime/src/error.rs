@@ -1,0 +1,355 @@
+//! What can go wrong, one type an operation. No message holds a payload's value or a URL's password.
+
+use std::{fmt, time::Duration};
+
+use celerysalt_contract::{Version, Violation, Violations};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Receipt,
+    event::{DeclaredError, EventContract},
+    registry::{Conflict, RegistryError},
+    transport::TransportError,
+};
+
+/// Which of a contract's schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The event, or an RPC's request.
+    Payload,
+    /// An RPC's response.
+    Response,
+    /// An RPC's declared error.
+    Error,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Payload => "payload",
+            Self::Response => "response",
+            Self::Error => "declared error",
+        })
+    }
+}
+
+/// A value that its contract refuses: where, by which keyword, and what was expected; never the value itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Invalid {
+    topic: String,
+    version: Option<Version>,
+    part: Part,
+    violations: Violations,
+}
+
+impl Invalid {
+    /// Violations of one contract.
+    pub(crate) fn new(
+        topic: impl Into<String>,
+        version: Option<Version>,
+        part: Part,
+        violations: Violations,
+    ) -> Self {
+        Self { topic: topic.into(), version, part, violations }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The version, where it is known.
+    pub fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    /// Which of the contract's schemas refused it.
+    pub fn part(&self) -> Part {
+        self.part
+    }
+
+    /// Every violation.
+    pub fn violations(&self) -> &[Violation] {
+        self.violations.as_slice()
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.topic)?;
+        if let Some(version) = &self.version {
+            write!(f, "@{version}")?;
+        }
+        write!(f, ": the contract refuses this {}: {}", self.part, self.violations)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// Why bytes are no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// No JSON at all.
+    #[error("{contract}: no JSON at line {line}, column {column}")]
+    Json {
+        /// `topic@version`.
+        contract: String,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// JSON that the contract refuses.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+impl DecodeError {
+    pub(crate) fn json(contract: &EventContract, error: &serde_json::Error) -> Self {
+        Self::Json { contract: contract.to_string(), line: error.line(), column: error.column() }
+    }
+}
+
+/// Why an event was not published.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The contract refuses the payload. Nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// An option that no message can have. Nothing was sent.
+    #[error("{topic}: {reason}")]
+    Option {
+        /// The topic.
+        topic: String,
+        /// Which option, and what is allowed.
+        reason: String,
+    },
+    /// The topic has no contract in the registry, and publishing by name was not told to go without one.
+    #[error(
+        "{topic}: {reason}; sync its contract to the registry first, or publish with `.unvalidated()` to go without"
+    )]
+    UnknownContract {
+        /// The topic.
+        topic: String,
+        /// What was looked for.
+        reason: String,
+    },
+    /// The registry could not be asked for the contract.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// No queue is bound for the topic: the broker returned the message, and nobody has it.
+    #[error(
+        "{topic}: no queue is bound to exchange `{exchange}` for `{routing_key}`, so nobody would get this event; \
+         start a subscriber once (its queue stays), or publish with `.allow_unrouted()`"
+    )]
+    Unroutable {
+        /// The topic.
+        topic: String,
+        /// The exchange.
+        exchange: String,
+        /// The routing key.
+        routing_key: String,
+    },
+    /// The broker did not take the message; whether it has it is unknown when it went away before confirming.
+    #[error("{topic}: {source}")]
+    Transport {
+        /// The topic.
+        topic: String,
+        /// What the transport said.
+        #[source]
+        source: TransportError,
+    },
+}
+
+/// Some events of a batch were not published.
+#[derive(Debug)]
+pub struct BatchError {
+    /// The events that were confirmed: place in the batch, receipt.
+    pub published: Vec<(usize, Receipt)>,
+    /// The events that were not: place in the batch, reason. Never empty.
+    pub failed: Vec<(usize, PublishError)>,
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.published.len() + self.failed.len();
+        write!(f, "{} of {total} events were not published", self.failed.len())?;
+        if let Some((place, error)) = self.failed.first() {
+            write!(f, "; the first is event {place}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BatchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.failed.first().map(|(_, error)| error as _)
+    }
+}
+
+/// Why a call gave no response.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E: DeclaredError> {
+    /// The serving side declined with the error that the contract declares.
+    #[error("the service declined: {0:?}")]
+    Declared(E),
+    /// No reply came in time. The request expires on the broker, so a server that is late will not run it.
+    #[error("{topic}: no reply within {timeout:?}")]
+    Timeout {
+        /// The topic.
+        topic: String,
+        /// How long the call waited.
+        timeout: Duration,
+    },
+    /// The contract refuses the request. Nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// An option that no request can have. Nothing was sent.
+    #[error("{topic}: {reason}")]
+    Option {
+        /// The topic.
+        topic: String,
+        /// Which option, and what is allowed.
+        reason: String,
+    },
+    /// Nobody serves the topic: no queue is bound for it, or the service that is has no handler of this version.
+    #[error("{topic}: nobody serves it: {reason}")]
+    NoHandler {
+        /// The topic.
+        topic: String,
+        /// Who said so.
+        reason: String,
+    },
+    /// The handler failed without declaring why: it returned another error, raised or panicked.
+    #[error("{topic}: the handler failed: {message}")]
+    HandlerFailed {
+        /// The topic.
+        topic: String,
+        /// What the serving side says of it.
+        message: String,
+    },
+    /// The serving side's task machinery failed (Celery's FAILURE and REVOKED).
+    #[error("{topic}: the task failed on the serving side: {kind}: {message}")]
+    TaskFailed {
+        /// The topic.
+        topic: String,
+        /// Celery's `exc_type`.
+        kind: String,
+        /// Celery's `exc_message`.
+        message: String,
+    },
+    /// A reply came that is neither a response nor a declared error of the contract.
+    #[error("{invalid}")]
+    InvalidReply {
+        /// What the contract has against it.
+        invalid: Invalid,
+        /// The reply as it came; not part of this error's text.
+        raw: Box<Value>,
+    },
+    /// The broker did not take the request, or the reply queue is gone.
+    #[error("{topic}: {source}")]
+    Transport {
+        /// The topic.
+        topic: String,
+        /// What the transport said.
+        #[source]
+        source: TransportError,
+    },
+}
+
+/// Why a service could not connect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The service has no usable name.
+    #[error("`{name}` is no service name: {reason}")]
+    ServiceName {
+        /// As given.
+        name: String,
+        /// What is allowed.
+        reason: String,
+    },
+    /// An environment variable that is not text.
+    #[error("the environment variable {name} is not UTF-8 text")]
+    Environment {
+        /// Which.
+        name: &'static str,
+    },
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] TransportError),
+    /// The registry; an unavailable one is no error here, its registrations wait.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A contract of this program is registered with another meaning.
+    #[error("{}", conflicts(.0))]
+    Conflict(Vec<Conflict>),
+    /// A contract that generated code would not have made.
+    #[error("{0}")]
+    Contract(String),
+}
+
+fn conflicts(all: &[Conflict]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Why a service could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Handlers that can't be registered; all of them.
+    #[error("{}", .0.join("\n"))]
+    Handlers(Vec<String>),
+    /// The queues could not be declared or consumed.
+    #[error(transparent)]
+    Broker(#[from] TransportError),
+    /// The process can't listen for signals.
+    #[error("cannot listen for termination signals: {0}")]
+    Signal(std::io::Error),
+}
+
+/// The declared error of contracts that declare none, and of the seeds: a code, a message and optional details.
+///
+/// ```
+/// use celerysalt::RpcError;
+///
+/// let error = RpcError::new("NOT_FOUND", "assessment RA-1 not found");
+/// assert_eq!(error.to_string(), "NOT_FOUND: assessment RA-1 not found");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RpcError {
+    /// For programs.
+    pub error_code: String,
+    /// For people.
+    pub error_message: String,
+    /// Anything more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Map<String, Value>>,
+}
+
+impl RpcError {
+    /// An error without details.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { error_code: code.into(), error_message: message.into(), details: None }
+    }
+
+    /// The same error with details.
+    #[must_use]
+    pub fn with_details(self, details: serde_json::Map<String, Value>) -> Self {
+        Self { details: Some(details), ..self }
+    }
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error_code, self.error_message)
+    }
+}
+
+impl std::error::Error for RpcError {}
+impl DeclaredError for RpcError {}

@@ -1,0 +1,449 @@
+//! Publishing: one event, many at once, or a topic by name; and the receipt.
+//!
+//! `event.publish(&salt)` → validate → envelope → transport → confirm → [`Receipt`].
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use celerysalt_contract::{Topic, Version};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    Salt,
+    error::{BatchError, PublishError},
+    event::Broadcast,
+    transport::{Confirmation, Message, Routing},
+    wire::{self, celery::RESERVED_HEADERS},
+};
+
+/// The priority of an event that names none, as celery-salt has it.
+const DEFAULT_PRIORITY: u8 = 5;
+/// The highest priority: queues are declared with it.
+pub(crate) const MAX_PRIORITY: u8 = 10;
+/// How many events of a batch are in flight at once unless the caller says otherwise.
+const DEFAULT_WINDOW: usize = 1000;
+
+/// What is known of an event after the broker has confirmed it. Prints as the message id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Identifies the message; subscribers see it as `Meta::message_id`.
+    pub message_id: String,
+    /// When it was handed to the transport, UTC.
+    #[serde(serialize_with = "as_text")]
+    pub timestamp: Timestamp,
+    /// The exchange.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+    /// Whether the broker confirmed it. Always true: without a confirm there is an error, not a receipt.
+    pub confirmed: bool,
+    /// Whether at least one queue has it. False only with `.allow_unrouted()`.
+    pub routed: bool,
+}
+
+fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message_id)
+    }
+}
+
+/// What a message can be given besides its payload.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) routing_key: Option<String>,
+    pub(crate) priority: Option<u8>,
+    pub(crate) expiration: Option<Duration>,
+    pub(crate) headers: Map<String, Value>,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) allow_unrouted: bool,
+}
+
+impl Options {
+    /// # Errors
+    /// A sentence on the first option that no message can have.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if let Some(priority) = self.priority.filter(|priority| *priority > MAX_PRIORITY) {
+            return Err(format!("priority {priority}: expected 0 to {MAX_PRIORITY}"));
+        }
+        if let Some(expiration) = self.expiration {
+            // RabbitMQ takes milliseconds below 2^32.
+            if expiration < Duration::from_millis(1) || expiration.as_millis() >= u128::from(u32::MAX) {
+                return Err(format!("expiration {expiration:?}: expected 1 ms to 49 days"));
+            }
+        }
+        if let Some(key) = self.routing_key.as_ref().filter(|key| key.is_empty() || key.len() > 255) {
+            return Err(format!("a routing key of {} bytes: expected 1 to 255", key.len()));
+        }
+        if let Some(name) = self.headers.keys().find(|name| {
+            name.is_empty() || name.len() > 255 || RESERVED_HEADERS.contains(&name.as_str()) || name.starts_with("x-celerysalt-")
+        }) {
+            return Err(format!(
+                "header `{}`: expected a name of 1 to 255 bytes that the envelope does not use itself ({}, x-celerysalt-*)",
+                name.chars().take(40).collect::<String>().escape_debug(),
+                RESERVED_HEADERS.join(", ")
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The options that publishing and calling share, as builder methods over `self.options`.
+macro_rules! common_options {
+    () => {
+        /// Adds a header. Names of the envelope (`task`, `id`, ...) are refused when it is sent.
+        #[must_use]
+        pub fn header(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+            self.options.headers.insert(name.into(), value.into());
+            self
+        }
+
+        /// Adds headers, as [`header`](Self::header) does.
+        #[must_use]
+        pub fn headers<N: Into<String>, V: Into<serde_json::Value>>(
+            mut self,
+            headers: impl IntoIterator<Item = (N, V)>,
+        ) -> Self {
+            self.options.headers.extend(headers.into_iter().map(|(name, value)| (name.into(), value.into())));
+            self
+        }
+
+        /// What ties this message to the others of one business transaction; travels in `_tchu_meta`, and subscribers see
+        /// it as `Meta::correlation_id`.
+        #[must_use]
+        pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+            self.options.correlation_id = Some(id.into());
+            self
+        }
+
+        /// From 0 to 10, higher first, on queues that were declared with priorities.
+        #[must_use]
+        pub fn priority(mut self, priority: u8) -> Self {
+            self.options.priority = Some(priority);
+            self
+        }
+
+        /// The AMQP routing key, when it is not the topic. Handlers still see the topic.
+        #[must_use]
+        pub fn routing_key(mut self, routing_key: impl Into<String>) -> Self {
+            self.options.routing_key = Some(routing_key.into());
+            self
+        }
+    };
+}
+pub(crate) use common_options;
+
+macro_rules! publish_options {
+    () => {
+        common_options!();
+
+        /// How long the event is worth delivering, in whole milliseconds; the broker drops it afterwards.
+        #[must_use]
+        pub fn expiration(mut self, after: Duration) -> Self {
+            self.options.expiration = Some(after);
+            self
+        }
+
+        /// Takes it as success when no queue is bound for the topic: the event is gone then, and the receipt says
+        /// `routed: false`.
+        #[must_use]
+        pub fn allow_unrouted(mut self) -> Self {
+            self.options.allow_unrouted = true;
+            self
+        }
+    };
+}
+
+/// The future that publishing a value gives: what `IntoFuture` boxes.
+pub(crate) type Sending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An event about to be published: add options, then `.await` it for the [`Receipt`].
+///
+/// # Errors
+/// [`PublishError`]; see its variants.
+#[must_use = "nothing is published before it is awaited"]
+#[derive(Debug)]
+pub struct Publish<'a, E> {
+    event: &'a E,
+    salt: &'a Salt,
+    options: Options,
+}
+
+impl<'a, E: Broadcast> Publish<'a, E> {
+    pub(crate) fn new(event: &'a E, salt: &'a Salt) -> Self {
+        Self { event, salt, options: Options::default() }
+    }
+
+    publish_options!();
+}
+
+impl<'a, E: Broadcast> IntoFuture for Publish<'a, E> {
+    type Output = Result<Receipt, PublishError>;
+    type IntoFuture = Sending<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let ready = Ready::typed(self.salt, self.event, &self.options)?;
+            ready.send(self.salt).await?.receipt().await
+        })
+    }
+}
+
+/// Many events of one type about to be published: `.await` it for their [`Receipt`]s, in their order.
+///
+/// Every event is checked first, and when one is refused, none is sent. Then up to [`window`](Self::window) of them are
+/// in flight at once, in order.
+///
+/// # Errors
+/// [`BatchError`] says of each event whether it was published.
+#[must_use = "nothing is published before it is awaited"]
+#[derive(Debug)]
+pub struct PublishBatch<'a, E> {
+    events: &'a [E],
+    salt: &'a Salt,
+    options: Options,
+    window: usize,
+}
+
+impl<'a, E: Broadcast> PublishBatch<'a, E> {
+    pub(crate) fn new(events: &'a [E], salt: &'a Salt) -> Self {
+        Self { events, salt, options: Options::default(), window: DEFAULT_WINDOW }
+    }
+
+    /// How many events wait for their confirm at once, 1,000 unless set, at least one.
+    #[must_use]
+    pub fn window(mut self, events: usize) -> Self {
+        self.window = events.max(1);
+        self
+    }
+
+    publish_options!();
+}
+
+impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
+    type Output = Result<Vec<Receipt>, BatchError>;
+    type IntoFuture = Sending<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut failed = Vec::new();
+            for (place, event) in self.events.iter().enumerate() {
+                if let Err(invalid) = event.validate() {
+                    failed.push((place, PublishError::from(invalid)));
+                }
+            }
+            if !failed.is_empty() {
+                return Err(BatchError { published: Vec::new(), failed });
+            }
+            let mut published = Vec::with_capacity(self.events.len());
+            let mut in_flight: VecDeque<(usize, Sent)> = VecDeque::new();
+            let mut settle = |place, outcome: Result<Receipt, PublishError>| match outcome {
+                Ok(receipt) => published.push((place, receipt)),
+                Err(error) => failed.push((place, error)),
+            };
+            for (place, event) in self.events.iter().enumerate() {
+                if in_flight.len() >= self.window
+                    && let Some((oldest, sent)) = in_flight.pop_front()
+                {
+                    settle(oldest, sent.receipt().await);
+                }
+                let sent = match Ready::typed(self.salt, event, &self.options) {
+                    Ok(ready) => ready.send(self.salt).await,
+                    Err(error) => Err(error),
+                };
+                match sent {
+                    Ok(sent) => in_flight.push_back((place, sent)),
+                    Err(error) => settle(place, Err(error)),
+                }
+            }
+            for (place, sent) in in_flight {
+                settle(place, sent.receipt().await);
+            }
+            if failed.is_empty() {
+                Ok(published.into_iter().map(|(_, receipt)| receipt).collect())
+            } else {
+                failed.sort_by_key(|(place, _)| *place);
+                published.sort_by_key(|(place, _)| *place);
+                Err(BatchError { published, failed })
+            }
+        })
+    }
+}
+
+/// An event of a topic named at run time, about to be published: add options, then `.await` it for the [`Receipt`].
+///
+/// The payload is checked against the registry's contract of the topic: the version named by
+/// [`version`](Self::version), else the newest.
+///
+/// # Errors
+/// [`PublishError`]; also [`PublishError::UnknownContract`] when the registry has no such contract.
+#[must_use = "nothing is published before it is awaited"]
+#[derive(Debug)]
+pub struct PublishJson<'a> {
+    topic: &'a str,
+    payload: Value,
+    salt: &'a Salt,
+    version: Option<&'a str>,
+    validated: bool,
+    options: Options,
+}
+
+impl<'a> PublishJson<'a> {
+    pub(crate) fn new(topic: &'a str, payload: Value, salt: &'a Salt) -> Self {
+        Self { topic, payload, salt, version: None, validated: true, options: Options::default() }
+    }
+
+    /// The contract's version, such as `v1`.
+    #[must_use]
+    pub fn version(mut self, version: &'a str) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Publishes without asking the registry: for topics that have no contract.
+    #[must_use]
+    pub fn unvalidated(mut self) -> Self {
+        self.validated = false;
+        self
+    }
+
+    publish_options!();
+
+    async fn ready(&self) -> Result<Ready, PublishError> {
+        let refused = |reason: String| PublishError::Option { topic: self.topic.to_owned(), reason };
+        let topic: Topic = self.topic.parse().map_err(|error| refused(format!("{error}")))?;
+        let version: Option<Version> =
+            self.version.map(str::parse).transpose().map_err(|error| refused(format!("{error}")))?;
+        if !self.payload.is_object() {
+            return Err(refused("the payload of an event is a JSON object".to_owned()));
+        }
+        let version = if self.validated {
+            let known = self.salt.schemas().known(&topic, version.as_ref()).await?.ok_or_else(|| {
+                let asked = version.map_or_else(|| "any version".to_owned(), |version| version.to_string());
+                PublishError::UnknownContract {
+                    topic: self.topic.to_owned(),
+                    reason: format!("the registry has no contract of {asked}"),
+                }
+            })?;
+            known.check(&self.payload)?;
+            Some(known.version.clone())
+        } else {
+            version
+        };
+        let version = version.map(|version| version.to_string());
+        Ready::new(self.salt, self.topic, version, None, self.payload.clone(), &self.options)
+    }
+}
+
+impl<'a> IntoFuture for PublishJson<'a> {
+    type Output = Result<Receipt, PublishError>;
+    type IntoFuture = Sending<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.ready().await?.send(self.salt).await?.receipt().await })
+    }
+}
+
+/// A message that was checked and waits for the transport.
+#[derive(Debug)]
+struct Ready {
+    topic: String,
+    message: Message,
+    timestamp: Timestamp,
+    allow_unrouted: bool,
+}
+
+/// A message that the transport has, in its place in the order.
+#[derive(Debug)]
+struct Sent {
+    topic: String,
+    receipt: Receipt,
+    allow_unrouted: bool,
+    confirmation: Confirmation,
+}
+
+impl Ready {
+    fn typed<E: Broadcast>(salt: &Salt, event: &E, options: &Options) -> Result<Self, PublishError> {
+        let contract = E::contract();
+        let payload = event.to_json()?;
+        salt.registration().ensure(contract);
+        Self::new(salt, contract.topic(), Some(contract.version().to_string()), contract.exchange(), payload, options)
+    }
+
+    fn new(
+        salt: &Salt,
+        topic: &str,
+        version: Option<String>,
+        exchange: Option<&str>,
+        payload: Value,
+        options: &Options,
+    ) -> Result<Self, PublishError> {
+        options.check().map_err(|reason| PublishError::Option { topic: topic.to_owned(), reason })?;
+        let timestamp = Timestamp::now();
+        let message = wire::encode(wire::Outgoing {
+            task: salt.task_name(),
+            id: uuid::Uuid::new_v4().to_string(),
+            exchange: exchange.unwrap_or(salt.exchange()).to_owned(),
+            routing_key: options.routing_key.clone().unwrap_or_else(|| topic.to_owned()),
+            topic,
+            payload,
+            meta: wire::Meta {
+                is_rpc: Some(false),
+                version,
+                correlation_id: options.correlation_id.clone(),
+                ..wire::Meta::default()
+            },
+            priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
+            expiration: options.expiration,
+            reply_to: None,
+            headers: options.headers.clone(),
+            origin: salt.service_name(),
+            now: timestamp,
+        });
+        Ok(Self { topic: topic.to_owned(), message, timestamp, allow_unrouted: options.allow_unrouted })
+    }
+
+    async fn send(self, salt: &Salt) -> Result<Sent, PublishError> {
+        let receipt = Receipt {
+            message_id: self.message.properties.message_id.clone().unwrap_or_default(),
+            timestamp: self.timestamp,
+            exchange: self.message.exchange.clone(),
+            routing_key: self.message.routing_key.clone(),
+            confirmed: true,
+            routed: true,
+        };
+        let sent = salt.send(self.message).await;
+        let confirmation =
+            sent.map_err(|source| PublishError::Transport { topic: self.topic.clone(), source })?;
+        Ok(Sent { topic: self.topic, receipt, allow_unrouted: self.allow_unrouted, confirmation })
+    }
+}
+
+impl Sent {
+    async fn receipt(self) -> Result<Receipt, PublishError> {
+        match self.confirmation.await {
+            Ok(Routing::Routed) => {
+                tracing::debug!(topic = self.topic, message_id = self.receipt.message_id, "published");
+                Ok(self.receipt)
+            }
+            Ok(Routing::Unroutable) if self.allow_unrouted => Ok(Receipt { routed: false, ..self.receipt }),
+            Ok(Routing::Unroutable) => Err(PublishError::Unroutable {
+                topic: self.topic,
+                exchange: self.receipt.exchange,
+                routing_key: self.receipt.routing_key,
+            }),
+            Err(source) => Err(PublishError::Transport { topic: self.topic, source }),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Making a program's contracts known, off the publish path.
+//!
+//! At start-up the contracts that were named are registered at once; one that conflicts stops the start. While the
+//! registry is away they wait in a bounded queue that a task drains with backoff. An event type that is published
+//! without having been named is put into the same queue by its first publish, which never waits for it.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use celerysalt_contract::ContractRecord;
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use crate::{
+    error::ConnectError,
+    event::EventContract,
+    registry::{Action, Plan, Registry, RegistryError},
+};
+
+/// How many contracts may wait for the registry. More than a program has.
+const CAPACITY: usize = 10_000;
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// What a start does when a contract of the program is registered with another meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnConflict {
+    /// It fails, and says where the two differ.
+    #[default]
+    Fail,
+    /// It logs the difference and goes on: for a rollout that must not wait.
+    Warn,
+}
+
+pub(crate) struct Registration {
+    /// By identity: a contract is a `static` of the program.
+    seen: Mutex<HashSet<usize>>,
+    pending: mpsc::Sender<ContractRecord>,
+    drain: AbortHandle,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registration")
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.drain.abort();
+    }
+}
+
+impl Registration {
+    pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
+        let (pending, receiver) = mpsc::channel(CAPACITY);
+        let drain = tokio::spawn(drain(registry, receiver)).abort_handle();
+        Self { seen: Mutex::default(), pending, drain }
+    }
+
+    /// Registers what a program names at its start.
+    ///
+    /// # Errors
+    /// [`ConnectError::Conflict`] unless told to warn, [`ConnectError::Contract`]. A registry that is away is no error.
+    pub(crate) async fn at_start(
+        &self,
+        registry: &dyn Registry,
+        contracts: &[&'static EventContract],
+        on_conflict: OnConflict,
+    ) -> Result<(), ConnectError> {
+        let mut records = Vec::new();
+        for contract in contracts {
+            if self.is_new(contract) && contract.registers_itself() {
+                records.push(contract.to_record().map_err(ConnectError::Contract)?);
+            }
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        match registry.sync(&records, false).await {
+            Ok(plan) => {
+                log(&plan);
+                if !plan.has_conflicts() {
+                    return Ok(());
+                }
+                if on_conflict == OnConflict::Fail {
+                    return Err(ConnectError::Conflict(conflicts(plan)));
+                }
+                // A plan with a conflict wrote nothing; what does not conflict is still to be registered.
+                let rest: Vec<ContractRecord> = without_conflicts(records, &plan);
+                self.wait_for_registry(rest);
+            }
+            Err(RegistryError::Denied { registry, reason }) => {
+                tracing::warn!(registry, reason, "contracts are not registered: this service may only read");
+            }
+            Err(error) => {
+                tracing::warn!(%error, contracts = records.len(), "⚠ cached: contracts wait until the registry is back");
+                self.wait_for_registry(records);
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers a contract that is in use, without waiting for it. Cheap when it was seen before.
+    pub(crate) fn ensure(&self, contract: &'static EventContract) {
+        if !self.is_new(contract) || !contract.registers_itself() {
+            return;
+        }
+        match contract.to_record() {
+            Ok(record) => self.wait_for_registry(vec![record]),
+            Err(reason) => tracing::error!(reason, "a contract can't be registered"),
+        }
+    }
+
+    fn is_new(&self, contract: &'static EventContract) -> bool {
+        let identity = std::ptr::from_ref(contract).addr();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
+    }
+
+    fn wait_for_registry(&self, records: Vec<ContractRecord>) {
+        for record in records {
+            if let Err(refused) = self.pending.try_send(record) {
+                let record = refused.into_inner();
+                tracing::error!(topic = %record.topic, version = %record.version,
+                    "a contract is not registered: {CAPACITY} others wait for the registry; run `celerysalt sync`");
+            }
+        }
+    }
+}
+
+async fn drain(registry: Arc<dyn Registry>, mut pending: mpsc::Receiver<ContractRecord>) {
+    let mut records = Vec::new();
+    while pending.recv_many(&mut records, CAPACITY).await > 0 {
+        let mut delay = FIRST_RETRY;
+        while !records.is_empty() {
+            match registry.sync(&records, false).await {
+                Ok(plan) => {
+                    log(&plan);
+                    // Without a conflict all is written; with one, the others get another try without it.
+                    records = if plan.has_conflicts() { without_conflicts(std::mem::take(&mut records), &plan) } else { Vec::new() };
+                }
+                Err(RegistryError::Unavailable { registry, reason }) => {
+                    tracing::debug!(registry, reason, ?delay, "the registry is away");
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(LAST_RETRY);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, contracts = records.len(), "contracts are not registered; run `celerysalt sync` with a role that may");
+                    records.clear();
+                }
+            }
+        }
+    }
+}
+
+fn without_conflicts(records: Vec<ContractRecord>, plan: &Plan) -> Vec<ContractRecord> {
+    let conflicts = |record: &ContractRecord| {
+        plan.steps.iter().any(|step| {
+            matches!(step.action, Action::Conflict(_)) && step.topic == record.topic && step.version == record.version
+        })
+    };
+    records.into_iter().filter(|record| !conflicts(record)).collect()
+}
+
+fn conflicts(plan: Plan) -> Vec<crate::registry::Conflict> {
+    plan.steps
+        .into_iter()
+        .filter_map(|step| match step.action {
+            Action::Conflict(conflict) => Some(conflict),
+            _ => None,
+        })
+        .collect()
+}
+
+/// One line a contract, in the three states that operators know from celery-salt.
+fn log(plan: &Plan) {
+    for step in &plan.steps {
+        let (topic, version) = (&step.topic, &step.version);
+        match &step.action {
+            Action::Conflict(conflict) => tracing::error!(%topic, %version, "✗ conflict: {conflict}"),
+            _ if !plan.applied => {}
+            Action::Create => tracing::info!(%topic, %version, "✓ registered"),
+            Action::Update => tracing::info!(%topic, %version, "✓ registered: annotations updated"),
+            Action::Unchanged => tracing::debug!(%topic, %version, "✓ already registered"),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The handle that a service holds: where its events go and come from, and which registry it trusts.
+
+use std::{env, ffi::OsString, sync::Arc};
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{
+    call::Replies,
+    error::ConnectError,
+    event::EventContract,
+    publish::PublishJson,
+    registration::{OnConflict, Registration},
+    registry::{self, Registry},
+    schemas::Schemas,
+    service::Service,
+    transport::{self, Confirmation, Message, Transport, TransportError},
+    wire::TaskName,
+};
+
+/// The exchange that celery-salt and tchu-tchu use, and so does everyone here unless told otherwise.
+pub const DEFAULT_EXCHANGE: &str = "tchu_events";
+/// Names the broker for [`Salt::connect_env`].
+pub const BROKER_URL_VARIABLE: &str = "CELERYSALT_BROKER_URL";
+/// Names the registry for [`Salt::connect_env`].
+pub const REGISTRY_URL_VARIABLE: &str = "CELERYSALT_REGISTRY_URL";
+/// Events larger than this are refused before they are sent, unless the builder says otherwise.
+const DEFAULT_MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// A service's connection to its broker and its registry. Cloning is cheap and gives the same connection.
+///
+/// ```
+/// use celerysalt::Salt;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// // In-process broker and registry: `memory:` is what `connect_env` uses when nothing is configured.
+/// let salt = Salt::builder("pulse").broker_url("memory:").registry_url("memory:").connect().await?;
+/// assert_eq!(salt.service_name(), "pulse");
+/// salt.close().await;
+/// # Ok::<(), celerysalt::ConnectError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Salt {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    service: String,
+    exchange: String,
+    task_name: TaskName,
+    max_message_bytes: usize,
+    transport: Arc<dyn Transport>,
+    registry: Arc<dyn Registry>,
+    registration: Registration,
+    schemas: Schemas,
+    replies: OnceCell<Replies>,
+}
+
+/// What a [`Salt`] is made of; every setting has a default.
+#[derive(Debug)]
+#[must_use = "nothing is connected before `connect`"]
+pub struct SaltBuilder {
+    service: String,
+    exchange: String,
+    task_name: TaskName,
+    max_message_bytes: usize,
+    broker: Source<Arc<dyn Transport>>,
+    registry: Source<Arc<dyn Registry>>,
+    contracts: Vec<&'static EventContract>,
+    on_conflict: OnConflict,
+}
+
+#[derive(Debug)]
+enum Source<T> {
+    Environment,
+    Url(String),
+    Given(T),
+}
+
+impl Salt {
+    /// Connects as the service `name` to what the environment says: `CELERYSALT_BROKER_URL` and
+    /// `CELERYSALT_REGISTRY_URL`, each `memory:` when unset.
+    ///
+    /// # Errors
+    /// As [`SaltBuilder::connect`].
+    pub async fn connect_env(name: impl Into<String>) -> Result<Self, ConnectError> {
+        Self::builder(name).connect().await
+    }
+
+    /// Settings for the service `name`. Its queues are named after it, so two services never share a name and two
+    /// instances of one service always do.
+    pub fn builder(name: impl Into<String>) -> SaltBuilder {
+        SaltBuilder {
+            service: name.into(),
+            exchange: DEFAULT_EXCHANGE.to_owned(),
+            task_name: TaskName::default(),
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            broker: Source::Environment,
+            registry: Source::Environment,
+            contracts: Vec::new(),
+            on_conflict: OnConflict::default(),
+        }
+    }
+
+    /// A service without handlers yet: add them with [`Service::on`], [`Service::on_topic`], [`Service::serve`].
+    pub fn service(&self) -> Service {
+        Service::new(self.clone())
+    }
+
+    /// Publishes to a topic named at run time. The payload is checked against the registry's contract of the topic.
+    pub fn publish_json<'a>(&'a self, topic: &'a str, payload: Value) -> PublishJson<'a> {
+        PublishJson::new(topic, payload, self)
+    }
+
+    /// The service's name.
+    pub fn service_name(&self) -> &str {
+        &self.inner.service
+    }
+
+    /// The exchange of events whose contract names none.
+    pub fn exchange(&self) -> &str {
+        &self.inner.exchange
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Arc<dyn Registry> {
+        &self.inner.registry
+    }
+
+    /// Waits for what was sent to be confirmed, then lets go of the broker, for every clone of this handle.
+    pub async fn close(&self) {
+        self.inner.transport.close().await;
+    }
+
+    pub(crate) fn task_name(&self) -> TaskName {
+        self.inner.task_name
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
+        &self.inner.transport
+    }
+
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.inner.registration
+    }
+
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.inner.schemas
+    }
+
+    /// Sends what a user wrote: within the size limit.
+    pub(crate) async fn send(&self, message: Message) -> Result<Confirmation, TransportError> {
+        let (size, limit) = (message.body.len(), self.inner.max_message_bytes);
+        if size > limit {
+            return Err(TransportError::TooLarge { size, limit });
+        }
+        self.inner.transport.send(message).await
+    }
+
+    /// The reply queue, opened by the first call.
+    pub(crate) async fn replies(&self) -> Result<&Replies, TransportError> {
+        self.inner.replies.get_or_try_init(|| Replies::open(&*self.inner.transport)).await
+    }
+}
+
+impl SaltBuilder {
+    /// The broker: `amqp://user:password@host:5672/vhost` (feature `amqp`), `amqps://...` (feature `tls` too), `memory:`
+    /// or `memory:NAME` for one in this process. Without it the environment decides.
+    pub fn broker_url(mut self, url: impl Into<String>) -> Self {
+        self.broker = Source::Url(url.into());
+        self
+    }
+
+    /// A transport made elsewhere.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.broker = Source::Given(transport);
+        self
+    }
+
+    /// The registry: `postgres://...` (feature `postgres`), `memory:` or `memory:NAME` for one in this process. Without
+    /// it the environment decides.
+    pub fn registry_url(mut self, url: impl Into<String>) -> Self {
+        self.registry = Source::Url(url.into());
+        self
+    }
+
+    /// A registry made elsewhere.
+    pub fn registry(mut self, registry: Arc<dyn Registry>) -> Self {
+        self.registry = Source::Given(registry);
+        self
+    }
+
+    /// The contracts that the service publishes, registered while it connects: `events::contracts()` names all that
+    /// were generated. Those whose contract says `registry: false` or `auto_register: false` are passed over.
+    pub fn contracts(mut self, contracts: impl IntoIterator<Item = &'static EventContract>) -> Self {
+        self.contracts.extend(contracts);
+        self
+    }
+
+    /// What to do when one of them is registered with another meaning. Failing is the default.
+    pub fn on_conflict(mut self, on_conflict: OnConflict) -> Self {
+        self.on_conflict = on_conflict;
+        self
+    }
+
+    /// The exchange of events whose contract names none; `tchu_events` unless set.
+    pub fn exchange(mut self, name: impl Into<String>) -> Self {
+        self.exchange = name.into();
+        self
+    }
+
+    /// Which Python package's workers are to understand what this service sends. Rust services understand both.
+    pub fn task_name(mut self, name: TaskName) -> Self {
+        self.task_name = name;
+        self
+    }
+
+    /// The largest message that is sent, in bytes of its body; 16 MiB unless set.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// Connects, and registers the contracts that were named.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: a bad name or URL, a broker that can't be reached or refuses, a contract that is registered
+    /// with another meaning. A registry that can't be reached is no error: its registrations wait.
+    pub async fn connect(self) -> Result<Salt, ConnectError> {
+        check_name(&self.service)?;
+        let registry = match self.registry {
+            Source::Given(registry) => registry,
+            Source::Url(url) => registry::connect(&url)?,
+            Source::Environment => registry::connect(&variable(REGISTRY_URL_VARIABLE)?)?,
+        };
+        let transport = match self.broker {
+            Source::Given(transport) => transport,
+            Source::Url(url) => transport::connect(&url, &self.service).await?,
+            Source::Environment => transport::connect(&variable(BROKER_URL_VARIABLE)?, &self.service).await?,
+        };
+        let registration = Registration::new(Arc::clone(&registry));
+        registration.at_start(&*registry, &self.contracts, self.on_conflict).await?;
+        Ok(Salt {
+            inner: Arc::new(Inner {
+                service: self.service,
+                exchange: self.exchange,
+                task_name: self.task_name,
+                max_message_bytes: self.max_message_bytes,
+                schemas: Schemas::new(Arc::clone(&registry)),
+                transport,
+                registry,
+                registration,
+                replies: OnceCell::new(),
+            }),
+        })
+    }
+}
+
+/// A variable's value; unset and empty mean the in-process default.
+fn variable(name: &'static str) -> Result<String, ConnectError> {
+    let in_process = || "memory:".to_owned();
+    let text = |value: OsString| value.into_string().map_err(|_| ConnectError::Environment { name });
+    Ok(env::var_os(name).filter(|value| !value.is_empty()).map(text).transpose()?.unwrap_or_else(in_process))
+}
+
+/// Queues are named after the service, so its name is what a queue's name can hold.
+fn check_name(name: &str) -> Result<(), ConnectError> {
+    let reason = if name.is_empty() {
+        "expected at least one character"
+    } else if name.len() > 100 {
+        "expected at most 100 bytes"
+    } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        "expected ASCII letters, digits, `.`, `_` and `-`"
+    } else {
+        return Ok(());
+    };
+    let name = name.chars().take(100).collect::<String>().escape_debug().to_string();
+    Err(ConnectError::ServiceName { name, reason: reason.to_owned() })
+}

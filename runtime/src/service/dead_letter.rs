@@ -1,0 +1,206 @@
+//! Dead letters: messages that a service can't handle, kept in its own queue with the reason in their headers.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::message::Meta;
+use crate::{
+    Salt,
+    error::Invalid,
+    transport::{Delivery, Message, QueueSpec, Routing, TransportError},
+    wire::{WireError, celery::iso},
+};
+
+/// The headers that a dead letter has besides its own.
+pub mod headers {
+    /// One of the [`DeadLetterReason`](super::DeadLetterReason)s, as text.
+    pub const REASON: &str = "x-celerysalt-reason";
+    /// What exactly, as text.
+    pub const DETAIL: &str = "x-celerysalt-detail";
+    /// The topic, as far as it is known.
+    pub const TOPIC: &str = "x-celerysalt-topic";
+    /// The contract's version, as far as it is known.
+    pub const VERSION: &str = "x-celerysalt-version";
+    /// The JSON pointers that the contract refuses, an array.
+    pub const POINTERS: &str = "x-celerysalt-pointers";
+    /// The handler that failed.
+    pub const HANDLER: &str = "x-celerysalt-handler";
+    /// The service that gave up.
+    pub const SERVICE: &str = "x-celerysalt-service";
+    /// When, ISO 8601 in UTC.
+    pub const FAILED_AT: &str = "x-celerysalt-failed-at";
+    /// The exchange that the message came through.
+    pub const EXCHANGE: &str = "x-celerysalt-exchange";
+    /// The routing key that it came with.
+    pub const ROUTING_KEY: &str = "x-celerysalt-routing-key";
+}
+
+/// Why a message was dead-lettered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// Not a message that carries an event: empty, no text, no JSON, no envelope.
+    NotAnEvent,
+    /// No handler takes this topic and version.
+    NoHandler,
+    /// The registry has no contract to check it against.
+    UnknownContract,
+    /// The contract refuses the payload.
+    Invalid,
+    /// The handler returned an error.
+    HandlerFailed,
+    /// The handler panicked.
+    HandlerPanicked,
+}
+
+impl DeadLetterReason {
+    /// As the header has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAnEvent => "not-an-event",
+            Self::NoHandler => "no-handler",
+            Self::UnknownContract => "unknown-contract",
+            Self::Invalid => "invalid",
+            Self::HandlerFailed => "handler-failed",
+            Self::HandlerPanicked => "handler-panicked",
+        }
+    }
+}
+
+impl fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A reason with its particulars.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: DeadLetterReason,
+    pub(super) detail: String,
+    pub(super) handler: Option<&'static str>,
+    pub(super) pointers: Vec<String>,
+}
+
+/// What a header is cut to: enough to understand, little enough for a frame.
+const DETAIL_BYTES: usize = 4096;
+const POINTERS: usize = 32;
+const POINTER_BYTES: usize = 256;
+
+impl Failure {
+    pub(super) fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), handler: None, pointers: Vec::new() }
+    }
+
+    pub(super) fn by(mut self, handler: &'static str) -> Self {
+        self.handler = Some(handler);
+        self
+    }
+
+    pub(super) fn invalid(invalid: &Invalid) -> Self {
+        let pointers = invalid.violations().iter().map(|violation| violation.pointer.clone()).collect();
+        Self { pointers, ..Self::new(DeadLetterReason::Invalid, invalid.to_string()) }
+    }
+}
+
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        Self::new(DeadLetterReason::NotAnEvent, error.to_string())
+    }
+}
+
+/// Moves a delivery to the dead-letter queue: it is there, confirmed, before it is acked here.
+///
+/// # Errors
+/// When the broker did not take it; the delivery then goes back to its queue.
+pub(super) async fn dead_letter(
+    salt: &Salt,
+    queue: &QueueSpec,
+    delivery: Delivery,
+    meta: Option<&Meta>,
+    failure: &Failure,
+) -> Result<(), TransportError> {
+    let letter = letter(salt, &queue.name, &delivery.message, meta, failure);
+    let outcome = match keep(salt, letter.clone()).await {
+        Ok(Routing::Routed) => Ok(()),
+        // Somebody deleted the queue while the service runs: make it again.
+        Ok(Routing::Unroutable) => match salt.transport().declare(queue).await {
+            Ok(()) => match keep(salt, letter).await {
+                Ok(Routing::Routed) => Ok(()),
+                Ok(Routing::Unroutable) => Err(TransportError::Refused {
+                    broker: "the service's broker".to_owned(),
+                    what: format!("a message for the dead-letter queue `{}`", queue.name),
+                    reason: "the queue is deleted again and again; leave it to the service".to_owned(),
+                }),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => delivery.ack().await,
+        Err(error) => {
+            // Not too fast: whatever is wrong now is likely to be wrong in a millisecond too.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(delivery.requeue().await);
+            Err(error)
+        }
+    }
+}
+
+async fn keep(salt: &Salt, letter: Message) -> Result<Routing, TransportError> {
+    salt.transport().send(letter).await?.await
+}
+
+fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, failure: &Failure) -> Message {
+    let mut letter = original.clone();
+    letter.exchange = String::new();
+    letter.routing_key = queue.to_owned();
+    letter.properties.persistent = true;
+    // It did expire, or would; what is kept for a person is kept until that person comes.
+    letter.properties.expiration = None;
+    // A broker may check it against the connection's user, which is now this service's.
+    let mut set = |name: &str, value: Value| drop(letter.headers.insert(name.to_owned(), value));
+    set(headers::REASON, json!(failure.reason.as_str()));
+    set(headers::DETAIL, json!(cut(&failure.detail, DETAIL_BYTES)));
+    set(headers::SERVICE, json!(salt.service_name()));
+    set(headers::FAILED_AT, json!(iso(Timestamp::now())));
+    set(headers::EXCHANGE, json!(original.exchange));
+    set(headers::ROUTING_KEY, json!(original.routing_key));
+    set(headers::TOPIC, json!(meta.map_or(original.routing_key.as_str(), |meta| meta.topic.as_str())));
+    if let Some(version) = meta.and_then(|meta| meta.version.as_ref()) {
+        set(headers::VERSION, json!(version.as_str()));
+    }
+    if let Some(handler) = failure.handler {
+        set(headers::HANDLER, json!(cut(handler, DETAIL_BYTES)));
+    }
+    if !failure.pointers.is_empty() {
+        let pointers: Vec<&str> =
+            failure.pointers.iter().take(POINTERS).map(|pointer| cut(pointer, POINTER_BYTES)).collect();
+        set(headers::POINTERS, json!(pointers));
+    }
+    letter
+}
+
+/// At most `bytes` of a text, at a character's end.
+fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..bytes).unwrap_or_else(|| {
+        let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        &text[..end]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("abc", 5), "abc");
+        assert_eq!(cut("abc", 2), "ab");
+        assert_eq!(cut("aä", 2), "a");
+    }
+}

@@ -1,0 +1,243 @@
+//! One event: which handlers take it, what each makes of it, and what that means for the message.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use celerysalt_contract::{Topic, Version, VersionRange};
+use serde_json::Value;
+
+use super::{
+    Registration, Takes,
+    dead_letter::{DeadLetterReason, Failure, dead_letter},
+    message::{AnyEvent, Meta},
+    running::{Counters, Shared},
+};
+use crate::{
+    error::Invalid,
+    registry::RegistryError,
+    transport::{Delivery, Message},
+    wire::{self, Incoming},
+};
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// Handles one delivery of the events queue, from its bytes to its ack.
+pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
+    Counters::add(&shared.counters.received);
+    let (meta, outcome) = decide(&shared, &delivery.message, delivery.redelivered).await;
+    let settled = match outcome {
+        Outcome::Handled => {
+            Counters::add(&shared.counters.handled);
+            delivery.ack().await
+        }
+        Outcome::PassedOver => {
+            Counters::add(&shared.counters.passed_over);
+            delivery.ack().await
+        }
+        Outcome::Failed(failure) => {
+            report(&shared, meta.as_ref(), &delivery.message, &failure);
+            let kept = dead_letter(&shared.salt, &shared.dead, delivery, meta.as_ref(), &failure).await;
+            if kept.is_ok() {
+                Counters::add(&shared.counters.dead_lettered);
+            }
+            kept
+        }
+    };
+    if let Err(error) = settled {
+        tracing::warn!(%error, "a message could not be settled and will come again");
+    }
+}
+
+pub(super) fn report(shared: &Shared, meta: Option<&Meta>, message: &Message, failure: &Failure) {
+    tracing::error!(
+        service = shared.salt.service_name(),
+        topic = meta.map_or(message.routing_key.as_str(), |meta| meta.topic.as_str()),
+        message_id = meta.and_then(|meta| meta.message_id.as_deref()),
+        handler = failure.handler,
+        reason = failure.reason.as_str(),
+        detail = failure.detail,
+        "a message is dead-lettered"
+    );
+}
+
+pub(super) enum Outcome {
+    Handled,
+    /// Not meant for handlers: a Python worker's second hop.
+    PassedOver,
+    Failed(Failure),
+}
+
+async fn decide(shared: &Shared, message: &Message, redelivered: bool) -> (Option<Meta>, Outcome) {
+    let incoming = match wire::decode(message) {
+        Ok(incoming) => incoming,
+        Err(error) => return (None, Outcome::Failed(error.into())),
+    };
+    if incoming.is_second_hop() {
+        return (None, Outcome::PassedOver);
+    }
+    let meta = Meta::of(message, &incoming, redelivered);
+    if !incoming.is_event() {
+        let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of an event");
+        return (Some(meta), Outcome::Failed(failure));
+    }
+    let outcome = run_handlers(shared, &meta, incoming).await;
+    (Some(meta), outcome)
+}
+
+async fn run_handlers(shared: &Shared, meta: &Meta, incoming: Incoming) -> Outcome {
+    let payload = Value::Object(incoming.payload);
+    let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
+    let mut taken = false;
+    let mut refused: Option<Invalid> = None;
+    let mut failure: Option<Failure> = None;
+    for registration in shared.events.iter().filter(|r| r.selector.pattern.matches(&meta.topic)) {
+        // Every handler is tried, whatever the others make of it; the first failure names the dead letter.
+        match run_handler(shared, registration, meta, said_version, &payload).await {
+            Taken::NotMine => {}
+            Taken::Handled => taken = true,
+            Taken::Refused(invalid) => refused = refused.or(Some(invalid)),
+            Taken::Failed(failed) => {
+                taken = true;
+                failure = failure.or(Some(failed));
+            }
+        }
+    }
+    match (failure, refused) {
+        (Some(failure), _) => Outcome::Failed(failure),
+        (None, Some(invalid)) if !taken || said_version => Outcome::Failed(Failure::invalid(&invalid)),
+        (None, _) if taken => Outcome::Handled,
+        (None, _) => {
+            let version = meta.version.as_ref().map_or("without a version".to_owned(), |v| format!("of {v}"));
+            Outcome::Failed(Failure::new(
+                DeadLetterReason::NoHandler,
+                format!("no handler of this service takes {} {version}", meta.topic.escape_debug()),
+            ))
+        }
+    }
+}
+
+enum Taken {
+    /// Of another version.
+    NotMine,
+    Handled,
+    /// The contract refuses the payload.
+    Refused(Invalid),
+    Failed(Failure),
+}
+
+async fn run_handler(
+    shared: &Shared,
+    registration: &Registration,
+    meta: &Meta,
+    said_version: bool,
+    payload: &Value,
+) -> Taken {
+    let name = registration.name.as_str();
+    let version = match &registration.takes {
+        Takes::Typed { version, newer_majors } => match &meta.version {
+            Some(message) if version.accepts(message) || (*newer_majors && message >= version) => {
+                Some(version.clone())
+            }
+            // A version that was said and can't be read is not an unversioned message.
+            None if !said_version => Some(version.clone()),
+            _ => return Taken::NotMine,
+        },
+        Takes::Raw => match (&registration.selector.versions, &meta.version) {
+            (VersionRange::Exact(base) | VersionRange::Compatible(base), Some(message)) if !base.accepts(message) => {
+                return Taken::NotMine;
+            }
+            (_, message) => message.clone(),
+        },
+        Takes::Registered => match registered(shared, registration, meta, said_version, payload).await {
+            Ok(version) => Some(version),
+            Err(taken) => return taken,
+        },
+    };
+    let event = AnyEvent::new(meta.topic.clone(), version, payload.clone());
+    match registration.handler.accept(event, meta.clone()) {
+        Err(invalid) => Taken::Refused(invalid),
+        Ok(running) => match guarded(running).await {
+            Ok(Ok(())) => Taken::Handled,
+            Ok(Err(error)) => {
+                Taken::Failed(Failure::new(DeadLetterReason::HandlerFailed, error.to_string()).by(name))
+            }
+            Err(panic) => Taken::Failed(Failure::new(DeadLetterReason::HandlerPanicked, panic).by(name)),
+        },
+    }
+}
+
+/// Checks a payload against the registry's contract; waits while the registry is away, for the message can't be judged
+/// without it.
+async fn registered(
+    shared: &Shared,
+    registration: &Registration,
+    meta: &Meta,
+    said_version: bool,
+    payload: &Value,
+) -> Result<Version, Taken> {
+    let unknown = |detail: String| Taken::Failed(Failure::new(DeadLetterReason::UnknownContract, detail));
+    let topic: Topic = match meta.topic.parse() {
+        Ok(topic) => topic,
+        Err(error) => return Err(unknown(format!("{error}"))),
+    };
+    let range = &registration.selector.versions;
+    if let (VersionRange::Exact(base) | VersionRange::Compatible(base), Some(message)) = (range, &meta.version)
+        && !base.accepts(message)
+    {
+        return Err(Taken::NotMine);
+    }
+    if said_version && meta.version.is_none() {
+        return Err(unknown(format!("the message of {topic} names a version that can't be read")));
+    }
+    let mut delay = FIRST_RETRY;
+    let candidates = loop {
+        match shared.salt.schemas().candidates(&topic, range, meta.version.as_ref()).await {
+            Ok(candidates) => break candidates,
+            Err(error @ RegistryError::Unavailable { .. }) => {
+                tracing::warn!(%error, %topic, "a message waits for the registry");
+                tokio::time::sleep(delay).await;
+                delay = (delay * 2).min(LAST_RETRY);
+            }
+            Err(error) => return Err(unknown(error.to_string())),
+        }
+    };
+    if candidates.is_empty() {
+        if matches!(range, VersionRange::Latest) && meta.version.is_some() {
+            return Err(Taken::NotMine);
+        }
+        let asked = meta.version.as_ref().map_or("any version".to_owned(), ToString::to_string);
+        return Err(unknown(format!("the registry has no contract of {topic} in {asked}; sync it, or use `on_raw`")));
+    }
+    let mut refused = None;
+    for known in candidates {
+        match known.check(payload) {
+            Ok(()) => return Ok(known.version.clone()),
+            Err(invalid) => refused = refused.or(Some(invalid)),
+        }
+    }
+    Err(refused.map_or(Taken::NotMine, Taken::Refused))
+}
+
+/// Runs a handler's future on a task of its own, so that a panic ends that task and nothing else.
+///
+/// # Errors
+/// The panic's message.
+pub(super) async fn guarded<T: Send + 'static>(
+    running: impl Future<Output = T> + Send + 'static,
+) -> Result<T, String> {
+    // Dropped when the service is torn down at its deadline: then the handler must not go on either.
+    let mut task = tokio::task::JoinSet::new();
+    task.spawn(running);
+    match task.join_next().await {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(error)) => Err(match error.try_into_panic() {
+            Ok(panic) => panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "the handler panicked with no text".to_owned()),
+            Err(_) => "the handler was cancelled".to_owned(),
+        }),
+        None => Err("the handler was never run".to_owned()),
+    }
+}

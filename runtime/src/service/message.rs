@@ -1,0 +1,129 @@
+//! What a handler gets besides, or instead of, a typed event.
+
+use std::ops::Index;
+
+use celerysalt_contract::Version;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::{
+    transport::Message,
+    wire::{self, Incoming},
+};
+
+/// What is known of a message besides its payload.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Meta {
+    /// The topic.
+    pub topic: String,
+    /// The AMQP routing key; usually the topic.
+    pub routing_key: String,
+    /// The version of the contract that the sender followed; `None` when it did not say, or not in a form that is one.
+    pub version: Option<Version>,
+    /// Identifies the message. The same one may come twice; its id is then the same.
+    pub message_id: Option<String>,
+    /// Ties the messages of one business transaction together.
+    pub correlation_id: Option<String>,
+    /// W3C trace context: `traceparent`.
+    pub traceparent: Option<String>,
+    /// W3C trace context: `tracestate`.
+    pub tracestate: Option<String>,
+    /// The sending service, as far as it says.
+    pub sender: Option<String>,
+    /// Whether the sender waits for a reply.
+    pub is_rpc: bool,
+    /// Whether the message was delivered before, to any instance.
+    pub redelivered: bool,
+    /// 0 to 10.
+    pub priority: Option<u8>,
+    /// Every header, those of the envelope included.
+    pub headers: Map<String, Value>,
+}
+
+impl Meta {
+    pub(super) fn of(message: &Message, incoming: &Incoming, redelivered: bool) -> Self {
+        let properties = &message.properties;
+        let meta: wire::Meta = incoming.meta.clone().unwrap_or_default();
+        Self {
+            topic: incoming.topic.clone().unwrap_or_else(|| message.routing_key.clone()),
+            routing_key: message.routing_key.clone(),
+            version: meta.version.as_deref().and_then(|text| Version::parse_lenient(text).ok()),
+            message_id: incoming.id.clone().or_else(|| properties.message_id.clone()),
+            correlation_id: meta.correlation_id,
+            traceparent: meta.traceparent,
+            tracestate: meta.tracestate,
+            sender: properties
+                .app_id
+                .clone()
+                .or_else(|| message.headers.get("origin").and_then(Value::as_str).map(str::to_owned)),
+            is_rpc: meta.is_rpc.unwrap_or(false),
+            redelivered,
+            priority: properties.priority,
+            headers: message.headers.clone(),
+        }
+    }
+}
+
+/// An event of any topic: what a handler of `on_topic` and `on_raw` gets.
+///
+/// ```
+/// # use celerysalt::AnyEvent;
+/// # fn handle(event: AnyEvent) {
+/// println!("{}: assessment {}", event.topic(), event["assessment_id"]);
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnyEvent {
+    topic: String,
+    version: Option<Version>,
+    payload: Value,
+}
+
+impl AnyEvent {
+    pub(super) fn new(topic: String, version: Option<Version>, payload: Value) -> Self {
+        Self { topic, version, payload }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The version of the contract that the payload was checked against; for `on_raw`, the one that the sender names.
+    pub fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    /// The payload: a JSON object.
+    pub fn payload(&self) -> &Value {
+        &self.payload
+    }
+
+    /// The payload, for rule engines and the like.
+    pub fn into_json(self) -> Value {
+        self.payload
+    }
+
+    /// The value at a JSON pointer such as `/items/0/id`.
+    pub fn pointer(&self, pointer: &str) -> Option<&Value> {
+        self.payload.pointer(pointer)
+    }
+
+    /// The payload as a type of the handler's own.
+    ///
+    /// # Errors
+    /// When the type does not fit the payload.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(&self.payload)
+    }
+}
+
+/// A field of the payload; `null` for one that is not there.
+impl Index<&str> for AnyEvent {
+    type Output = Value;
+
+    fn index(&self, field: &str) -> &Value {
+        &self.payload[field]
+    }
+}

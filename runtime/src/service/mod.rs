@@ -1,0 +1,307 @@
+//! A service: its handlers, the queues that feed them, and its end.
+//!
+//! `transport` delivery → `wire` → route by topic and version → decode and validate → handler → ack, or dead letter.
+//! A message is acked after its handler is done, and leaves its queue in no other way than handled or dead-lettered.
+
+mod dead_letter;
+mod dispatch;
+mod handler;
+mod message;
+mod rpc;
+mod running;
+
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use celerysalt_contract::{Selector, TopicPattern, Version};
+
+pub use dead_letter::{DeadLetterReason, headers as dead_letter_headers};
+pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
+pub use message::{AnyEvent, Meta};
+pub use running::{Counts, Running, Shutdown};
+
+use crate::{
+    Salt,
+    error::StartError,
+    event::{Broadcast, Event, Rpc},
+    publish::MAX_PRIORITY,
+    transport::{Binding, QueueKind, QueueSpec},
+};
+use handler::{ErasedHandler, ErasedRpcHandler, Named};
+
+/// Unsettled messages that the broker hands to one instance of a service at a time.
+const DEFAULT_PREFETCH: u16 = 100;
+/// Handlers of one instance that run at a time.
+const DEFAULT_CONCURRENCY: usize = 16;
+/// How long a shutdown waits for handlers that are running.
+const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+
+/// A service that is being put together: add handlers, then [`start`](Service::start) it.
+///
+/// Events reach it through the queue `celerysalt.<service>.events`, requests through `celerysalt.<service>.rpc`; what
+/// can't be handled is kept in `celerysalt.<service>.dead`. All instances of a service share these queues.
+#[must_use = "a service does nothing before `start` or `run_until_signal`"]
+pub struct Service {
+    salt: Salt,
+    prefetch: u16,
+    concurrency: usize,
+    drain: Duration,
+    queue_kind: QueueKind,
+    events: Vec<Registration>,
+    requests: Vec<RpcRegistration>,
+    problems: Vec<String>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let events: Vec<String> = self.events.iter().map(|r| r.selector.to_string()).collect();
+        let requests: Vec<&str> = self.requests.iter().map(|r| r.topic).collect();
+        f.debug_struct("Service")
+            .field("name", &self.salt.service_name())
+            .field("events", &events)
+            .field("requests", &requests)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handler of events with what it takes.
+struct Registration {
+    name: Named,
+    selector: Selector,
+    exchange: Option<&'static str>,
+    takes: Takes,
+    handler: Arc<dyn ErasedHandler>,
+}
+
+/// Which messages of its topics a handler takes, and what they are checked against.
+#[derive(Clone, Debug)]
+enum Takes {
+    /// Those of its own contract's version, as the handler's type checks them.
+    Typed { version: Version, newer_majors: bool },
+    /// Those of any version in the selector's range, checked against the registry's contract.
+    Registered,
+    /// All, unchecked.
+    Raw,
+}
+
+/// A handler of requests.
+struct RpcRegistration {
+    name: Named,
+    topic: &'static str,
+    version: Version,
+    exchange: Option<&'static str>,
+    handler: Arc<dyn ErasedRpcHandler>,
+}
+
+/// How one handler takes its events.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct HandlerOptions {
+    newer_majors: bool,
+}
+
+impl HandlerOptions {
+    /// The defaults: a handler of vX.Y gets messages of the same major with a minor of at least Y.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes messages of later majors too, as celery-salt does. Those that don't fit the handler's contract are
+    /// dead-lettered.
+    pub fn accept_newer_majors(mut self) -> Self {
+        self.newer_majors = true;
+        self
+    }
+}
+
+impl Service {
+    pub(crate) fn new(salt: Salt) -> Self {
+        Self {
+            salt,
+            prefetch: DEFAULT_PREFETCH,
+            concurrency: DEFAULT_CONCURRENCY,
+            drain: DEFAULT_DRAIN,
+            queue_kind: QueueKind::Quorum,
+            events: Vec::new(),
+            requests: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Handles an event. Topic and version are those of the handler's argument.
+    ///
+    /// A handler is an `async fn(E)` or `async fn(E, Meta)` that returns `()` or `Result<(), _>`; any error that
+    /// implements [`std::error::Error`] can be returned with `?`. The message is acked once it returns `Ok`.
+    pub fn on<E: Broadcast, Args: 'static>(self, handler: impl Handler<E, Args>) -> Self {
+        self.on_with(HandlerOptions::new(), handler)
+    }
+
+    /// As [`Service::on`], with options.
+    pub fn on_with<E: Broadcast, Args: 'static>(mut self, options: HandlerOptions, handler: impl Handler<E, Args>) -> Self {
+        let contract = <E as Event>::contract();
+        let name = Named::of(&handler);
+        match contract.topic().parse::<Selector>() {
+            Ok(selector) => self.events.push(Registration {
+                name,
+                selector,
+                exchange: contract.exchange(),
+                takes: Takes::Typed { version: contract.version().clone(), newer_majors: options.newer_majors },
+                handler: handler::typed(handler),
+            }),
+            Err(error) => self.problems.push(format!("handler {name} of {contract}: {error}")),
+        }
+        self
+    }
+
+    /// Handles events by topic, without a generated type and without the publisher's code: `pulse.risk.created`,
+    /// `scranton.#`, `auth.user.signup@v1`. `*` stands for one word, `#` for any number, none included.
+    ///
+    /// Each message is checked against the contract that the registry has of its topic and version; one that the
+    /// registry does not know is dead-lettered. While the registry is away, messages wait.
+    pub fn on_topic<Args: 'static>(self, pattern: &str, handler: impl Handler<AnyEvent, Args>) -> Self {
+        self.untyped(pattern, Takes::Registered, handler)
+    }
+
+    /// As [`Service::on_topic`], without a registry: every message of a matching topic, unchecked.
+    pub fn on_raw<Args: 'static>(self, pattern: &str, handler: impl Handler<AnyEvent, Args>) -> Self {
+        self.untyped(pattern, Takes::Raw, handler)
+    }
+
+    fn untyped<Args: 'static>(mut self, pattern: &str, takes: Takes, handler: impl Handler<AnyEvent, Args>) -> Self {
+        let name = Named::of(&handler);
+        match pattern.parse() {
+            Ok(selector) => {
+                let handler = handler::untyped(handler);
+                self.events.push(Registration { name, selector, exchange: None, takes, handler });
+            }
+            Err(error) => self.problems.push(format!("handler {name}: {error}")),
+        }
+        self
+    }
+
+    /// Answers an RPC. Topic and version are those of the handler's argument.
+    ///
+    /// A handler is an `async fn(R)` or `async fn(R, Meta)` that returns `Result<R::Response, R::Error>`, or
+    /// `Result<R::Response, ServeError<R::Error>>` when it can also fail in ways that the contract does not declare.
+    pub fn serve<R: Rpc, Args: 'static>(mut self, handler: impl RpcHandler<R, Args>) -> Self {
+        let contract = <R as Event>::contract();
+        let name = Named::of(&handler);
+        if let Some(other) =
+            self.requests.iter().find(|r| r.topic == contract.topic() && r.version.major() == contract.version().major())
+        {
+            let other = &other.name;
+            self.problems.push(format!("{contract} is served by {other} already; {name} would never be called"));
+            return self;
+        }
+        self.requests.push(RpcRegistration {
+            name,
+            topic: contract.topic(),
+            version: contract.version().clone(),
+            exchange: contract.exchange(),
+            handler: handler::rpc(handler),
+        });
+        self
+    }
+
+    /// Unsettled messages that the broker hands to this instance at a time, per queue; 100 unless set, at least 1.
+    pub fn prefetch(mut self, messages: u16) -> Self {
+        self.prefetch = messages.max(1);
+        self
+    }
+
+    /// Handlers of this instance that run at a time, per queue; 16 unless set, at least 1. With 1, messages are handled
+    /// in the order of the queue.
+    pub fn concurrency(mut self, handlers: usize) -> Self {
+        self.concurrency = handlers.max(1);
+        self
+    }
+
+    /// How long a shutdown waits for running handlers, 30 seconds unless set. What is not done then goes back to its
+    /// queue.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain = timeout;
+        self
+    }
+
+    /// Keeps events in a classic queue with priorities 0 to 10 instead of a quorum queue. A queue can't change its kind:
+    /// one that exists must be deleted first.
+    pub fn classic_queue_with_priorities(mut self) -> Self {
+        self.queue_kind = QueueKind::ClassicWithPriority(MAX_PRIORITY);
+        self
+    }
+
+    /// Declares the queues and starts handling.
+    ///
+    /// # Errors
+    /// [`StartError`]: handlers that can't be registered, all of them; or a broker that is away or refuses.
+    pub async fn start(self) -> Result<Running, StartError> {
+        let mut problems = self.problems;
+        if self.events.is_empty() && self.requests.is_empty() && problems.is_empty() {
+            let name = self.salt.service_name();
+            problems.push(format!("the service {name} has no handler: add one with `on`, `on_topic` or `serve`"));
+        }
+        if !problems.is_empty() {
+            return Err(StartError::Handlers(problems));
+        }
+        running::start(running::Settings {
+            queues: Queues::of(&self.salt, self.queue_kind, &self.events, &self.requests),
+            salt: self.salt,
+            prefetch: self.prefetch,
+            concurrency: self.concurrency,
+            drain: self.drain,
+            events: self.events,
+            requests: self.requests,
+        })
+        .await
+    }
+
+    /// Starts, runs until the process is told to end (SIGTERM, SIGINT or Ctrl-C), and shuts down in good order.
+    ///
+    /// # Errors
+    /// As [`Service::start`]; also [`StartError::Signal`], and [`StartError::Broker`] when the queues were lost for good.
+    pub async fn run_until_signal(self) -> Result<Shutdown, StartError> {
+        let signal = running::termination().map_err(StartError::Signal)?;
+        let running = self.start().await?;
+        running.until(signal).await
+    }
+}
+
+/// The queues of one service.
+struct Queues {
+    events: Option<QueueSpec>,
+    requests: Option<QueueSpec>,
+    dead: QueueSpec,
+}
+
+impl Queues {
+    fn of(salt: &Salt, kind: QueueKind, events: &[Registration], requests: &[RpcRegistration]) -> Self {
+        let name = |part: &str| format!("celerysalt.{}.{part}", salt.service_name());
+        let exchange = |own: Option<&str>| own.unwrap_or(salt.exchange()).to_owned();
+        let event_bindings: BTreeSet<Binding> = events
+            .iter()
+            .map(|r| Binding { exchange: exchange(r.exchange), pattern: r.selector.pattern.clone() })
+            .collect();
+        let request_bindings: BTreeSet<Binding> = requests
+            .iter()
+            .filter_map(|r| {
+                // A generated contract's topic is a legal pattern; one that is not was made by hand and can't be served.
+                let pattern = r.topic.parse::<TopicPattern>().ok()?;
+                Some(Binding { exchange: exchange(r.exchange), pattern })
+            })
+            .collect();
+        let dead = QueueSpec { name: name("dead"), kind: QueueKind::Quorum, bindings: Vec::new(), dead_letter: None };
+        let queue = |part: &str, kind, bindings: BTreeSet<Binding>, dead_letter| {
+            (!bindings.is_empty()).then(|| QueueSpec {
+                name: name(part),
+                kind,
+                bindings: bindings.into_iter().collect(),
+                dead_letter,
+            })
+        };
+        Self {
+            events: queue("events", kind, event_bindings, Some(dead.name.clone())),
+            // An expired request is of no use to anyone, so it is not kept; calls overtake each other by priority.
+            requests: queue("rpc", QueueKind::ClassicWithPriority(MAX_PRIORITY), request_bindings, None),
+            dead,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A service at work: it takes deliveries while there is room, and ends in good order.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
+
+use super::{Queues, Registration, RpcRegistration, dispatch, rpc};
+use crate::{
+    Salt,
+    error::StartError,
+    transport::{Deliveries, QueueSpec, TransportError},
+};
+
+/// What a service is started with.
+pub(super) struct Settings {
+    pub(super) salt: Salt,
+    pub(super) queues: Queues,
+    pub(super) prefetch: u16,
+    pub(super) concurrency: usize,
+    pub(super) drain: Duration,
+    pub(super) events: Vec<Registration>,
+    pub(super) requests: Vec<RpcRegistration>,
+}
+
+/// What every message is handled with.
+pub(super) struct Shared {
+    pub(super) salt: Salt,
+    pub(super) dead: QueueSpec,
+    pub(super) events: Vec<Registration>,
+    pub(super) requests: Vec<RpcRegistration>,
+    pub(super) counters: Counters,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) received: AtomicU64,
+    pub(super) handled: AtomicU64,
+    pub(super) passed_over: AtomicU64,
+    pub(super) dead_lettered: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What became of the messages that a running service was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Taken from the queues.
+    pub received: u64,
+    /// Handled: every handler that takes it returned `Ok`, or its caller was told.
+    pub handled: u64,
+    /// Not for handlers: the second hop of a Python worker.
+    pub passed_over: u64,
+    /// Kept in the dead-letter queue.
+    pub dead_lettered: u64,
+}
+
+/// How a service ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// What became of its messages.
+    pub counts: Counts,
+    /// Messages whose handlers were still running at the deadline; they went back to their queue.
+    pub abandoned: usize,
+}
+
+/// A service that is running. Dropping it stops it at once; [`shutdown`](Running::shutdown) stops it in good order.
+#[must_use = "dropping a running service stops it"]
+pub struct Running {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    loops: Vec<JoinHandle<Ended>>,
+}
+
+struct Ended {
+    abandoned: usize,
+    error: Option<TransportError>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
+    let Settings { salt, queues, prefetch, concurrency, drain, events, requests } = settings;
+    let transport = Arc::clone(salt.transport());
+    // First the queue that nothing may be lost from, then those that feed it.
+    transport.declare(&queues.dead).await?;
+    let topics: Vec<_> = events
+        .iter()
+        .filter(|r| matches!(r.takes, super::Takes::Registered) && r.selector.pattern.is_exact())
+        .filter_map(|r| r.selector.pattern.as_str().parse().ok())
+        .collect();
+    for topic in &topics {
+        match salt.schemas().versions(topic).await {
+            Ok(versions) if versions.is_empty() => {
+                tracing::warn!(%topic, "the registry has no contract of this topic yet; its messages are dead-lettered until it has");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, %topic, "the registry is away; messages of this topic wait for it"),
+        }
+    }
+    let shared = Arc::new(Shared { salt, dead: queues.dead, events, requests, counters: Counters::default() });
+    let (stop, stopped) = watch::channel(false);
+    let mut loops = Vec::new();
+    for (queue, is_rpc) in [(queues.events, false), (queues.requests, true)] {
+        let Some(queue) = queue else { continue };
+        let deliveries = transport.consume(&queue, prefetch).await?;
+        let work = Work { shared: Arc::clone(&shared), concurrency, drain, is_rpc, stopped: stopped.clone() };
+        loops.push(tokio::spawn(work.run(deliveries)));
+    }
+    tracing::info!(service = shared.salt.service_name(), "started");
+    Ok(Running { shared, stop, loops })
+}
+
+/// One queue's loop.
+struct Work {
+    shared: Arc<Shared>,
+    concurrency: usize,
+    drain: Duration,
+    is_rpc: bool,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Work {
+    async fn run(mut self, mut deliveries: Deliveries) -> Ended {
+        let mut handling = JoinSet::new();
+        let mut error = None;
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.stopped.wait_for(|stop| *stop) => break,
+                Some(done) = handling.join_next(), if !handling.is_empty() => {
+                    if let Err(panic) = done {
+                        tracing::error!(%panic, "handling a message failed; it goes back to its queue");
+                    }
+                }
+                delivery = deliveries.next(), if handling.len() < self.concurrency => match delivery {
+                    Some(Ok(delivery)) => {
+                        let shared = Arc::clone(&self.shared);
+                        if self.is_rpc {
+                            handling.spawn(rpc::handle(shared, delivery));
+                        } else {
+                            handling.spawn(dispatch::handle(shared, delivery));
+                        }
+                    }
+                    Some(Err(lost)) => {
+                        tracing::error!(error = %lost, "the queue is lost");
+                        error = Some(lost);
+                        break;
+                    }
+                    None => break,
+                },
+            }
+        }
+        deliveries.cancel().await;
+        let deadline = Instant::now() + self.drain;
+        while !handling.is_empty() {
+            if tokio::time::timeout_at(deadline, handling.join_next()).await.is_err() {
+                break;
+            }
+        }
+        let abandoned = handling.len();
+        // Their deliveries are dropped with them, and so go back to the queue.
+        handling.shutdown().await;
+        Ended { abandoned, error }
+    }
+}
+
+impl Running {
+    /// What became of the messages so far.
+    pub fn counts(&self) -> Counts {
+        let counters = &self.shared.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            received: read(&counters.received),
+            handled: read(&counters.handled),
+            passed_over: read(&counters.passed_over),
+            dead_lettered: read(&counters.dead_lettered),
+        }
+    }
+
+    /// The name of the queue that keeps what can't be handled.
+    pub fn dead_letter_queue(&self) -> &str {
+        &self.shared.dead.name
+    }
+
+    /// Stops taking messages, waits for running handlers until the drain timeout, and gives back what is not done.
+    pub async fn shutdown(mut self) -> Shutdown {
+        self.stop.send_replace(true);
+        self.ended().await.0
+    }
+
+    /// Runs until `signal` resolves, then shuts down.
+    ///
+    /// # Errors
+    /// [`StartError::Broker`] when the queues were lost for good before.
+    pub async fn until(mut self, signal: impl Future<Output = ()>) -> Result<Shutdown, StartError> {
+        tokio::pin!(signal);
+        let lost = async {
+            loop {
+                if self.loops.iter().any(JoinHandle::is_finished) {
+                    break;
+                }
+                // A loop that ends without being told to is rare; a second's delay in noticing costs nothing.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = &mut signal => {}
+            () = lost => {}
+        }
+        self.stop.send_replace(true);
+        match self.ended().await {
+            (_, Some(error)) => Err(StartError::Broker(error)),
+            (shutdown, None) => Ok(shutdown),
+        }
+    }
+
+    async fn ended(&mut self) -> (Shutdown, Option<TransportError>) {
+        let (mut abandoned, mut error) = (0, None);
+        for ended in std::mem::take(&mut self.loops) {
+            if let Ok(ended) = ended.await {
+                abandoned += ended.abandoned;
+                error = error.or(ended.error);
+            }
+        }
+        let counts = self.counts();
+        tracing::info!(service = self.shared.salt.service_name(), ?counts, abandoned, "stopped");
+        (Shutdown { counts, abandoned }, error)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for running in &self.loops {
+            running.abort();
+        }
+    }
+}
+
+/// Resolves when the process is told to end.
+///
+/// # Errors
+/// When the process can't listen.
+#[cfg(unix)]
+pub(super) fn termination() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }))
+}
+
+/// Resolves when the process is told to end.
+///
+/// # Errors
+/// When the process can't listen.
+#[cfg(not(unix))]
+pub(super) fn termination() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    Ok(Box::pin(async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "cannot listen for Ctrl-C");
+        }
+    }))
+}

@@ -1,0 +1,470 @@
+//! Events and requests as Celery task messages: written as protocol 2, read as protocols 1 and 2.
+//!
+//! The body of protocol 2 is `[[INNER], {"routing_key": TOPIC}, {...}]`, of protocol 1 an object with `args` and
+//! `kwargs`. INNER is a string holding the payload object with one extra key, `_tchu_meta`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::transport::{Message, Properties};
+
+/// The key of INNER that is not the payload's.
+const META_KEY: &str = "_tchu_meta";
+
+/// Which of the two Python packages a message is addressed to. Their workers discard each other's task name; a Rust
+/// service understands both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskName {
+    /// `celery_salt.dispatch_event`.
+    #[default]
+    CelerySalt,
+    /// `tchu_tchu.dispatch_event`.
+    TchuTchu,
+}
+
+impl TaskName {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CelerySalt => "celery_salt.dispatch_event",
+            Self::TchuTchu => "tchu_tchu.dispatch_event",
+        }
+    }
+}
+
+/// An event or a request on its way out.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) task: TaskName,
+    pub(crate) id: String,
+    pub(crate) exchange: String,
+    pub(crate) routing_key: String,
+    pub(crate) topic: &'a str,
+    pub(crate) payload: Value,
+    pub(crate) meta: Meta,
+    pub(crate) priority: u8,
+    pub(crate) expiration: Option<Duration>,
+    pub(crate) reply_to: Option<String>,
+    pub(crate) headers: Map<String, Value>,
+    pub(crate) origin: &'a str,
+    pub(crate) now: Timestamp,
+}
+
+/// `_tchu_meta`: what travels beside the payload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// `None` when the sender did not say; both Python packages then answer as if it were an RPC.
+    pub(crate) is_rpc: Option<bool>,
+    pub(crate) version: Option<String>,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) tracestate: Option<String>,
+}
+
+/// A message that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Incoming {
+    pub(crate) task: String,
+    pub(crate) id: Option<String>,
+    /// The topic that the sender names; it counts, not the routing key.
+    pub(crate) topic: Option<String>,
+    pub(crate) payload: Map<String, Value>,
+    pub(crate) meta: Option<Meta>,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// Why a message is no event. Texts name places, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// No bytes.
+    #[error("the body is empty")]
+    Empty,
+    /// Bytes that are no text.
+    #[error("the body is not UTF-8: byte {position} is at fault")]
+    Utf8 {
+        /// From 0.
+        position: usize,
+    },
+    /// A body in an encoding that is not read here.
+    #[error("the body is encoded as `{encoding}`, which is not read here")]
+    Encoding {
+        /// The value of the header.
+        encoding: String,
+    },
+    /// Text that is no JSON, or JSON nested deeper than 128 levels.
+    #[error("{what} is no JSON at line {line}, column {column}: {reason}")]
+    Json {
+        /// Of the body, or of the event within it.
+        what: &'static str,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// Syntax, end of input, or too deep.
+        reason: &'static str,
+    },
+    /// JSON that is no Celery message.
+    #[error("no Celery message: {reason}")]
+    Envelope {
+        /// What was expected.
+        reason: &'static str,
+    },
+    /// A payload that is no object.
+    #[error("the payload is not a JSON object")]
+    Payload,
+    /// `_tchu_meta` of another shape.
+    #[error("`_tchu_meta`{pointer}: expected {expected}")]
+    Meta {
+        /// JSON pointer into it.
+        pointer: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
+}
+
+/// The message of an event or a request.
+pub(crate) fn encode(out: Outgoing<'_>) -> Message {
+    let mut inner = match out.payload {
+        Value::Object(payload) => payload,
+        // Contracts describe objects; anything else was refused by validation already.
+        other => Map::from_iter([("data".to_owned(), other)]),
+    };
+    inner.insert(META_KEY.to_owned(), out.meta.to_json());
+    let topic = out.topic;
+    let body = json!([
+        [Value::Object(inner).to_string()],
+        { "routing_key": topic },
+        { "callbacks": null, "errbacks": null, "chain": null, "chord": null }
+    ]);
+    let is_rpc = out.meta.is_rpc == Some(true);
+    let mut headers = out.headers;
+    let expires = out.expiration.and_then(|after| out.now.checked_add(after).ok());
+    for (name, value) in [
+        ("lang", json!("py")),
+        ("task", json!(out.task.as_str())),
+        ("id", json!(out.id)),
+        ("shadow", Value::Null),
+        ("eta", Value::Null),
+        ("expires", expires.map_or(Value::Null, |at| json!(iso(at)))),
+        ("group", Value::Null),
+        ("group_index", Value::Null),
+        ("retries", json!(0)),
+        ("timelimit", json!([null, null])),
+        ("root_id", json!(out.id)),
+        ("parent_id", Value::Null),
+        ("kwargsrepr", json!(format!("{{'routing_key': '{topic}'}}"))),
+        ("origin", json!(out.origin)),
+        // A broadcast runs its handlers and answers nobody.
+        ("ignore_result", json!(!is_rpc)),
+        ("replaced_task_nesting", json!(0)),
+        ("stamped_headers", Value::Null),
+        ("stamps", json!({})),
+    ] {
+        headers.insert(name.to_owned(), value);
+    }
+    let properties = Properties {
+        content_type: Some("application/json".to_owned()),
+        content_encoding: Some("utf-8".to_owned()),
+        persistent: true,
+        priority: Some(out.priority),
+        correlation_id: Some(out.id.clone()),
+        reply_to: out.reply_to,
+        expiration: out.expiration,
+        message_id: Some(out.id),
+        timestamp: u64::try_from(out.now.as_second()).ok(),
+        app_id: Some(out.origin.to_owned()),
+    };
+    Message {
+        exchange: out.exchange,
+        routing_key: out.routing_key,
+        properties,
+        headers,
+        body: Bytes::from(body.to_string()),
+    }
+}
+
+/// Header names that the envelope itself uses; a user's header of that name would change what the message means.
+pub(crate) const RESERVED_HEADERS: [&str; 18] = [
+    "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",
+    "parent_id", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting", "stamped_headers", "stamps",
+];
+
+/// ISO 8601 as Celery writes it: microseconds and an offset.
+pub(crate) fn iso(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// [`WireError`] when it is none that either Python package could have sent.
+pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
+    for header in ["compression", "body_encoding"] {
+        if let Some(Value::String(encoding)) = message.headers.get(header)
+            && !encoding.is_empty()
+        {
+            return Err(WireError::Encoding { encoding: encoding.clone() });
+        }
+    }
+    if message.body.is_empty() {
+        return Err(WireError::Empty);
+    }
+    let text = std::str::from_utf8(&message.body).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
+    let body: Value = parse(text.strip_prefix('\u{feff}').unwrap_or(text), "the body")?;
+    let header = |name: &str| message.headers.get(name).and_then(Value::as_str).map(str::to_owned);
+    match body {
+        Value::Array(parts) => {
+            let task = header("task")
+                .ok_or(WireError::Envelope { reason: "a body of protocol 2 needs the header `task`" })?;
+            let mut parts = parts.into_iter();
+            let (Some(Value::Array(args)), Some(Value::Object(kwargs)), Some(_), None) =
+                (parts.next(), parts.next(), parts.next(), parts.next())
+            else {
+                return Err(WireError::Envelope {
+                    reason: "a body of protocol 2 is `[[event], {\"routing_key\": topic}, {...}]`",
+                });
+            };
+            let expires = message.headers.get("expires").and_then(expiry);
+            event(task, header("id"), args, kwargs, expires)
+        }
+        Value::Object(mut fields) => {
+            let (Some(Value::String(task)), Some(Value::Array(args))) = (fields.remove("task"), fields.remove("args"))
+            else {
+                return Err(WireError::Envelope {
+                    reason: "a body of protocol 1 is an object with `task`, `args` and `kwargs`",
+                });
+            };
+            let kwargs = match fields.remove("kwargs") {
+                Some(Value::Object(kwargs)) => kwargs,
+                _ => Map::new(),
+            };
+            let id = fields.get("id").and_then(Value::as_str).map(str::to_owned);
+            let expires = fields.get("expires").and_then(expiry);
+            event(task, id, args, kwargs, expires)
+        }
+        _ => Err(WireError::Envelope { reason: "the body is neither an array (protocol 2) nor an object (protocol 1)" }),
+    }
+}
+
+fn event(
+    task: String,
+    id: Option<String>,
+    args: Vec<Value>,
+    mut kwargs: Map<String, Value>,
+    expires: Option<Timestamp>,
+) -> Result<Incoming, WireError> {
+    let inner = args
+        .into_iter()
+        .next()
+        .or_else(|| kwargs.remove("message_body"))
+        .ok_or(WireError::Envelope { reason: "the event is missing: `args` is empty" })?;
+    let inner = match inner {
+        Value::String(text) => parse(&text, "the event")?,
+        other => other,
+    };
+    let Value::Object(mut payload) = inner else { return Err(WireError::Payload) };
+    let meta = payload.remove(META_KEY).map(Meta::from_json).transpose()?;
+    let topic = kwargs.get("routing_key").and_then(Value::as_str).map(str::to_owned);
+    Ok(Incoming { task, id, topic, payload, meta, expires })
+}
+
+pub(super) fn parse(text: &str, what: &'static str) -> Result<Value, WireError> {
+    serde_json::from_str(text).map_err(|error| WireError::Json {
+        what,
+        line: error.line(),
+        column: error.column(),
+        reason: if error.to_string().starts_with("recursion limit") {
+            "nested deeper than 128 levels"
+        } else if error.is_eof() {
+            "it ends too early"
+        } else if text.contains("NaN") || text.contains("Infinity") {
+            "syntax (Python writes NaN and Infinity, which are not JSON)"
+        } else {
+            "syntax"
+        },
+    })
+}
+
+/// Celery's `expires`: ISO 8601 with or without offset (UTC then), or seconds since 1970.
+fn expiry(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => text.parse().ok().or_else(|| format!("{text}Z").parse().ok()),
+        Value::Number(seconds) => {
+            let seconds = Duration::try_from_secs_f64(seconds.as_f64()?).ok()?;
+            Timestamp::UNIX_EPOCH.checked_add(seconds).ok()
+        }
+        _ => None,
+    }
+}
+
+impl Meta {
+    fn to_json(&self) -> Value {
+        let mut meta = Map::new();
+        meta.insert("is_rpc".to_owned(), json!(self.is_rpc.unwrap_or(false)));
+        for (name, value) in [
+            ("version", &self.version),
+            ("correlation_id", &self.correlation_id),
+            ("traceparent", &self.traceparent),
+            ("tracestate", &self.tracestate),
+        ] {
+            if let Some(value) = value {
+                meta.insert(name.to_owned(), json!(value));
+            }
+        }
+        Value::Object(meta)
+    }
+
+    /// Unknown keys are ignored, as Python does.
+    fn from_json(value: Value) -> Result<Self, WireError> {
+        let Value::Object(mut fields) = value else {
+            return Err(WireError::Meta { pointer: "", expected: "an object" });
+        };
+        let is_rpc = match fields.remove("is_rpc") {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(is_rpc)) => Some(is_rpc),
+            Some(_) => return Err(WireError::Meta { pointer: "/is_rpc", expected: "a boolean" }),
+        };
+        let mut text = |name: &str, pointer| match fields.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(WireError::Meta { pointer, expected: "a string" }),
+        };
+        Ok(Self {
+            is_rpc,
+            version: text("version", "/version")?,
+            correlation_id: text("correlation_id", "/correlation_id")?,
+            traceparent: text("traceparent", "/traceparent")?,
+            tracestate: text("tracestate", "/tracestate")?,
+        })
+    }
+}
+
+impl Incoming {
+    /// Whether the message is a worker's own second hop (`celery_salt.<topic>.<function>`), which a subscriber of `#`
+    /// sees and must pass over.
+    pub(crate) fn is_second_hop(&self) -> bool {
+        !self.is_event() && (self.task.starts_with("celery_salt.") || self.task.starts_with("tchu_tchu."))
+    }
+
+    /// Whether the task name is one of the two that carry events.
+    pub(crate) fn is_event(&self) -> bool {
+        self.task == TaskName::CelerySalt.as_str() || self.task == TaskName::TchuTchu.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(headers: Value, body: &str) -> Message {
+        let Value::Object(headers) = headers else { panic!("headers") };
+        Message { headers, body: Bytes::from(body.to_owned()), ..Message::default() }
+    }
+
+    fn outgoing() -> Outgoing<'static> {
+        Outgoing {
+            task: TaskName::CelerySalt,
+            id: "1".into(),
+            exchange: "tchu_events".into(),
+            routing_key: "a.b".into(),
+            topic: "a.b",
+            payload: json!({"text": "\u{1F600}\"", "n": 1.5}),
+            meta: Meta {
+                is_rpc: Some(false),
+                version: Some("v1".into()),
+                correlation_id: Some("c".into()),
+                ..Meta::default()
+            },
+            priority: 5,
+            expiration: Some(Duration::from_mins(1)),
+            reply_to: None,
+            headers: Map::new(),
+            origin: "here",
+            now: "2026-11-22T01:42:59.171378Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let read = decode(&encode(outgoing())).unwrap();
+        assert_eq!(Value::Object(read.payload.clone()), outgoing().payload);
+        assert_eq!(read.meta, Some(outgoing().meta));
+        assert_eq!(read.topic.as_deref(), Some("a.b"));
+        assert_eq!(read.expires.map(iso).as_deref(), Some("2026-11-22T01:43:59.171378+00:00"));
+        assert!(read.is_event() && !read.is_second_hop());
+    }
+
+    #[test]
+    fn the_body_has_the_shape_that_workers_survive() {
+        let written = encode(outgoing());
+        let body: Value = serde_json::from_slice(&written.body).unwrap();
+        assert_eq!(body.as_array().unwrap().len(), 3);
+        assert!(body[0][0].is_string());
+        assert_eq!(written.properties.content_type.as_deref(), Some("application/json"));
+        assert!(written.headers["id"].is_string() && written.headers["task"].is_string());
+        assert_eq!(written.headers.len(), RESERVED_HEADERS.len());
+        assert!(RESERVED_HEADERS.iter().all(|name| written.headers.contains_key(*name)));
+    }
+
+    #[test]
+    fn bad_bodies_are_told_apart() {
+        let task = json!({"task": "celery_salt.dispatch_event", "id": "1"});
+        let read = |body: &str| decode(&message(task.clone(), body));
+        assert_eq!(read(""), Err(WireError::Empty));
+        assert!(matches!(read("[["), Err(WireError::Json { reason: "it ends too early", .. })));
+        assert!(matches!(read("[[],{}]"), Err(WireError::Envelope { .. })));
+        assert!(matches!(read("{}"), Err(WireError::Envelope { .. })));
+        assert!(matches!(read("17"), Err(WireError::Envelope { .. })));
+        assert_eq!(read(r#"[["[1]"],{},{}]"#), Err(WireError::Payload));
+        assert!(matches!(read(r#"[["{\"a\": NaN}"],{},{}]"#), Err(WireError::Json { what: "the event", .. })));
+        assert!(matches!(
+            read(r#"[["{\"_tchu_meta\": {\"version\": 1}}"],{},{}]"#),
+            Err(WireError::Meta { pointer: "/version", .. })
+        ));
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(read(&deep), Err(WireError::Json { reason: "nested deeper than 128 levels", .. })));
+        let mut broken = message(task.clone(), "");
+        broken.body = Bytes::from_static(b"[[\"\xff\"]]");
+        assert_eq!(decode(&broken), Err(WireError::Utf8 { position: 3 }));
+    }
+
+    #[test]
+    fn expiry_is_read_in_every_form_that_celery_sends() {
+        let at: Timestamp = "2026-11-22T01:42:39.5Z".parse().unwrap();
+        for text in ["2026-11-22T01:42:39.500000+00:00", "2026-11-22T02:42:39.5+01:00", "2026-11-22T01:42:39.5"] {
+            assert_eq!(expiry(&json!(text)), Some(at), "{text}");
+        }
+        assert_eq!(expiry(&json!("soon")), None);
+    }
+
+    /// Every captured event and request is read, and its topic found.
+    #[test]
+    fn captured_messages_are_read() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let captured: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !(name.contains(".publish") || name.contains(".request")) {
+                continue;
+            }
+            let message = message(captured["headers"].clone(), captured["body"].as_str().unwrap());
+            match decode(&message) {
+                Ok(incoming) if name.contains("unknown_task") => assert!(!incoming.is_event()),
+                Ok(incoming) => {
+                    assert!(incoming.is_event(), "{name}");
+                    assert_eq!(incoming.topic.as_deref(), captured["routing_key"].as_str(), "{name}");
+                    read += 1;
+                }
+                Err(error) => assert!(captured["body"].as_str().unwrap().contains("NaN"), "{name}: {error}"),
+            }
+        }
+        assert!(read > 40, "only {read} captured messages were found");
+    }
+}

@@ -1,0 +1,145 @@
+//! Contracts become known at start-up, and never at the price of an event.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use celerysalt::{
+    AnyEvent, ConnectError, ContractRecord, OnConflict, Selector, Topic, Version,
+    registry::{Plan, Registry, RegistryError, memory::MemoryRegistry},
+};
+use celerysalt_reference::events::{self, UserCreated};
+use celerysalt_tests::{World, within};
+use tokio::sync::mpsc;
+
+use crate::on_each_broker;
+
+on_each_broker!(
+    naming_contracts_registers_them,
+    the_first_publish_registers_what_was_not_named,
+    a_conflict_stops_the_start_unless_told_otherwise,
+    publishing_goes_on_while_the_registry_is_away,
+    messages_wait_for_the_registry,
+);
+
+async fn naming_contracts_registers_them(world: &World) {
+    world.publisher("auth").await;
+    let registered = world.registry().list(None).await.unwrap();
+    let named: Vec<String> = registered.iter().map(|c| format!("{}@{}", c.topic, c.version)).collect();
+    assert_eq!(named.len(), events::contracts().len());
+    assert!(named.contains(&"auth.user.signup@v1".to_owned()) && named.contains(&"auth.user.signup@v2".to_owned()));
+    let get = registered.iter().find(|c| c.topic.as_str() == "rpc.pulse.risk.get").unwrap();
+    assert!(get.response_schema.is_some() && get.error_schema.is_some());
+}
+
+async fn the_first_publish_registers_what_was_not_named(world: &World) {
+    let salt = world.salt("auth").await;
+    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    event.publish(&salt).allow_unrouted().await.unwrap();
+    let topic: Topic = "auth.user.created".parse().unwrap();
+    let version: Version = "v1".parse().unwrap();
+    within(async {
+        while !world.registry().has(&topic, &version).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn a_conflict_stops_the_start_unless_told_otherwise(world: &World) {
+    let contract = events::contracts().into_iter().find(|c| c.topic() == "auth.user.created").unwrap();
+    let mut other = contract.to_record().unwrap();
+    other.schema["properties"]["user_id"]["minimum"] = 5.into();
+    other.fingerprint = celerysalt_contract::fingerprint(other.mode, &other.schema, None, None);
+    world.registry().register(&other).await.unwrap();
+    let error = world.builder("auth").await.contracts(events::contracts()).connect().await.unwrap_err();
+    let ConnectError::Conflict(conflicts) = &error else { panic!("{error}") };
+    assert_eq!(conflicts.len(), 1);
+    let text = error.to_string();
+    assert!(text.contains("auth.user.created@v1") && text.contains("minimum"), "{text}");
+    assert_eq!(world.registry().list(None).await.unwrap().len(), 1, "nothing else was written");
+
+    let builder = world.builder("auth").await.contracts(events::contracts()).on_conflict(OnConflict::Warn);
+    builder.connect().await.unwrap();
+    within(async {
+        while world.registry().list(None).await.unwrap().len() < events::contracts().len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let kept = world.registry().get(&other.topic, &other.version).await.unwrap().unwrap();
+    assert_eq!(kept.fingerprint, other.fingerprint, "the released one stays");
+}
+
+/// A registry that can be cut off.
+#[derive(Debug, Default)]
+struct Cable {
+    cut: AtomicBool,
+    registry: MemoryRegistry,
+}
+
+impl Cable {
+    fn plug(&self) -> Result<&MemoryRegistry, RegistryError> {
+        if self.cut.load(Ordering::SeqCst) {
+            return Err(RegistryError::Unavailable { registry: "test".into(), reason: "cut off".into() });
+        }
+        Ok(&self.registry)
+    }
+}
+
+#[async_trait::async_trait]
+impl Registry for Cable {
+    async fn sync(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, RegistryError> {
+        self.plug()?.sync(contracts, dry_run).await
+    }
+
+    async fn get(&self, topic: &Topic, version: &Version) -> Result<Option<ContractRecord>, RegistryError> {
+        self.plug()?.get(topic, version).await
+    }
+
+    async fn list(&self, filter: Option<&Selector>) -> Result<Vec<ContractRecord>, RegistryError> {
+        self.plug()?.list(filter).await
+    }
+}
+
+async fn publishing_goes_on_while_the_registry_is_away(world: &World) {
+    let cable = Arc::new(Cable::default());
+    cable.cut.store(true, Ordering::SeqCst);
+    let builder = world.builder("auth").await.registry(cable.clone());
+    let salt = builder.contracts(events::contracts()).connect().await.unwrap();
+    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    event.publish(&salt).allow_unrouted().await.unwrap();
+    assert!(cable.registry.list(None).await.unwrap().is_empty());
+    cable.cut.store(false, Ordering::SeqCst);
+    within(async {
+        while cable.registry.list(None).await.unwrap().len() < events::contracts().len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn messages_wait_for_the_registry(world: &World) {
+    let publisher = world.publisher("auth").await;
+    let cable = Arc::new(Cable { registry: world.registry().clone(), ..Cable::default() });
+    cable.cut.store(true, Ordering::SeqCst);
+    let subscriber = world.builder("mail").await.registry(cable.clone()).connect().await.unwrap();
+    let (seen, mut seeing) = mpsc::unbounded_channel();
+    let handler = move |event: AnyEvent| {
+        seen.send(event).unwrap();
+        async {}
+    };
+    let running = subscriber.service().on_topic("auth.user.created", handler).start().await.unwrap();
+    UserCreated { user_id: 1, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    within(async {
+        while running.counts().received == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(seeing.try_recv().is_err());
+    cable.cut.store(false, Ordering::SeqCst);
+    assert_eq!(within(seeing.recv()).await.unwrap()["user_id"], 1);
+    assert_eq!(running.shutdown().await.counts.dead_lettered, 0);
+}

@@ -1,0 +1,5 @@
+use celerysalt_reference::events::UserCreated;
+
+fn main() {
+    let _ = UserCreated { user_id: 1 };
+}

@@ -1,0 +1,154 @@
+//! A consumer outside this workspace: it builds, runs, rebuilds when it must, and is told all of its mistakes.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
+
+use std::{fs, time::SystemTime};
+
+use celerysalt_consumer_tests::Consumer;
+
+const BUILD: &str = r#"
+fn main() {
+    celerysalt_codegen::contracts("schemas").emit();
+}
+"#;
+
+const CONTRACTS: [&str; 6] = [
+    "_common/risk_base.json",
+    "pulse.risk.created/v1.json",
+    "auth.user.created/v1.json",
+    "rpc.pulse.risk.get/v1.json",
+    "rpc.pulse.risk.get/v1.response.json",
+    "rpc.pulse.risk.get/v1.error.json",
+];
+
+const MAIN: &str = r#"
+celerysalt::include_events!();
+
+use celerysalt::{HandlerError, Meta, Salt};
+use events::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, RiskAssessmentCreated};
+
+impl RiskAssessmentCreated {
+    fn is_high_risk(&self) -> bool {
+        self.risk_score >= 7.0
+    }
+}
+
+async fn notify(event: RiskAssessmentCreated, meta: Meta) -> Result<(), HandlerError> {
+    let score: i32 = "8".parse()?;
+    println!("notified of {} at {} ({score}), high: {}", event.assessment_id, meta.topic, event.is_high_risk());
+    Ok(())
+}
+
+async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, GetRiskAssessmentError> {
+    Ok(GetRiskAssessmentResponse { assessment_id: request.assessment_id, risk_score: 8.5, status: "open".into() })
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let salt = Salt::connect_env("pulse").await?;
+    let running = salt.service().on(notify).serve(get_risk).start().await?;
+    let event = RiskAssessmentCreated::builder().assessment_id("RA-1").company_id(1).risk_score(8.5).build()?;
+    event.publish(&salt).await?;
+    let reply = GetRiskAssessment { assessment_id: "RA-1".into() }.call(&salt).await?;
+    println!("answered {}", reply.status);
+    running.shutdown().await;
+    Ok(())
+}
+"#;
+
+#[test]
+fn a_consumer_outside_the_workspace_builds_publishes_and_serves() {
+    let consumer = Consumer::new("outside-runs", BUILD, MAIN);
+    consumer.copy_contracts(&CONTRACTS);
+    let ran = consumer.cargo(&["run", "--quiet"]);
+    assert!(ran.ok, "{}", ran.text);
+    assert!(ran.text.contains("notified of RA-1 at pulse.risk.created (8), high: true"), "{}", ran.text);
+    assert!(ran.text.contains("answered open"), "{}", ran.text);
+    assert!(!ran.text.contains("warning"), "generated code is quiet: {}", ran.text);
+}
+
+#[test]
+fn what_changed_is_generated_again_and_nothing_else() {
+    const SMALL: &str = "celerysalt::include_events!();\nfn main() { println!(\"{}\", events::contracts().len()); }\n";
+    let consumer = Consumer::new("outside-rebuilds", BUILD, SMALL);
+    consumer.copy_contracts(&CONTRACTS);
+    let build = || {
+        let ran = consumer.cargo(&["build", "-v"]);
+        assert!(ran.ok, "{}", ran.text);
+        // Cargo says `Running .../build-script-build` when it runs the script, `Fresh` when it does not.
+        let fresh = ran.text.lines().any(|line| line.contains("Fresh outside-rebuilds"));
+        let scripted = ran
+            .text
+            .lines()
+            .any(|line| line.contains("Running") && line.contains("outside-rebuilds") && line.contains("build-script-build`"));
+        assert_ne!(fresh, scripted, "{}", ran.text);
+        scripted
+    };
+    let count = || consumer.cargo(&["run", "--quiet"]).text.trim().to_owned();
+    assert!(build(), "the first build generates");
+    assert_eq!(count(), "3");
+    assert!(!build(), "an untouched tree does not run the script");
+
+    let file = "schemas/auth.user.created/v1.json";
+    let text = fs::read_to_string(consumer.path(file)).unwrap();
+    // File times have a granularity; a later one than the build's is what an editor's save gives.
+    let save = |relative: &str, text: &str| {
+        consumer.write(relative, text);
+        let file = fs::File::options().write(true).open(consumer.path(relative)).unwrap();
+        file.set_modified(SystemTime::now() + std::time::Duration::from_secs(2)).unwrap();
+    };
+    save(file, &text.replace("\"title\": \"UserCreated\"", "\"title\": \"UserMade\""));
+    assert!(build(), "an edit");
+    consumer.write("src/main.rs", "celerysalt::include_events!();\nfn main() { let _: Option<events::UserMade> = None; println!(\"{}\", events::contracts().len()); }\n");
+    assert!(consumer.cargo(&["build"]).ok, "the edited title is the type's name");
+    while build() {}
+
+    save("schemas/_common/risk_base.json", &fs::read_to_string(consumer.path("schemas/_common/risk_base.json")).unwrap().replace("10", "20"));
+    assert!(build(), "an edit of a fragment");
+    while build() {}
+
+    save("schemas/auth.user.deleted/v1.json", &text.replace("UserCreated", "UserDeleted"));
+    assert!(build(), "a new contract");
+    assert_eq!(count(), "4");
+    while build() {}
+
+    fs::remove_dir_all(consumer.path("schemas/auth.user.deleted")).unwrap();
+    assert!(build(), "a deletion");
+    assert_eq!(count(), "3");
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place() {
+    let consumer = Consumer::new("outside-mistakes", BUILD, "celerysalt::include_events!();\nfn main() {}\n");
+    consumer.copy_contracts(&CONTRACTS);
+    let schema = |body: &str| format!("{{\n  \"title\": \"T\",\n  \"description\": \"d\",\n  \"type\": \"object\",\n  {body}\n}}\n");
+    consumer.write("schemas/bad.json.syntax/v1.json", "{\n  \"type\": \"object\",\n  oops\n}\n");
+    consumer.write("schemas/bad.type/v1.json", &schema("\"properties\": {\"a\": {\"type\": \"strin\"}}"));
+    consumer.write("schemas/bad.missing/v1.json", &schema("\"properties\": {\"a\": {\"$ref\": \"../_common/none.json\"}}"));
+    consumer.write("schemas/bad.outside/v1.json", &schema("\"properties\": {\"a\": {\"$ref\": \"../../etc/passwd\"}}"));
+    consumer.write("schemas/bad.remote/v1.json", &schema("\"properties\": {\"a\": {\"$ref\": \"https://example.com/a.json\"}}"));
+    consumer.write("schemas/bad.double/v1.json", &schema("\"properties\": {}"));
+    consumer.write("schemas/bad.double/v1.0.json", &schema("\"properties\": {}"));
+    consumer.write("schemas/bad topic/v1.json", &schema("\"properties\": {}"));
+    consumer.write("schemas/bad.version/one.json", &schema("\"properties\": {}"));
+    consumer.write("schemas/bad.rpc/v1.json", &schema("\"properties\": {}"));
+    consumer.write("schemas/bad.rpc/v1.error.json", &schema("\"properties\": {}"));
+    let ran = consumer.cargo(&["build"]);
+    assert!(!ran.ok);
+    let root = consumer.path("schemas");
+    let root = root.display();
+    for expected in [
+        format!("{root}/bad.json.syntax/v1.json:3:3: json-syntax: "),
+        format!("{root}/bad.type/v1.json:5:"),
+        format!("{root}/bad.missing/v1.json:5:32: ref-missing-file: "),
+        format!("{root}/bad.outside/v1.json:5:32: ref-outside: "),
+        format!("{root}/bad.remote/v1.json:5:32: ref-remote: "),
+        "duplicate-version: ".to_owned(),
+        "illegal-topic: ".to_owned(),
+        format!("{root}/bad.version/one.json:1:1: illegal-version: "),
+        format!("{root}/bad.rpc/v1.error.json:1:1: error-without-response: "),
+    ] {
+        assert!(ran.text.contains(&expected), "{expected} is not in:\n{}", ran.text);
+    }
+    assert!(!ran.text.contains("panicked"), "{}", ran.text);
+}

@@ -1,0 +1,176 @@
+//! A broker and a registry of a test's own, so that tests run side by side.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use celerysalt::{
+    Salt, SaltBuilder,
+    registry::{Registry, memory::MemoryRegistry},
+    transport::{
+        self, Message, QueueKind, QueueSpec, Routing, Transport,
+        memory::{MemoryBroker, MemoryTransport},
+    },
+};
+use serde_json::{Map, Value, json};
+
+/// How long anything may take before a test fails. Long, for a loaded machine; nothing waits for it to pass.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One test's exchange, services and registry, on one kind of broker.
+pub struct World {
+    broker: Broker,
+    /// Everything of this test has it in its name.
+    suffix: String,
+    registry: MemoryRegistry,
+    services: Mutex<Vec<String>>,
+}
+
+enum Broker {
+    Memory(MemoryBroker),
+    RabbitMq(String),
+}
+
+impl World {
+    /// On the in-process broker.
+    pub fn memory() -> Self {
+        Self::on(Broker::Memory(MemoryBroker::new()))
+    }
+
+    /// On RabbitMQ, which must be there.
+    pub fn rabbitmq() -> Self {
+        Self::on(Broker::RabbitMq(crate::broker_url()))
+    }
+
+    fn on(broker: Broker) -> Self {
+        let suffix = uuid::Uuid::new_v4().simple().to_string();
+        Self { broker, suffix, registry: MemoryRegistry::new(), services: Mutex::default() }
+    }
+
+    /// The exchange of this test.
+    pub fn exchange(&self) -> String {
+        format!("test.{}", self.suffix)
+    }
+
+    /// The registry of this test.
+    pub fn registry(&self) -> &MemoryRegistry {
+        &self.registry
+    }
+
+    /// The name of a service of this test.
+    pub fn service_name(&self, name: &str) -> String {
+        format!("{name}-{}", self.suffix)
+    }
+
+    /// Settings for a service of this test.
+    pub async fn builder(&self, name: &str) -> SaltBuilder {
+        let service = self.service_name(name);
+        self.services.lock().unwrap().push(service.clone());
+        Salt::builder(service)
+            .transport(self.transport(name).await)
+            .registry(Arc::new(self.registry.clone()))
+            .exchange(self.exchange())
+    }
+
+    /// A connected service of this test.
+    pub async fn salt(&self, name: &str) -> Salt {
+        self.builder(name).await.connect().await.unwrap()
+    }
+
+    /// A connected service that has registered the reference contracts.
+    pub async fn publisher(&self, name: &str) -> Salt {
+        let builder = self.builder(name).await;
+        builder.contracts(celerysalt_reference::events::contracts()).connect().await.unwrap()
+    }
+
+    /// A bare connection, for messages that no `Salt` would send.
+    pub async fn transport(&self, name: &str) -> Arc<dyn Transport> {
+        match &self.broker {
+            Broker::Memory(broker) => {
+                let transport: MemoryTransport = broker.connect();
+                Arc::new(transport)
+            }
+            Broker::RabbitMq(url) => transport::connect(url, name).await.unwrap(),
+        }
+    }
+
+    /// Sends raw bytes with the routing key `topic`, and waits until a queue has them.
+    pub async fn send_raw(&self, topic: &str, headers: Value, body: impl Into<Bytes>) {
+        let Value::Object(headers) = headers else { panic!("headers are an object") };
+        let message = Message {
+            exchange: self.exchange(),
+            routing_key: topic.to_owned(),
+            headers,
+            body: body.into(),
+            ..Message::default()
+        };
+        let transport = self.transport("foreign").await;
+        assert_eq!(transport.send(message).await.unwrap().await.unwrap(), Routing::Routed);
+        transport.close().await;
+    }
+
+    /// Sends an event as a Python service would.
+    pub async fn send_event(&self, topic: &str, meta: Value, payload: &Value) {
+        let mut inner = payload.as_object().unwrap().clone();
+        if !meta.is_null() {
+            inner.insert("_tchu_meta".to_owned(), meta);
+        }
+        let body = json!([[Value::Object(inner).to_string()], {"routing_key": topic}, {}]).to_string();
+        let headers = json!({"task": "celery_salt.dispatch_event", "id": uuid::Uuid::new_v4().to_string()});
+        self.send_raw(topic, headers, body).await;
+    }
+
+    /// Takes `count` messages from a service's dead-letter queue.
+    pub async fn dead_letters(&self, service: &str, count: usize) -> Vec<Message> {
+        let queue = QueueSpec {
+            name: format!("celerysalt.{}.dead", self.service_name(service)),
+            kind: QueueKind::Quorum,
+            bindings: Vec::new(),
+            dead_letter: None,
+        };
+        let transport = self.transport("reader").await;
+        let mut deliveries = transport.consume(&queue, 100).await.unwrap();
+        let mut letters = Vec::new();
+        while letters.len() < count {
+            let delivery = within(deliveries.next()).await.unwrap().unwrap();
+            letters.push(delivery.message.clone());
+            delivery.ack().await.unwrap();
+        }
+        deliveries.cancel().await;
+        transport.close().await;
+        letters
+    }
+}
+
+/// The future's value, or a failed test when it takes too long.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it took too long")
+}
+
+/// A dead letter's header as text.
+pub fn header<'a>(letter: &'a Message, name: &str) -> &'a str {
+    let none = || panic!("no header {name} in {:?}", letter.headers.keys().collect::<Vec<_>>());
+    letter.headers.get(name).and_then(Value::as_str).unwrap_or_else(none)
+}
+
+/// An empty header table.
+pub fn no_headers() -> Value {
+    Value::Object(Map::new())
+}
+
+impl Drop for World {
+    /// Leaves nothing at the broker, also when the test failed.
+    fn drop(&mut self) {
+        let Broker::RabbitMq(url) = &self.broker else { return };
+        let (url, exchange) = (url.clone(), self.exchange());
+        let services = std::mem::take(&mut *self.services.lock().unwrap());
+        let queues = services
+            .iter()
+            .flat_map(|service| ["events", "rpc", "dead"].map(|part| format!("celerysalt.{service}.{part}")))
+            .collect();
+        let cleaner = std::thread::spawn(move || crate::rabbitmq::delete(&url, queues, vec![exchange]));
+        drop(cleaner.join());
+    }
+}
