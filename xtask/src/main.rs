@@ -1,1 +1,145 @@
-fn main() {}
+//! What a developer or CI runs: `cargo xtask <command>` (the alias is in `.cargo/config.toml`).
+//!
+//! This file turns arguments into a [`Command`] and the outcome into an exit status: 0 fine,
+//! 1 the check or the tests failed (with a sentence that says why), 2 the arguments are wrong.
+//! `cargo xtask test` passes on the exit status of the tests.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests"))]
+
+mod cargo;
+mod deny;
+mod deps;
+mod features;
+mod services;
+mod spdx;
+mod test;
+
+use std::process::ExitCode;
+
+use services::Way;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  test [--ways LIST] [-- ARGS]  run all tests (ARGS go to `cargo test`), with the servers they need:
+                                found, started from installed programs, or installed;
+                                what was started is stopped again
+  services up [--ways LIST]     find or start the servers, leave them running, print `export` lines
+  services down                 stop what `services up` started, and only that
+  services status               say which of them answer
+  features                      check that every feature builds alone and with all others,
+                                and count the crates that each costs a consumer
+  deps                          check licences, sources and banned crates of all dependencies
+  help                          print this
+
+LIST names the ways to get a server, in the order to try them; without it:
+  running,installed,packages,compose
+A URL in CELERYSALT_TEST_BROKER_URL or CELERYSALT_TEST_REGISTRY_URL always comes first.
+";
+
+/// What the arguments ask for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Test { ways: Vec<Way>, args: Vec<String> },
+    Up { ways: Vec<Way> },
+    Down,
+    Status,
+    Features,
+    Deps,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let command = match parse(&args) {
+        Ok(command) => command,
+        Err(why) => {
+            eprintln!("error: {why}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = match command {
+        Command::Test { ways, args } => test::run(&ways, &args),
+        Command::Up { ways } => services::up(&ways).map(|()| ExitCode::SUCCESS),
+        Command::Down => services::down().map(|()| ExitCode::SUCCESS),
+        Command::Status => services::status(),
+        Command::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Command::Deps => deps::run().map(|()| ExitCode::SUCCESS),
+        Command::Help => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|why| {
+        eprintln!("error: {why}");
+        ExitCode::FAILURE
+    })
+}
+
+fn parse(args: &[String]) -> Result<Command, String> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", rest @ ..] => {
+            let end = rest.iter().position(|word| *word == "--");
+            let own = &rest[..end.unwrap_or(rest.len())];
+            let passed = end.map_or(&[][..], |end| &rest[end + 1..]);
+            Ok(Command::Test { ways: ways(own)?, args: passed.iter().map(ToString::to_string).collect() })
+        }
+        ["services", "up", rest @ ..] => Ok(Command::Up { ways: ways(rest)? }),
+        ["services", "down"] => Ok(Command::Down),
+        ["services", "status"] => Ok(Command::Status),
+        ["features"] => Ok(Command::Features),
+        ["deps"] => Ok(Command::Deps),
+        ["help" | "--help" | "-h"] => Ok(Command::Help),
+        [] => Err("a command is missing".to_owned()),
+        _ => Err(format!("`{}` is no command of xtask", words.join(" "))),
+    }
+}
+
+fn ways(args: &[&str]) -> Result<Vec<Way>, String> {
+    match args {
+        [] => Ok(Way::ALL.to_vec()),
+        ["--ways", list] => list.split(',').map(Way::named).collect(),
+        ["--ways"] => Err("`--ways` needs a list".to_owned()),
+        [word, ..] if word.starts_with('-') => Err(format!("there is no option `{word}`")),
+        [word, ..] => Err(format!("`{word}` is not expected here; arguments for `cargo test` come after `--`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&args)
+    }
+
+    #[test]
+    fn arguments_after_two_dashes_are_for_cargo_test() {
+        let args = ["-p", "celerysalt", "--", "--nocapture"].map(str::to_owned);
+        assert_eq!(
+            parsed("test --ways running,compose -- -p celerysalt -- --nocapture"),
+            Ok(Command::Test { ways: vec![Way::Running, Way::Compose], args: args.to_vec() })
+        );
+        assert_eq!(parsed("test"), Ok(Command::Test { ways: Way::ALL.to_vec(), args: Vec::new() }));
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused() {
+        for line in [
+            "",
+            "bench",
+            "services",
+            "services start",
+            "features all",
+            "test -p celerysalt",
+            "test --fast",
+            "test --ways",
+            "test --ways ours",
+            "services down now",
+        ] {
+            assert!(parsed(line).is_err(), "`{line}` was accepted");
+        }
+    }
+}
