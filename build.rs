@@ -1,4 +1,4 @@
-//! Generates `schemas/` into this crate, as any consumer's build script would.
+//! Generates the events of `schemas/`, as any consumer would.
 
 fn main() {
     celerysalt_codegen::contracts("schemas").emit();

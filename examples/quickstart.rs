@@ -21,7 +21,7 @@ mod pulse {
     use super::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse};
 
     /// Answers `rpc.pulse.risk.get`: with the response, or with the error that the contract declares.
-    pub async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, GetRiskAssessmentError> {
+    pub(crate) async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, GetRiskAssessmentError> {
         if request.assessment_id != "RA-123" {
             return Err(GetRiskAssessmentError {
                 error_code: "NOT_FOUND".to_owned(),
@@ -43,7 +43,7 @@ mod compliance {
     use super::{AnyEvent, Meta, mpsc};
 
     /// What it would send as an e-mail.
-    pub fn notice(event: &AnyEvent, meta: &Meta) -> String {
+    pub(crate) fn notice(event: &AnyEvent, meta: &Meta) -> String {
         let version = event.version().map_or_else(String::new, |version| format!("@{version}"));
         format!(
             "assessment {} of company {} scored {}  (checked against {}{version} from the registry; sent by {})",
@@ -56,7 +56,7 @@ mod compliance {
     }
 
     /// A handler that hands its notices to whoever holds the other end.
-    pub fn handler(notices: mpsc::UnboundedSender<String>) -> impl Fn(AnyEvent, Meta) -> std::future::Ready<()> {
+    pub(crate) fn handler(notices: mpsc::UnboundedSender<String>) -> impl Fn(AnyEvent, Meta) -> std::future::Ready<()> {
         move |event, meta| {
             // Nobody listens any more only when the program ends.
             drop(notices.send(notice(&event, &meta)));

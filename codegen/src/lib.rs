@@ -1,1 +1,141 @@
-//! stub
+//! Typed Rust events from a folder of JSON Schema contracts, for `build.rs`.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() {
+//!     celerysalt_codegen::contracts("schemas").only(["pulse.risk.*", "rpc.pulse.risk.get@v1"]).emit();
+//! }
+//! ```
+//!
+//! The crate then has the events by `celerysalt::include_events!();`, as plain items in `events.rs` of its `OUT_DIR`:
+//! a module for each topic, in it one for each version, and the newest version of each event at the top.
+//! A build touches neither a network nor a database, and says the same for the same files.
+//!
+//! # From schemas to types
+//! Types say what a value is made of; which values are allowed is checked when an event is published, built or
+//! received, against the whole schema. So fields are plain `String`, `i64`, `f64`, `bool`, structs and enums:
+//!
+//! | schema | Rust |
+//! | --- | --- |
+//! | a property that is not required | `Option`, never written as null; with a default, the type itself |
+//! | a property that may be null | `Option`, written as null where it is required |
+//! | `enum` or `const` of strings | an enum, with `Default` where the schema has a default |
+//! | `allOf` and `$ref` to a base | the base's fields, then the schema's own, in one struct |
+//! | `anyOf`, `oneOf` | an enum where alternatives can be told apart, else one struct with the fields of all |
+//! | additional or pattern properties with a schema | a map, beside declared fields as `extra` |
+//! | an array of one kind; a fixed number of items | `Vec`; a tuple |
+//! | what Rust has no type for | `serde_json::Value`, for that property alone |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod builder;
+mod docs;
+mod emit;
+mod event;
+mod items;
+mod lower;
+mod names;
+mod plan;
+mod render;
+mod types;
+
+use std::path::{Path, PathBuf};
+
+use celerysalt_contract::{Catalog, Diagnostics};
+
+/// Starts generating from the contracts of a folder.
+///
+/// In a `build.rs`, a relative folder is taken relative to the crate that is built.
+///
+/// ```no_run
+/// celerysalt_codegen::contracts("schemas").emit();
+/// ```
+pub fn contracts(folder: impl AsRef<Path>) -> Builder {
+    Builder { folder: folder.as_ref().to_owned(), only: Vec::new() }
+}
+
+/// What to generate, and from where; made by [`contracts`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is generated until `emit` or `generate` is called"]
+pub struct Builder {
+    folder: PathBuf,
+    only: Vec<String>,
+}
+
+/// Generated code, and what it was made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Generated {
+    /// The code: items, to be included into a module.
+    pub code: String,
+    /// Every file that was read, below the folder as it was given; sorted.
+    pub files: Vec<PathBuf>,
+    /// The folder as it was given, and every folder in it that a file was read from; sorted.
+    pub directories: Vec<PathBuf>,
+    /// What deserves a look and is no error.
+    pub warnings: Diagnostics,
+}
+
+impl Builder {
+    /// Narrows the contracts down to those that at least one selector means: a topic or a pattern (`*` is one word,
+    /// `#` any number), and optionally `@` and a version (`v1`, `^v1` for it and its compatible successors, `latest`).
+    ///
+    /// Each call adds selectors. One that means no contract is an error when the code is generated.
+    ///
+    /// ```no_run
+    /// celerysalt_codegen::contracts("schemas").only(["pulse.risk.*", "auth.user.signup@latest"]).emit();
+    /// ```
+    pub fn only(mut self, selectors: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.only.extend(selectors.into_iter().map(|selector| selector.as_ref().to_owned()));
+        self
+    }
+
+    /// Generates the code and gives it back: nothing is written, nothing printed, and the environment isn't asked.
+    ///
+    /// ```no_run
+    /// match celerysalt_codegen::contracts("schemas").generate() {
+    ///     Ok(generated) => println!("{}", generated.code),
+    ///     Err(findings) => eprint!("{}", findings.render(true)),
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Every finding in every contract of the folder, warnings included, when at least one of them is an error.
+    pub fn generate(&self) -> Result<Generated, Diagnostics> {
+        let catalog = Catalog::load(&self.folder)?;
+        let mut findings = catalog.warnings.clone();
+        let selected = match plan::select(&catalog, &self.only) {
+            Ok(selected) => selected,
+            Err(refused) => {
+                findings.extend(refused);
+                findings.sort();
+                return Err(findings);
+            }
+        };
+        let (code, found) = render::code(&selected);
+        findings.extend(found);
+        findings.sort();
+        let Some(code) = code else { return Err(findings) };
+        let files: Vec<PathBuf> = catalog.files.iter().map(|file| self.folder.join(file)).collect();
+        let mut directories = vec![self.folder.clone()];
+        for file in &catalog.files {
+            directories.extend(file.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()).map(|folder| self.folder.join(folder)));
+        }
+        directories.sort();
+        directories.dedup();
+        Ok(Generated { code, files, directories, warnings: findings })
+    }
+
+    /// Generates the code into `events.rs` in `OUT_DIR`, for `celerysalt::include_events!()`; to be called in a
+    /// `build.rs`.
+    ///
+    /// Cargo runs the script again when anything in the folder is edited, added or removed. Warnings become cargo's
+    /// warnings. When anything is wrong, every finding is printed with its place in the file, and the process exits
+    /// with status 1.
+    pub fn emit(self) {
+        if let Err(refusal) = emit::emit(&self) {
+            refusal.print();
+            std::process::exit(1);
+        }
+    }
+}

@@ -1,46 +1,415 @@
-//! A folder becomes contracts. (stub)
-use std::{path::{Path, PathBuf}, sync::Arc};
+//! A folder becomes contracts.
+//!
+//! The walk: list the folder, read and check each file for itself, follow its references, then put the files of each
+//! topic and version together. Every step adds to the findings and goes on, so that one run reports everything.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
 use serde_json::Value;
-use crate::{ContractRecord, Diagnostics, Draft, Fingerprint, Mode, Source, Topic, Version};
+
+use crate::{
+    ContractRecord, Diagnostic, Diagnostics, Draft, Fingerprint, Mode, Selector, Source, Status, Topic, Validator,
+    Version, VersionRange, check, fingerprint,
+    library::{Absent, Library},
+    resolve,
+    scan::{Entry, Role, scan},
+    settings::Settings,
+};
 
 /// One schema file of a contract, references bundled.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Document { /// the file with its text
- pub source: Arc<Source>, /// its draft
- pub draft: Draft, /// self-contained: every reference is `#`, `#/...` or `#anchor`
- pub schema: Value, /// every file that it was made of, relative to the folder, itself included
- pub files: Vec<PathBuf> }
+pub struct Document {
+    /// The file with its text.
+    pub source: Arc<Source>,
+    /// Its draft.
+    pub draft: Draft,
+    /// Self-contained: every `$ref` is `#` or `#/...`, into this value.
+    pub schema: Value,
+    /// Every file that it was made of, relative to the folder, itself included.
+    pub files: Vec<PathBuf>,
+}
 
 /// One topic and version.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Contract { /// topic
- pub topic: Topic, /// version
- pub version: Version, /// mode
- pub mode: Mode, /// the schema's `title`, else the topic in PascalCase; always usable as a Rust type name after sanitising
- pub title: String, /// the schema's `description`
- pub description: String, /// `x-celerysalt.exchange`
- pub exchange: Option<String>, /// `x-celerysalt.registry`, default true
- pub registry: bool, /// `x-celerysalt.auto_register`, default true
- pub auto_register: bool, /// `x-celerysalt.compatibility` as written
- pub compatibility: Option<String>, /// `x-celerysalt.owner`
- pub owner: Option<String>, /// payload, or request
- pub request: Document, /// response
- pub response: Option<Document>, /// declared error
- pub error: Option<Document>, /// fingerprint
- pub fingerprint: Fingerprint }
-impl Contract { /// For the registry.
- pub fn to_record(&self) -> ContractRecord { unimplemented!() } }
+pub struct Contract {
+    /// The topic: the folder's name.
+    pub topic: Topic,
+    /// The version: the file's name.
+    pub version: Version,
+    /// RPC when there is a response, or when `x-celerysalt.mode` says so.
+    pub mode: Mode,
+    /// The schema's `title` as written, else the topic in PascalCase with `-` as `_`.
+    pub title: String,
+    /// The schema's `description`; empty without one.
+    pub description: String,
+    /// `x-celerysalt.exchange`
+    pub exchange: Option<String>,
+    /// `x-celerysalt.registry`, true unless it says otherwise.
+    pub registry: bool,
+    /// `x-celerysalt.auto_register`, true unless it says otherwise.
+    pub auto_register: bool,
+    /// `x-celerysalt.compatibility` as written: `backward`, `forward`, `full` or `none`.
+    pub compatibility: Option<String>,
+    /// `x-celerysalt.owner`
+    pub owner: Option<String>,
+    /// The payload, or the request of an RPC.
+    pub request: Document,
+    /// What an RPC answers.
+    pub response: Option<Document>,
+    /// What an RPC answers when it can't.
+    pub error: Option<Document>,
+    /// Over everything that changes meaning.
+    pub fingerprint: Fingerprint,
+}
+
+impl Contract {
+    /// The contract as the registry stores it; the publisher is for the caller to fill in.
+    pub fn to_record(&self) -> ContractRecord {
+        let schema = |document: &Option<Document>| document.as_ref().map(|document| document.schema.clone());
+        ContractRecord {
+            topic: self.topic.clone(),
+            version: self.version.clone(),
+            mode: self.mode,
+            schema: self.request.schema.clone(),
+            response_schema: schema(&self.response),
+            error_schema: schema(&self.error),
+            description: self.description.clone(),
+            fingerprint: self.fingerprint.clone(),
+            publisher_module: None,
+            publisher_class: None,
+            status: Status::Active,
+        }
+    }
+
+    /// The request, then the response and the error where it has them.
+    pub fn documents(&self) -> impl Iterator<Item = &Document> {
+        std::iter::once(&self.request).chain(&self.response).chain(&self.error)
+    }
+}
 
 /// All contracts of a folder.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Catalog { /// the folder as given
- pub root: PathBuf, /// sorted by topic, then version
- pub contracts: Vec<Contract>, /// what is no error
- pub warnings: Diagnostics }
+pub struct Catalog {
+    /// The folder as given.
+    pub root: PathBuf,
+    /// By topic, then version.
+    pub contracts: Vec<Contract>,
+    /// What deserves a look and is no error.
+    pub warnings: Diagnostics,
+    /// Every file that was read, relative to the folder, fragments included.
+    pub files: Vec<PathBuf>,
+}
+
 impl Catalog {
-    /// Loads and checks everything.
-    pub fn load(_root: impl AsRef<Path>) -> Result<Self, Diagnostics> { unimplemented!() }
+    /// Loads and checks everything below the folder `root`.
+    ///
+    /// ```no_run
+    /// use celerysalt_contract::Catalog;
+    ///
+    /// match Catalog::load("schemas") {
+    ///     Ok(catalog) => println!("{} contracts", catalog.contracts.len()),
+    ///     Err(findings) => eprint!("{}", findings.render(true)),
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Every finding, warnings included, sorted by path and place, when at least one of them is an error. A folder
+    /// that is missing, unreadable or without any contract is an error as well.
+    pub fn load(root: impl AsRef<Path>) -> Result<Self, Diagnostics> {
+        let root = root.as_ref();
+        let refuse = |message: String| -> Result<Self, Diagnostics> {
+            let help = "a contract is a file such as `<topic>/v1.json` in it";
+            Err([Diagnostic::error("empty-catalog", root, message).with_help(help)].into_iter().collect())
+        };
+        match fs::metadata(root) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return refuse("this is a file, not a schemas folder".to_owned()),
+            Err(error) => return refuse(format!("the schemas folder can't be opened: {error}")),
+        }
+        let library = match Library::open(root) {
+            Ok(library) => library,
+            Err(error) => return refuse(format!("the schemas folder can't be opened: {error}")),
+        };
+        let mut loader = Loader { library, drafts: BTreeMap::new(), seen: HashSet::new(), reached: HashSet::new() };
+        let contracts = loader.load();
+        let mut findings = std::mem::take(&mut loader.library.findings);
+        findings.sort();
+        if findings.has_errors() {
+            return Err(findings);
+        }
+        if contracts.is_empty() {
+            return refuse("the schemas folder has no contract".to_owned());
+        }
+        Ok(Self { root: root.to_owned(), contracts, warnings: findings, files: loader.library.paths() })
+    }
+
+    /// The contracts that at least one selector means, in the catalog's order; all of them without any selector.
+    ///
+    /// `latest` means the newest version of each topic that the selector's pattern matches.
+    pub fn select(&self, selectors: &[Selector]) -> Vec<&Contract> {
+        self.contracts
+            .iter()
+            .filter(|contract| selectors.is_empty() || selectors.iter().any(|selector| self.means(selector, contract)))
+            .collect()
+    }
+
+    fn means(&self, selector: &Selector, contract: &Contract) -> bool {
+        selector.matches(contract.topic.as_str(), &contract.version)
+            && (selector.versions != VersionRange::Latest
+                || self.versions(&contract.topic).all(|other| other.version <= contract.version))
+    }
+
+    /// The contract of a topic and version.
+    pub fn get(&self, topic: &str, version: &Version) -> Option<&Contract> {
+        self.contracts.iter().find(|contract| contract.topic.as_str() == topic && contract.version == *version)
+    }
+
+    /// All versions of a topic, the oldest first.
+    pub fn versions<'a>(&'a self, topic: &'a Topic) -> impl Iterator<Item = &'a Contract> {
+        let start = self.contracts.partition_point(|contract| contract.topic < *topic);
+        self.contracts[start..].iter().take_while(move |contract| contract.topic == *topic)
+    }
+}
+
+struct Loader {
+    library: Library,
+    /// The draft of each file that is good so far.
+    drafts: BTreeMap<PathBuf, Draft>,
+    seen: HashSet<(PathBuf, Draft, String)>,
+    /// The files that were checked as some draft.
+    reached: HashSet<PathBuf>,
+}
+
+impl Loader {
+    fn load(&mut self) -> Vec<Contract> {
+        let listing = scan(&self.library.shown);
+        self.library.findings.extend(listing.findings);
+        self.refuse_colliding_topics(listing.topics.keys());
+        for entry in listing.topics.values().flatten() {
+            self.check(&entry.path, false);
+        }
+        for fragment in &listing.fragments {
+            if let Some(source) = self.check(fragment, true) {
+                Settings::refuse(&source, &mut self.library.findings);
+            }
+        }
+        // From here on only files that are good for themselves are put together.
+        let broken: HashSet<PathBuf> = self.library.findings.errors().map(|finding| finding.path.clone()).collect();
+        let mut contracts = Vec::new();
+        let mut dropped = None;
+        for (topic, entries) in listing.topics {
+            let mut versions: BTreeMap<Version, Vec<Entry>> = BTreeMap::new();
+            for entry in entries {
+                versions.entry(entry.version.clone()).or_default().push(entry);
+            }
+            for entries in versions.into_values() {
+                let first = entries.first().map(|entry| entry.path.clone()).unwrap_or_default();
+                match self.contract(&topic, entries, &broken) {
+                    Some(contract) => contracts.push(contract),
+                    None => dropped = dropped.or(Some(first)),
+                }
+            }
+        }
+        // No contract is lost without a word.
+        if let (Some(path), false) = (dropped, self.library.findings.has_errors()) {
+            let shown = self.library.shown.join(path);
+            self.library.findings.push(Diagnostic::error("internal", shown, "this contract can't be loaded, for a reason that is not known"));
+        }
+        contracts
+    }
+
+    /// Reads a file and checks it with all that it refers to.
+    fn check(&mut self, path: &Path, fragment: bool) -> Option<Arc<Source>> {
+        let source = match self.library.load(path) {
+            Ok(source) => source,
+            Err(Absent::Broken) => return None,
+            Err(Absent::Missing(why)) => {
+                let shown = self.library.shown.join(path);
+                self.library.findings.push(Diagnostic::error("file-system", shown, format!("the file {why}")));
+                return None;
+            }
+            Err(Absent::Outside) => {
+                let shown = self.library.shown.join(path);
+                let message = "this symbolic link leaves the schemas folder";
+                self.library.findings.push(Diagnostic::error("file-system", shown, message));
+                return None;
+            }
+        };
+        // A fragment without `$schema` is read as the documents that refer to it are; those came first.
+        if fragment && source.value().get("$schema").is_none() && self.reached.contains(path) {
+            return Some(source);
+        }
+        let Some(draft) = check::draft(&source, &mut self.library.findings) else { return Some(source) };
+        self.drafts.insert(path.to_owned(), draft);
+        let reached = &mut self.reached;
+        resolve::check(&mut self.library, Arc::clone(&source), draft, &mut self.seen, &mut |library, source, draft| {
+            reached.insert(source.path().to_owned());
+            check::schema(source, draft, &mut library.findings);
+        });
+        Some(source)
+    }
+
+    /// Topics that would be the same folder somewhere, or the same Rust module.
+    fn refuse_colliding_topics<'a>(&mut self, topics: impl Iterator<Item = &'a Topic>) {
+        let mut modules: BTreeMap<String, &Topic> = BTreeMap::new();
+        for topic in topics {
+            let module = topic.as_str().to_ascii_lowercase().replace(['-', '.'], "_");
+            if let Some(first) = modules.get(&module) {
+                let message = format!("`{topic}` and `{first}` would be the same Rust module, `{module}`");
+                let shown = self.library.shown.join(topic.as_str());
+                self.library.findings.push(
+                    Diagnostic::error("duplicate-topic", shown, message)
+                        .with_help("topics must differ in more than capitals, `-`, `_` and `.`"),
+                );
+            } else {
+                modules.insert(module, topic);
+            }
+        }
+    }
+
+    /// Puts the files of one version together.
+    fn contract(&mut self, topic: &Topic, entries: Vec<Entry>, broken: &HashSet<PathBuf>) -> Option<Contract> {
+        let mut roles: BTreeMap<Role, Entry> = BTreeMap::new();
+        let mut complete = true;
+        for entry in entries {
+            let first = roles.values().find(|other| {
+                other.role == entry.role || other.version.as_str() != entry.version.as_str()
+            });
+            if let Some(first) = first {
+                let message = format!(
+                    "`{}` and `{}` are the same version",
+                    file_name(&entry.path),
+                    file_name(&first.path)
+                );
+                self.report("duplicate-version", &entry.path, message, "keep one spelling: v1 is v1.0 and v1.0.0");
+                complete = false;
+            } else {
+                roles.insert(entry.role, entry);
+            }
+        }
+        let request = roles.remove(&Role::Request);
+        let response = roles.remove(&Role::Response);
+        let error = roles.remove(&Role::Error);
+        let version = [&request, &response, &error].into_iter().flatten().next()?.version.clone();
+        if let (Some(error), None) = (&error, &response) {
+            let message = format!("an error is declared, but there is no `{version}.response.json`");
+            self.report("error-without-response", &error.path, message, "only an RPC answers, and so can fail");
+            complete = false;
+        }
+        for part in [&response, &error].into_iter().flatten() {
+            if let Ok(source) = self.library.load(&part.path) {
+                Settings::refuse(&source, &mut self.library.findings);
+            }
+        }
+        let Some(request) = request else {
+            if let (Some(response), true) = (&response, complete) {
+                let message = format!("there is no `{version}.json` that this answers");
+                self.report("response-without-request", &response.path, message, "add the request's schema");
+            }
+            return None;
+        };
+        let source = self.library.load(&request.path).ok()?;
+        let settings = Settings::read(&source, &mut self.library.findings);
+        if let (Some(Mode::Broadcast), Some(response)) = (settings.mode, &response) {
+            let message = format!("`mode` is `broadcast`, but there is `{}`", file_name(&response.path));
+            let span = source.span_of("/x-celerysalt/mode");
+            self.library.findings.push(
+                source.error("mode-conflict", span, message).with_help("nobody answers a broadcast: remove one of the two"),
+            );
+            complete = false;
+        }
+        check::documentation(&source, &mut self.library.findings);
+        let request = self.document(&request, broken);
+        if let Some(document) = &request {
+            check::payload(document, &mut self.library.findings);
+        }
+        let response = response.map(|entry| self.document(&entry, broken));
+        let error = error.map(|entry| self.document(&entry, broken));
+        // Each part that was named must be there.
+        let (request, response, error) = (request?, optional(response)?, optional(error)?);
+        if !complete {
+            return None;
+        }
+        let mode = if response.is_some() { Mode::Rpc } else { settings.mode.unwrap_or(Mode::Broadcast) };
+        let text = |keyword: &str| request.schema.get(keyword).and_then(Value::as_str).map(ToOwned::to_owned);
+        let title = text("title").filter(|title| !title.trim().is_empty());
+        Some(Contract {
+            topic: topic.clone(),
+            version,
+            mode,
+            title: title.unwrap_or_else(|| pascal_case(topic)),
+            description: text("description").unwrap_or_default(),
+            exchange: settings.exchange,
+            registry: settings.registry,
+            auto_register: settings.auto_register,
+            compatibility: settings.compatibility,
+            owner: settings.owner,
+            fingerprint: fingerprint(
+                mode,
+                &request.schema,
+                response.as_ref().map(|document| &document.schema),
+                error.as_ref().map(|document| &document.schema),
+            ),
+            request,
+            response,
+            error,
+        })
+    }
+
+    /// Bundles a file and makes sure that it can validate.
+    fn document(&mut self, entry: &Entry, broken: &HashSet<PathBuf>) -> Option<Document> {
+        let draft = *self.drafts.get(&entry.path)?;
+        let source = self.library.load(&entry.path).ok()?;
+        let bundled = resolve::bundle(&mut self.library, &source, draft)?;
+        if bundled.files.iter().any(|file| broken.contains(&self.library.shown.join(file))) {
+            return None;
+        }
+        if let Err(error) = Validator::new(&bundled.schema) {
+            let span = source.span_or_start(&error.pointer);
+            let here = source.value().pointer(&error.pointer).is_some();
+            let place = if here { String::new() } else { format!(" (at `#{}`, references bundled)", error.pointer) };
+            self.library.findings.push(source.error(error.code(), span, format!("{}{place}", error.message)));
+            return None;
+        }
+        Some(Document { source, draft, schema: bundled.schema, files: bundled.files })
+    }
+
+    fn report(&mut self, code: &'static str, path: &Path, message: String, help: &str) {
+        let shown = self.library.shown.join(path);
+        self.library.findings.push(Diagnostic::error(code, shown, message).with_help(help));
+    }
+}
+
+/// Nothing where nothing was asked for; a refusal where what was asked for is not to be had.
+#[allow(clippy::option_option, reason = "asked for or not, and had or not")]
+fn optional<T>(asked: Option<Option<T>>) -> Option<Option<T>> {
+    match asked {
+        None => Some(None),
+        Some(None) => None,
+        Some(had) => Some(had),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// `pulse.risk.created` as `PulseRiskCreated`.
+fn pascal_case(topic: &Topic) -> String {
+    topic
+        .as_str()
+        .split(['.', '_', '-'])
+        .map(|word| {
+            let mut rest = word.chars();
+            rest.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + rest.as_str())
+        })
+        .collect()
 }

@@ -6,19 +6,29 @@
 //! files, and knows no broker, no database and no generator.
 
 pub mod catalog;
+mod check;
 pub mod diagnostic;
+mod difference;
 mod draft;
+mod library;
+mod suggest;
+mod uri;
+mod expansion;
 mod fingerprint;
 mod record;
 mod resolve;
+mod scan;
+mod settings;
 mod source;
 mod topic;
 mod validator;
 mod version;
+mod words;
 
 pub use catalog::{Catalog, Contract, Document};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use draft::{Draft, Place, for_each_subschema};
+pub use difference::differences;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use record::{ContractRecord, Mode, Status};
 pub use source::Source;

@@ -85,6 +85,13 @@ impl FromStr for Version {
     }
 }
 
+/// `v0`, older than every released version.
+impl Default for Version {
+    fn default() -> Self {
+        Self { text: "v0".to_owned(), parts: [0; 3] }
+    }
+}
+
 impl TryFrom<String> for Version {
     type Error = VersionError;
 

@@ -137,6 +137,10 @@ impl<'a, R: Rpc> Call<'a, R> {
             WireReply::NoHandler(reason) => Err(CallError::NoHandler { topic: topic(), reason }),
             WireReply::Failed(message) => Err(CallError::HandlerFailed { topic: topic(), message }),
             WireReply::TaskFailed { kind, message } => Err(CallError::TaskFailed { topic: topic(), kind, message }),
+            WireReply::Unreadable { reason, body } => Err(CallError::InvalidReply {
+                invalid: contract.broken(Part::Response, "type", format!("a Celery result document: {reason}")),
+                raw: Box::new(Value::String(body)),
+            }),
             WireReply::Wait => Err(timed_out()),
         }
     }
@@ -262,7 +266,14 @@ async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
                 Some(caller) => drop(caller.send(reply)),
                 None => tracing::debug!(id, "a reply came too late and was dropped"),
             },
-            Err(error) => tracing::warn!(%error, "a message on the reply queue is no reply and was dropped"),
+            Err(error) => {
+                tracing::warn!(%error, "a message on the reply queue is no reply");
+                let message = &delivery.message;
+                if let Some(caller) = message.properties.correlation_id.as_ref().and_then(|id| lock(&waiting).remove(id)) {
+                    let body = String::from_utf8_lossy(&message.body).into_owned();
+                    drop(caller.send(WireReply::Unreadable { reason: error.to_string(), body }));
+                }
+            }
         }
         // Replies are consumed without acks; settling is a formality that can't matter here.
         drop(delivery.ack().await);

@@ -265,7 +265,8 @@ impl EventContract {
         Invalid::new(self.parts.topic, Some(self.version().clone()), part, violations)
     }
 
-    fn broken(&self, part: Part, keyword: &str, expected: String) -> Invalid {
+    /// One violation of the whole value.
+    pub(crate) fn broken(&self, part: Part, keyword: &str, expected: String) -> Invalid {
         let violation = Violation { pointer: String::new(), keyword: keyword.to_owned(), expected };
         self.invalid(part, Violations::from(vec![violation]))
     }

@@ -65,24 +65,35 @@ impl Consumer {
 
     /// Runs cargo in the crate.
     pub fn cargo(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO"));
-        // What the cargo that runs this test has set is not what a user's shell has.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
-                command.env_remove(name);
-            }
-        }
-        let output: Output = command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("CARGO_TARGET_DIR", workspace().join("target/consumer"))
-            .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .env("CARGO_TERM_COLOR", "never")
-            .output()
-            .unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        Ran { ok: output.status.success(), text }
+        cargo(self.folder.path(), arguments)
     }
+}
+
+/// Runs an example of the root package, with in-process broker and registry.
+pub fn example(name: &str, arguments: &[&str]) -> Ran {
+    let command = ["run", "--quiet", "--example", name, "--"];
+    cargo(&workspace(), &[&command, arguments].concat())
+}
+
+fn cargo(folder: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO"));
+    // What the cargo that runs this test has set is not what a user's shell has.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if (name.starts_with("CARGO_") && name != "CARGO_HOME") || name.starts_with("CELERYSALT_") {
+            command.env_remove(name);
+        }
+    }
+    let output: Output = command
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", workspace().join("target/consumer"))
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_TERM_COLOR", "never")
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Ran { ok: output.status.success(), text }
 }
 
 /// The root of this workspace.

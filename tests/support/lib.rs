@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_errors_doc, reason = "tests fail by panicking")]
 
 pub mod postgres;
+pub mod proxy;
 pub mod rabbitmq;
 mod world;
 

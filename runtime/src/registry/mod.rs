@@ -1,6 +1,8 @@
 //! Where contracts are known: what was released, readable by services that have nothing of the publisher's code.
+//!
+//! [`connect`] takes a URL; every [`Registry`] passes one suite, `conformance` (feature `conformance`).
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use celerysalt_contract::{ContractRecord, Fingerprint, Selector, Topic, Version};
@@ -11,6 +13,9 @@ pub mod conformance;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod sync;
+
+use crate::url::redact_url;
 
 /// Stores contracts. Object-safe: a service holds an `Arc<dyn Registry>`.
 #[async_trait]
@@ -20,7 +25,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// A conflict is no `Err`: the returned plan holds it, and then nothing was written ([`Plan::has_conflicts`]).
     ///
     /// # Errors
-    /// [`RegistryError::Unavailable`], [`RegistryError::Denied`], [`RegistryError::Unusable`].
+    /// [`RegistryError::Unavailable`], [`RegistryError::Denied`], [`RegistryError::Unusable`],
+    /// [`RegistryError::Unstorable`].
     async fn sync(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, RegistryError>;
 
     /// The contract of one topic and version.
@@ -176,6 +182,18 @@ pub enum RegistryError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// It has no way to keep this contract as it is.
+    #[error("the registry at {registry} can't store {topic}@{version}: {reason}")]
+    Unstorable {
+        /// Where, without a password.
+        registry: String,
+        /// The topic.
+        topic: Topic,
+        /// The version.
+        version: Version,
+        /// What it can't store, where in the contract, and what to do.
+        reason: String,
+    },
     /// One topic and version with two meanings.
     #[error("{0}")]
     Conflict(Box<Conflict>),
@@ -193,5 +211,59 @@ impl Plan {
     /// Whether any contract conflicts with what is registered.
     pub fn has_conflicts(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Conflict(_)))
+    }
+}
+
+/// The registry that a URL names. Opens no connection yet: what is wrong with the place shows at its first use.
+///
+/// | URL | registry |
+/// | --- | --- |
+/// | `memory:`, `memory:NAME` | this process's memory, gone with its last handle ([`memory`]) |
+/// | `postgres://...`, `postgresql://...` | PostgreSQL (feature `postgres`) |
+///
+/// ```
+/// let registry = celerysalt::registry::connect("memory:")?;
+/// assert!(celerysalt::registry::connect("mysql://db").is_err());
+/// # Ok::<(), celerysalt::registry::RegistryError>(())
+/// ```
+///
+/// # Errors
+/// [`RegistryError::Url`] when the URL is none of these, or needs a feature that this build does not have.
+pub fn connect(url: &str) -> Result<Arc<dyn Registry>, RegistryError> {
+    if let Some(name) = url.strip_prefix("memory:") {
+        return Ok(Arc::new(memory::MemoryRegistry::named(name)));
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        #[cfg(feature = "postgres")]
+        return Ok(Arc::new(postgres::PostgresRegistry::connect(url)?));
+        #[cfg(not(feature = "postgres"))]
+        return Err(refused_url(url, "enable feature `postgres` of the crate celerysalt"));
+    }
+    Err(refused_url(url, "expected `memory:`, `memory:NAME` or `postgres://USER@HOST/DATABASE`"))
+}
+
+fn refused_url(url: &str, reason: impl Into<String>) -> RegistryError {
+    RegistryError::Url { url: redact_url(url), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_names_a_registry_and_never_shows_its_password() {
+        assert!(connect("memory:").unwrap().list(None).await.unwrap().is_empty());
+        for url in ["mysql://ann:s3cret@db/app", "", "ann:s3cret@db", "postgres:s3cret@db"] {
+            let error = connect(url).unwrap_err();
+            assert!(matches!(error, RegistryError::Url { .. }), "{error:?}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn without_the_feature_the_error_says_which_one() {
+        let error = connect("postgres://ann:s3cret@db/app").unwrap_err().to_string();
+        assert!(error.contains("enable feature `postgres`") && !error.contains("s3cret"), "{error}");
     }
 }

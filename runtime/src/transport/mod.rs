@@ -9,6 +9,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -220,7 +221,8 @@ impl Deliveries {
     /// was handed out can still be settled.
     pub async fn cancel(&mut self) {
         if let Some(cancel) = self.cancel.take() {
-            drop(cancel.send(()));
+            // Refused when the transport has stopped already.
+            let _ = cancel.send(());
         }
         self.receiver.close();
         while let Some(taken) = self.receiver.recv().await {
@@ -302,6 +304,21 @@ impl Drop for Delivery {
     }
 }
 
+/// Refuses names that AMQP's short strings can't carry.
+fn check_names<'n>(
+    broker: &str,
+    names: impl IntoIterator<Item = (&'static str, &'n String)>,
+) -> Result<(), TransportError> {
+    match names.into_iter().find(|(_, name)| name.len() > 255) {
+        None => Ok(()),
+        Some((what, name)) => Err(TransportError::Refused {
+            broker: broker.to_owned(),
+            what: what.to_owned(),
+            reason: format!("it has {} bytes, and AMQP carries at most 255", name.len()),
+        }),
+    }
+}
+
 /// Why a broker did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -343,4 +360,30 @@ pub enum TransportError {
         /// What is wrong, and what to do.
         reason: String,
     },
+}
+
+/// The transport that a URL names: `memory:` or `memory:NAME` within this process, `amqp://` with the feature `amqp`,
+/// `amqps://` with `tls` too. `service` names the connection at the broker.
+///
+/// # Errors
+/// [`TransportError::Url`]; [`TransportError::Unavailable`] and [`TransportError::Refused`] from the broker.
+pub async fn connect(url: &str, service: &str) -> Result<Arc<dyn Transport>, TransportError> {
+    if let Some(name) = url.strip_prefix("memory:") {
+        return Ok(Arc::new(memory::MemoryBroker::named(name).connect()));
+    }
+    let is_amqp = url.starts_with("amqp://") || url.starts_with("amqps://");
+    #[cfg(feature = "amqp")]
+    if is_amqp {
+        // A dead letter is kept whatever its size; what is published has a limit of its own.
+        let options = amqp::AmqpOptions::new().connection_name(service).max_message_size(usize::MAX);
+        return Ok(Arc::new(amqp::AmqpTransport::connect(url, options).await?));
+    }
+    #[cfg(not(feature = "amqp"))]
+    let _ = service;
+    let reason = if is_amqp {
+        "this build has no RabbitMQ: enable the feature `amqp` of `celerysalt` (cargo run --features amqp)"
+    } else {
+        "expected `amqp://user:password@host:5672/vhost` or `memory:`"
+    };
+    Err(TransportError::Url { url: crate::url::redact_url(url), reason: reason.to_owned() })
 }

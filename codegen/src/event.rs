@@ -1,0 +1,261 @@
+//! One version of a contract becomes a module: its types, what makes the first of them an event, and its builder.
+
+use celerysalt_contract::{Contract, Diagnostic, Document, Mode};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use serde_json::Value;
+
+use crate::{
+    builder, docs,
+    items::{FieldCode, Items, Presence},
+    lower::{self, Shape, Space, canonical},
+    names::{Scope, ident},
+    plan::VersionPlan,
+    types::{self, Prelude},
+};
+
+/// The module of a version, and what is not quite as its schema says.
+///
+/// # Errors
+/// Every document that has no Rust types.
+pub(crate) fn module(plan: &VersionPlan<'_>) -> Result<(TokenStream, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let contract = plan.contract;
+    let mut findings = Vec::new();
+    let mut reserved = Scope::of_types();
+    for name in plan.roots().skip(1).chain([&plan.builder]) {
+        reserved.take(name);
+    }
+    let request = document(&contract.request, &plan.event, reserved, &mut findings, |items, space| {
+        let types = items.code();
+        let event = event(plan, items, space);
+        quote! { #types #event }
+    });
+    let response = match (&contract.response, &plan.response) {
+        (Some(schema), Some(name)) => {
+            let code = document(schema, name, Scope::of_types(), &mut findings, |items, _| items.code());
+            Some(answer("response", "What the request is answered.", name, code))
+        }
+        _ => None,
+    };
+    let error = match (&contract.error, &plan.error) {
+        (Some(schema), Some(name)) => {
+            let code = document(schema, name, Scope::of_types(), &mut findings, |items, space| {
+                let types = items.code();
+                let error = declared_error(items, space);
+                quote! { #types #error }
+            });
+            Some(answer("error", "What the request is answered when it can't be fulfilled.", name, code))
+        }
+        _ => None,
+    };
+    if findings.iter().any(|finding| finding.severity == celerysalt_contract::Severity::Error) {
+        return Err(findings);
+    }
+    let module = ident(&plan.module);
+    let about = docs::inner(&about(contract));
+    let summary = docs::outer(&format!("Version {}.", docs::code(contract.version.as_str())));
+    let code = quote! {
+        #summary
+        pub mod #module {
+            #about
+            #request
+            #response
+            #error
+        }
+    };
+    Ok((code, findings))
+}
+
+/// The topic, version, source and fingerprint of a contract.
+fn about(contract: &Contract) -> String {
+    let source = contract.request.source.path().to_string_lossy().replace('\\', "/");
+    format!(
+        "Topic {}, version {}, from {}.\n\nFingerprint {}.",
+        docs::code(contract.topic.as_str()),
+        docs::code(contract.version.as_str()),
+        docs::code(&source),
+        docs::code(contract.fingerprint.as_str()),
+    )
+}
+
+/// Lowers one document, has its types written, and makes code of them.
+fn document(
+    document: &Document,
+    name: &str,
+    reserved: Scope,
+    findings: &mut Vec<Diagnostic>,
+    code: impl FnOnce(&Items<'_>, &Space) -> TokenStream,
+) -> TokenStream {
+    let source = &document.source;
+    let mut space = lower::lower(document, name, reserved);
+    let prelude = Prelude::new(space.names.clone());
+    match types::write(&mut space, &prelude) {
+        Ok((written, lost)) => {
+            let span = source.span_of("");
+            findings.extend(lost.into_iter().map(|message| source.warning("codegen-unsupported", span, message)));
+            code(&Items::new(&space, &written, &prelude), &space)
+        }
+        Err(refusal) => {
+            let message = format!("no Rust types can be made of this schema: {refusal}");
+            let help = "this is a limit of the generator; please report the schema";
+            findings.push(source.error("codegen-unsupported", source.span_of(""), message).with_help(help));
+            TokenStream::new()
+        }
+    }
+}
+
+/// The module of a response or an error.
+fn answer(module: &str, doc: &str, name: &str, code: TokenStream) -> TokenStream {
+    let (module, name, doc) = (ident(module), ident(name), docs::outer(doc));
+    quote! {
+        #doc
+        pub mod #module { #code }
+        pub use self::#module::#name;
+    }
+}
+
+/// The inherent methods and trait implementations that make the first type an event.
+fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStream {
+    let name = ident(&plan.event);
+    let is_struct = space.items.first().is_some_and(|item| matches!(item.shape, Shape::Record(_)));
+    let fields = items.fields(0);
+    let (start, builder) = if is_struct {
+        builder::code(&name, &ident(&plan.builder), &fields, items.prelude)
+    } else {
+        (TokenStream::new(), TokenStream::new())
+    };
+    let contract = contract(plan);
+    let sending = match plan.contract.mode {
+        Mode::Broadcast => quote! {
+            /// Publishes the event once it is awaited.
+            pub fn publish<'a>(&'a self, salt: &'a ::celerysalt::Salt) -> ::celerysalt::Publish<'a, Self> {
+                ::celerysalt::__private::publish(self, salt)
+            }
+            /// Publishes many events in one go once it is awaited.
+            pub fn publish_batch<'a>(
+                events: &'a [Self],
+                salt: &'a ::celerysalt::Salt,
+            ) -> ::celerysalt::PublishBatch<'a, Self> {
+                ::celerysalt::__private::publish_batch(events, salt)
+            }
+        },
+        Mode::Rpc => quote! {
+            /// Asks for the answer once it is awaited.
+            pub fn call<'a>(&'a self, salt: &'a ::celerysalt::Salt) -> ::celerysalt::Call<'a, Self> {
+                ::celerysalt::__private::call(self, salt)
+            }
+        },
+    };
+    let kind = match plan.contract.mode {
+        Mode::Broadcast => quote! { impl ::celerysalt::Broadcast for #name {} },
+        Mode::Rpc => {
+            let response = match plan.response.as_deref().map(ident) {
+                Some(name) => quote! { self::response::#name },
+                None => quote! { ::celerysalt::__private::serde_json::Value },
+            };
+            let error = match plan.error.as_deref().map(ident) {
+                Some(name) => quote! { self::error::#name },
+                None => quote! { ::celerysalt::RpcError },
+            };
+            quote! {
+                impl ::celerysalt::Rpc for #name {
+                    type Response = #response;
+                    type Error = #error;
+                }
+            }
+        }
+    };
+    quote! {
+        impl #name {
+            #start
+            #sending
+        }
+        impl ::celerysalt::Event for #name {
+            fn contract() -> &'static ::celerysalt::EventContract {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(#contract);
+                &CONTRACT
+            }
+        }
+        #kind
+        #builder
+    }
+}
+
+/// The contract as the runtime knows it.
+fn contract(plan: &VersionPlan<'_>) -> TokenStream {
+    let contract = plan.contract;
+    let option = |text: Option<TokenStream>| match text {
+        Some(text) => quote! { ::core::option::Option::Some(#text) },
+        None => quote! { ::core::option::Option::None },
+    };
+    let schema_of = |document: &Option<Document>| option(document.as_ref().map(|document| json(&document.schema)));
+    let (topic, version) = (contract.topic.as_str(), contract.version.as_str());
+    let mode = match contract.mode {
+        Mode::Broadcast => quote! { ::celerysalt::Mode::Broadcast },
+        Mode::Rpc => quote! { ::celerysalt::Mode::Rpc },
+    };
+    let exchange = option(contract.exchange.as_ref().map(|exchange| quote! { #exchange }));
+    let description = &contract.description;
+    let schema = json(&contract.request.schema);
+    let (response, error) = (schema_of(&contract.response), schema_of(&contract.error));
+    let fingerprint = contract.fingerprint.as_str();
+    let (class, registry, auto_register) = (&plan.event, contract.registry, contract.auto_register);
+    quote! {
+        ::celerysalt::__private::Parts {
+            topic: #topic,
+            version: #version,
+            mode: #mode,
+            exchange: #exchange,
+            description: #description,
+            schema: #schema,
+            response_schema: #response,
+            error_schema: #error,
+            fingerprint: #fingerprint,
+            publisher_module: ::core::module_path!(),
+            publisher_class: #class,
+            registry: #registry,
+            auto_register: #auto_register,
+        }
+    }
+}
+
+/// A schema as a string literal, raw where that reads better.
+fn json(schema: &Value) -> TokenStream {
+    let text = canonical(schema);
+    let mut fence = String::from("#");
+    while text.contains(&format!("\"{fence}")) {
+        fence.push('#');
+    }
+    let raw = format!("r{fence}\"{text}\"{fence}").parse::<Literal>().ok().filter(|_| text.chars().all(docs::harmless));
+    let literal = raw.unwrap_or_else(|| Literal::string(&text));
+    quote! { #literal }
+}
+
+/// What makes the first type of a document an error.
+fn declared_error(items: &Items<'_>, space: &Space) -> TokenStream {
+    let Some(root) = space.items.first() else { return TokenStream::new() };
+    let name = ident(&root.name);
+    let fields = items.fields(0);
+    let text = |key: &str| {
+        let fits = |field: &&FieldCode| field.key == key && field.is_text && matches!(field.presence, Presence::Required);
+        fields.iter().find(fits).map(|field| &field.ident)
+    };
+    let display = match (text("error_code"), text("error_message")) {
+        (Some(code), Some(message)) => quote! {
+            ::core::write!(f, "{}: {}", self.#code, self.#message)
+        },
+        _ => {
+            let text = &root.name;
+            quote! { f.write_str(#text) }
+        }
+    };
+    quote! {
+        impl ::celerysalt::DeclaredError for #name {}
+        impl ::core::fmt::Display for #name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                #display
+            }
+        }
+        impl ::core::error::Error for #name {}
+    }
+}

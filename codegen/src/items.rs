@@ -1,0 +1,395 @@
+//! The items of a document: structs, enums and newtypes as a person would have written them.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+use serde_json::{Number, Value};
+use syn::Type as SynType;
+
+use crate::{
+    docs,
+    lower::{Item, Record, Shape, Space, Type, Union, Words},
+    names::{Scope, field_name, ident, variant_name},
+    types::{Prelude, Written, without_option},
+};
+
+/// A document ready to be written.
+pub(crate) struct Items<'a> {
+    space: &'a Space,
+    written: &'a Written,
+    pub(crate) prelude: &'a Prelude,
+    /// What the functions that give defaults are called, by item and field.
+    default_fns: BTreeMap<(usize, usize), Ident>,
+}
+
+/// What happens to a field that is left out or null.
+#[derive(Clone, Debug)]
+pub(crate) enum Presence {
+    /// `T`: it must be there.
+    Required,
+    /// `Option<T>`: it must be there and may be null.
+    RequiredOrNull,
+    /// `Option<T>`: it may be left out.
+    Optional,
+    /// `T`: left out, it is the default.
+    Defaulted,
+    /// `Option<T>`: left out, it is the default; it may be null.
+    DefaultedOrNull,
+}
+
+/// A field of a struct, ready to be written.
+pub(crate) struct FieldCode {
+    pub(crate) ident: Ident,
+    pub(crate) key: String,
+    pub(crate) doc: String,
+    pub(crate) presence: Presence,
+    /// The type without the `Option` around it.
+    pub(crate) ty: SynType,
+    /// What it is without being set.
+    pub(crate) default: Option<TokenStream>,
+    /// The function that gives the default, for serde.
+    pub(crate) default_fn: Option<Ident>,
+    /// Whether it prints as text: a string, or one of some strings.
+    pub(crate) is_text: bool,
+    is_integer: bool,
+    is_extra: bool,
+}
+
+impl FieldCode {
+    /// The type as the struct has it.
+    pub(crate) fn whole_type(&self, prelude: &Prelude) -> TokenStream {
+        let ty = &self.ty;
+        match self.presence {
+            Presence::Required | Presence::Defaulted => quote! { #ty },
+            _ => {
+                let option = prelude.name("Option");
+                quote! { #option<#ty> }
+            }
+        }
+    }
+
+    pub(crate) fn is_extra(&self) -> bool {
+        self.is_extra
+    }
+
+    fn attributes(&self, prelude: &Prelude) -> TokenStream {
+        let mut options = Vec::new();
+        if self.is_extra {
+            options.push(quote! { flatten });
+        } else if self.ident != self.key {
+            let key = &self.key;
+            options.push(quote! { rename = #key });
+        }
+        match (&self.presence, &self.default_fn) {
+            (Presence::Optional, _) => {
+                let is_none = format!("{}::is_none", prelude.name("Option").to_string().replace(' ', ""));
+                options.push(quote! { default, skip_serializing_if = #is_none });
+            }
+            (Presence::Defaulted | Presence::DefaultedOrNull, Some(function)) => {
+                let function = function.to_string();
+                options.push(quote! { default = #function });
+            }
+            _ => (),
+        }
+        if self.is_integer {
+            let reader = match self.presence {
+                Presence::Required | Presence::Defaulted => "::celerysalt::__private::integer",
+                _ => "::celerysalt::__private::optional_integer",
+            };
+            options.push(quote! { deserialize_with = #reader });
+        }
+        if options.is_empty() { TokenStream::new() } else { quote! { #[serde(#(#options),*)] } }
+    }
+}
+
+fn derives(more: &[&str]) -> TokenStream {
+    let mut names = vec!["Clone", "Debug", "PartialEq"];
+    names.extend(more);
+    names.sort_unstable();
+    let names = names.into_iter().map(ident);
+    quote! {
+        #[derive(#(#names,)* ::celerysalt::__private::serde::Serialize, ::celerysalt::__private::serde::Deserialize)]
+        #[serde(crate = "::celerysalt::__private::serde")]
+    }
+}
+
+impl<'a> Items<'a> {
+    pub(crate) fn new(space: &'a Space, written: &'a Written, prelude: &'a Prelude) -> Self {
+        let mut scope = Scope::of_fields();
+        let mut default_fns = BTreeMap::new();
+        for (index, item) in space.items.iter().enumerate() {
+            let Shape::Record(record) = &item.shape else { continue };
+            for (i, field) in record.fields.iter().enumerate().filter(|(_, field)| field.default.is_some()) {
+                let name = scope.take(&field_name(&format!("default_{}_{}", item.name, field.key)));
+                default_fns.insert((index, i), ident(&name));
+            }
+        }
+        Self { space, written, prelude, default_fns }
+    }
+
+    /// All items of the document, its own first.
+    pub(crate) fn code(&self) -> TokenStream {
+        (0..self.space.items.len()).map(|index| self.item(index)).collect()
+    }
+
+    fn item(&self, index: usize) -> TokenStream {
+        let Some(item) = self.space.items.get(index) else { return TokenStream::new() };
+        let doc = docs::outer(&item.doc);
+        let code = match &item.shape {
+            Shape::Record(record) => self.record(index, item, record),
+            Shape::Words(words) => self.words(item, words),
+            Shape::Union(union) => self.union(index, item, union),
+            Shape::Alias(ty) => self.alias(index, item, ty),
+        };
+        quote! { #doc #code }
+    }
+
+    fn written(&self, index: usize) -> &[SynType] {
+        self.written.get(index).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The fields of the struct at `index`, none if it is no struct.
+    pub(crate) fn fields(&self, index: usize) -> Vec<FieldCode> {
+        let Some(Item { shape: Shape::Record(record), .. }) = self.space.items.get(index) else {
+            return Vec::new();
+        };
+        let mut scope = Scope::of_fields();
+        let mut fields: Vec<FieldCode> = record
+            .fields
+            .iter()
+            .zip(self.written(index))
+            .enumerate()
+            .map(|(i, (field, ty))| {
+                let field_ident = scope.take(&field_name(&field.key));
+                let default = field.default.as_ref().and_then(|value| self.literal(&field.ty, value));
+                let nullable = field.ty.nullable;
+                let presence = match (field.required, nullable, &default) {
+                    (true, false, _) => Presence::Required,
+                    (true, true, _) => Presence::RequiredOrNull,
+                    (false, _, None) => Presence::Optional,
+                    (false, false, Some(_)) => Presence::Defaulted,
+                    (false, true, Some(_)) => Presence::DefaultedOrNull,
+                };
+                let default_fn = self.default_fns.get(&(index, i)).filter(|_| !field.required && default.is_some()).cloned();
+                let default = default.or_else(|| self.only_value(&field.ty).filter(|_| field.required));
+                FieldCode {
+                    ident: ident(&field_ident),
+                    key: field.key.clone(),
+                    doc: field.doc.clone(),
+                    presence,
+                    ty: if nullable { without_option(ty) } else { ty.clone() },
+                    default,
+                    default_fn,
+                    is_text: field.ty.is_scalar("string") || self.words_of(&field.ty).is_some(),
+                    is_integer: field.ty.is_scalar("integer"),
+                    is_extra: false,
+                }
+            })
+            .collect();
+        if let Some(ty) = record.extra.as_ref().and_then(|_| self.written(index).last()) {
+            fields.push(FieldCode {
+                ident: ident(&scope.take("extra")),
+                key: String::new(),
+                doc: "What the schema does not name.".to_owned(),
+                presence: Presence::Required,
+                ty: ty.clone(),
+                default: None,
+                default_fn: None,
+                is_text: false,
+                is_integer: false,
+                is_extra: true,
+            });
+        }
+        fields
+    }
+
+    fn record(&self, index: usize, item: &Item, record: &Record) -> TokenStream {
+        let name = ident(&item.name);
+        let fields = self.fields(index);
+        let starts_empty = fields.iter().all(|field| matches!(field.presence, Presence::Optional) || field.is_extra);
+        let derives = derives(if starts_empty { &["Default"] } else { &[] });
+        let closed = record.closed.then(|| quote! { #[serde(deny_unknown_fields)] });
+        let members = fields.iter().map(|field| {
+            let (doc, attributes) = (docs::outer(&field.doc), field.attributes(self.prelude));
+            let (field_ident, ty) = (&field.ident, field.whole_type(self.prelude));
+            quote! { #doc #attributes pub #field_ident: #ty }
+        });
+        let defaults = fields.iter().filter_map(|field| {
+            let (function, default) = (field.default_fn.as_ref()?, field.default.as_ref()?);
+            let (ty, some) = (field.whole_type(self.prelude), self.prelude.name("Some"));
+            let value = if matches!(field.presence, Presence::Defaulted) { quote! { #default } } else { quote! { #some(#default) } };
+            Some(quote! { fn #function() -> #ty { #value } })
+        });
+        quote! {
+            #derives
+            #closed
+            pub struct #name { #(#members,)* }
+            #(#defaults)*
+        }
+    }
+
+    fn words(&self, item: &Item, words: &Words) -> TokenStream {
+        let name = ident(&item.name);
+        let variants = variants_of(words);
+        let mut more = vec!["Copy", "Eq", "Hash", "Ord", "PartialOrd"];
+        if words.default.is_some() {
+            more.push("Default");
+        }
+        let derives = derives(&more);
+        let declared = variants.iter().map(|(variant, value)| {
+            let default = (words.default.as_deref() == Some(value)).then(|| quote! { #[default] });
+            let rename = (*variant != value).then(|| quote! { #[serde(rename = #value)] });
+            quote! { #default #rename #variant }
+        });
+        let arms = variants.iter().map(|(variant, value)| quote! { Self::#variant => #value });
+        quote! {
+            #derives
+            pub enum #name { #(#declared,)* }
+            impl #name {
+                /// The value as the wire has it.
+                pub const fn as_str(self) -> &'static str {
+                    match self { #(#arms,)* }
+                }
+            }
+            impl ::core::fmt::Display for #name {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    f.write_str(self.as_str())
+                }
+            }
+        }
+    }
+
+    fn union(&self, index: usize, item: &Item, union: &Union) -> TokenStream {
+        let name = ident(&item.name);
+        let derives = derives(&[]);
+        let telling = match &union.tag {
+            Some(tag) => quote! { #[serde(tag = #tag)] },
+            None => quote! { #[serde(untagged)] },
+        };
+        let written = self.written(index);
+        let variants = union.variants.iter().zip(written).map(|(variant, ty)| {
+            let variant_ident = ident(&variant.name);
+            let rename = variant.tag.as_ref().filter(|tag| **tag != variant.name).map(|tag| quote! { #[serde(rename = #tag)] });
+            let integer = reads_integer(&variant.ty);
+            let doc = variant.ty.as_item().and_then(|index| self.space.items.get(index)).map(|item| docs::outer(&item.doc));
+            quote! { #doc #rename #variant_ident(#integer #ty) }
+        });
+        let texts: Vec<String> = written.iter().map(|ty| quote! { #ty }.to_string()).collect();
+        let from = self.prelude.name("From");
+        let conversions = union.variants.iter().zip(written).enumerate().filter_map(|(i, (variant, ty))| {
+            let once = texts.iter().filter(|text| *text == texts.get(i).unwrap_or(text)).count() == 1;
+            let variant_ident = ident(&variant.name);
+            once.then(|| {
+                quote! {
+                    impl #from<#ty> for #name {
+                        fn from(value: #ty) -> Self { Self::#variant_ident(value) }
+                    }
+                }
+            })
+        });
+        quote! {
+            #derives
+            #telling
+            pub enum #name { #(#variants,)* }
+            #(#conversions)*
+        }
+    }
+
+    fn alias(&self, index: usize, item: &Item, ty: &Type) -> TokenStream {
+        let name = ident(&item.name);
+        let derives = derives(&[]);
+        let from = self.prelude.name("From");
+        let Some(inner) = self.written(index).first() else { return TokenStream::new() };
+        let integer = reads_integer(ty);
+        quote! {
+            #derives
+            #[serde(transparent)]
+            pub struct #name(#integer pub #inner);
+            impl #from<#inner> for #name {
+                fn from(value: #inner) -> Self { Self(value) }
+            }
+        }
+    }
+
+    /// The one value that a field may have, if there is only one.
+    fn only_value(&self, ty: &Type) -> Option<TokenStream> {
+        match self.words_of(ty).filter(|_| !ty.nullable)?.values.as_slice() {
+            [only] => self.literal(ty, &Value::String(only.clone())),
+            _ => None,
+        }
+    }
+
+    fn words_of(&self, ty: &Type) -> Option<&Words> {
+        match &self.space.items.get(ty.as_item()?)?.shape {
+            Shape::Words(words) => Some(words),
+            _ => None,
+        }
+    }
+
+    /// A default as an expression, none where it would be no literal; defaults are only a convenience.
+    fn literal(&self, ty: &Type, value: &Value) -> Option<TokenStream> {
+        if ty.is_any() {
+            let literal = match value {
+                Value::Bool(value) => quote! { #value },
+                Value::String(value) => quote! { #value },
+                Value::Number(number) => integer(number).or_else(|| float(number))?,
+                _ => return None,
+            };
+            let from = self.prelude.name("From");
+            return Some(quote! { <::celerysalt::__private::serde_json::Value as #from<_>>::from(#literal) });
+        }
+        if let Some(index) = ty.as_item() {
+            let item = self.space.items.get(index)?;
+            let (variant, _) = variants_of(self.words_of(ty)?).into_iter().find(|(_, known)| Some(*known) == value.as_str())?;
+            let name = ident(&item.name);
+            return Some(quote! { #name::#variant });
+        }
+        match value {
+            Value::Bool(value) if ty.is_scalar("boolean") => Some(quote! { #value }),
+            Value::String(value) if ty.is_scalar("string") => {
+                let string = self.prelude.name("String");
+                Some(quote! { #string::from(#value) })
+            }
+            Value::Number(number) if ty.is_scalar("integer") => integer(number),
+            Value::Number(number) if ty.is_scalar("number") => float(number),
+            Value::Array(items) if ty.is_scalar("array") && ty.core.get("items").is_some_and(|items| !items.is_array()) => {
+                let item = Type { core: ty.core.get("items")?.clone(), nullable: false };
+                let items: Vec<TokenStream> = items.iter().map(|value| self.literal(&item, value)).collect::<Option<_>>()?;
+                Some(if items.is_empty() { quote! { ::std::vec::Vec::new() } } else { quote! { ::std::vec![#(#items),*] } })
+            }
+            Value::Object(members) if ty.is_scalar("object") && members.is_empty() => {
+                let default = self.prelude.name("Default");
+                Some(quote! { #default::default() })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn reads_integer(ty: &Type) -> Option<TokenStream> {
+    let reader = if ty.nullable { "::celerysalt::__private::optional_integer" } else { "::celerysalt::__private::integer" };
+    ty.is_scalar("integer").then(|| quote! { #[serde(deserialize_with = #reader)] })
+}
+
+/// The variants of an enum of strings, with the strings.
+fn variants_of(words: &Words) -> Vec<(Ident, &str)> {
+    let mut scope = Scope::of_types();
+    words.values.iter().map(|value| (ident(&scope.take(&variant_name(value))), value.as_str())).collect()
+}
+
+fn integer(number: &Number) -> Option<TokenStream> {
+    #[allow(clippy::cast_possible_truncation)] // only whole numbers that 64 bits hold exactly
+    let whole = |n: f64| (n.fract() == 0.0 && n.abs() < 9e15).then_some(n as i64);
+    let value = number.as_i64().or_else(|| number.as_f64().and_then(whole))?;
+    Some(signed(value < 0, Literal::u64_unsuffixed(value.unsigned_abs())))
+}
+
+fn float(number: &Number) -> Option<TokenStream> {
+    let value = number.as_f64().filter(|value| value.is_finite())?;
+    Some(signed(value.is_sign_negative(), Literal::f64_unsuffixed(value.abs())))
+}
+
+fn signed(negative: bool, literal: Literal) -> TokenStream {
+    if negative { quote! { -#literal } } else { quote! { #literal } }
+}

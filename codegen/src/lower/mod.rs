@@ -1,0 +1,406 @@
+//! What typify can take: a document of any draft becomes a flat list of named types of the simplest kinds.
+//!
+//! Types say what a value is made of, the validator says which values are allowed: bounds, lengths, patterns,
+//! formats, `not`, `contains` and conditions are left to it, and fields stay plain `String`, `i64` and `f64`.
+//! Every value that the schema allows must fit its type; where Rust has no type for that, the value stays JSON.
+//! Names are decided here, once, so that no two types of a document can meet in one.
+
+mod flat;
+mod shape;
+mod union;
+
+use std::collections::BTreeMap;
+
+use celerysalt_contract::{Document, Draft, Source};
+use serde_json::Value;
+
+use self::flat::{Flat, Input, Kinds, Part, Parts, name_of};
+pub(crate) use self::shape::{Field, Item, Record, Shape, Space, Type, Union, Words, canonical, index_of, placeholder};
+use crate::names::{Scope, type_name};
+
+/// Types nested deeper than this, or more of them, stay JSON.
+const MAX_DEPTH: usize = 100;
+const MAX_ITEMS: usize = 2_000;
+/// A type without a name gets one when it is made of more parts than this.
+const MAX_INLINE: usize = 40;
+/// Rust implements `Debug` and the like for tuples up to this length.
+const MAX_TUPLE: usize = 12;
+
+/// Lowers a document; its own type is called `name`, and none of the others is called as one of `reserved`.
+pub(crate) fn lower(document: &Document, name: &str, reserved: Scope) -> Space {
+    lower_schema(&document.schema, document.draft, Some(&document.source), name, reserved)
+}
+
+fn lower_schema(schema: &Value, draft: Draft, source: Option<&Source>, name: &str, mut reserved: Scope) -> Space {
+    let name = reserved.take(name);
+    let mut lowerer = Lowerer {
+        input: Input::new(schema, draft, source),
+        items: vec![Some(Item { name: name.clone(), doc: String::new(), shape: Shape::Alias(Type::any()) })],
+        scope: reserved,
+        known: BTreeMap::new(),
+        stack: Vec::new(),
+    };
+    let root = Part::new(schema, String::new());
+    let doc = lowerer.input.parts(std::slice::from_ref(&root)).doc;
+    let ty = lowerer.lower(&[root], &Hint { name, is_root: true });
+    if (ty.as_item(), ty.nullable) != (Some(0), false) {
+        if let Some(Some(root)) = lowerer.items.first_mut() {
+            root.shape = Shape::Alias(ty);
+        }
+    }
+    if let Some(Some(root)) = lowerer.items.first_mut() {
+        root.doc = doc;
+    }
+    reachable(lowerer.items, lowerer.scope)
+}
+
+/// Keeps what the root is made of, in the order of its first use.
+fn reachable(items: Vec<Option<Item>>, scope: Scope) -> Space {
+    let mut order = vec![0];
+    let mut next = 0;
+    while let Some(&index) = order.get(next) {
+        next += 1;
+        for ty in items.get(index).and_then(Option::as_ref).map(|item| item.shape.types()).unwrap_or_default() {
+            ty.for_each_item(&mut |index| {
+                if !order.contains(&index) {
+                    order.push(index);
+                }
+            });
+        }
+    }
+    let renumbered = |index: usize| order.iter().position(|&old| old == index).unwrap_or(0);
+    let mut items = items;
+    let mut kept = Vec::with_capacity(order.len());
+    for &index in &order {
+        let Some(mut item) = items.get_mut(index).and_then(Option::take) else { continue };
+        for ty in item.shape.types_mut() {
+            renumber(&mut ty.core, &renumbered);
+        }
+        kept.push(item);
+    }
+    Space { items: kept, names: scope.into_names() }
+}
+
+fn renumber(schema: &mut Value, renumbered: &dyn Fn(usize) -> usize) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| renumber(item, renumbered)),
+        Value::Object(members) => members.iter_mut().for_each(|(_, member)| renumber(member, renumbered)),
+        Value::String(text) => {
+            if let Some(index) = text.strip_prefix("#/definitions/").and_then(index_of) {
+                *text = format!("#/definitions/{}", placeholder(renumbered(index)));
+            }
+        }
+        _ => (),
+    }
+}
+
+/// What a type is called if it turns out to need a name.
+#[derive(Clone, Debug)]
+struct Hint {
+    name: String,
+    is_root: bool,
+}
+
+impl Hint {
+    fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), is_root: false }
+    }
+
+    fn with(&self, suffix: &str) -> Self {
+        Self::new(format!("{}{suffix}", self.name))
+    }
+}
+
+/// What makes two uses the same type: the schemas that apply, wherever they are used.
+type Key = Vec<String>;
+
+fn key_of(parts: &[Part<'_>]) -> Key {
+    let mut key: Key = parts.iter().map(|p| format!("{}{}", p.pointer, if p.taken_apart { "\0" } else { "" })).collect();
+    key.sort_unstable();
+    key
+}
+
+struct Lowerer<'a> {
+    input: Input<'a>,
+    /// None while a type is being made.
+    items: Vec<Option<Item>>,
+    scope: Scope,
+    known: BTreeMap<Key, Type>,
+    stack: Vec<Key>,
+}
+
+impl<'a> Lowerer<'a> {
+    /// The type of a value to which all of `conjunction` apply.
+    fn lower(&mut self, conjunction: &[Part<'a>], hint: &Hint) -> Type {
+        let parts = self.input.parts(conjunction);
+        self.lower_parts(&parts, hint)
+    }
+
+    fn lower_parts(&mut self, parts: &Parts<'a>, hint: &Hint) -> Type {
+        let key = key_of(&parts.parts);
+        if key.is_empty() {
+            return Type::any();
+        }
+        if let Some(ty) = self.known.get(&key) {
+            return ty.clone();
+        }
+        let hint = match &parts.target {
+            Some(target) if !hint.is_root => Hint::new(type_name(&name_of(target))),
+            _ => hint.clone(),
+        };
+        if self.stack.contains(&key) {
+            // A type without a name inside itself: from here on it has one.
+            return self.start(&key, &Hint::new(hint.name), false).1;
+        }
+        if self.stack.len() >= MAX_DEPTH || self.items.len() >= MAX_ITEMS {
+            return Type::any();
+        }
+        self.stack.push(key.clone());
+        let flat = Flat::of(&self.input, &parts.parts);
+        let ty = self.lower_flat(flat, parts, &key, &hint);
+        self.stack.pop();
+        self.finish(key, ty, &parts.own_doc, &hint)
+    }
+
+    /// Remembers the type, under a name of its own if it was used inside itself or is long.
+    fn finish(&mut self, key: Key, ty: Type, doc: &str, hint: &Hint) -> Type {
+        let started = match self.known.get(&key) {
+            Some(known) if *known == ty => return ty,
+            Some(known) => known.as_item(),
+            None => None,
+        };
+        let index = match started {
+            Some(index) => index,
+            None if ty.size() > MAX_INLINE && !hint.is_root => self.start(&key, hint, false).0,
+            None => {
+                self.known.insert(key, ty.clone());
+                return ty;
+            }
+        };
+        let own = Type::item(index);
+        let ty = if ty.core == own.core { Type::any() } else { ty };
+        self.complete(index, doc, Shape::Alias(ty));
+        self.known.insert(key, own.clone());
+        own
+    }
+
+    /// Begins a named type, so that it can be referred to from inside.
+    fn start(&mut self, key: &Key, hint: &Hint, nullable: bool) -> (usize, Type) {
+        let index = if hint.is_root && !nullable {
+            0
+        } else {
+            let wanted = if hint.is_root { format!("{}Inner", hint.name) } else { hint.name.clone() };
+            let name = self.scope.take(&wanted);
+            self.items.push(Some(Item { name, doc: String::new(), shape: Shape::Alias(Type::any()) }));
+            self.items.len() - 1
+        };
+        let ty = Type::item(index).or_null(nullable);
+        self.known.insert(key.clone(), ty.clone());
+        (index, ty)
+    }
+
+    fn complete(&mut self, index: usize, doc: &str, shape: Shape) {
+        if let Some(Some(item)) = self.items.get_mut(index) {
+            doc.clone_into(&mut item.doc);
+            item.shape = shape;
+        }
+    }
+
+    fn name_of_item(&self, index: usize) -> String {
+        self.items.get(index).and_then(Option::as_ref).map(|item| item.name.clone()).unwrap_or_default()
+    }
+
+    fn lower_flat(&mut self, flat: Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint) -> Type {
+        if flat.kinds == Kinds::NONE || flat.kinds == Kinds::NULL {
+            return Type::any();
+        }
+        if flat.values.is_some() && !flat.kinds.touches(Kinds::ARRAY.or(Kinds::OBJECT)) {
+            return self.lower_values(&flat, parts, key, hint);
+        }
+        if !flat.unions.is_empty() {
+            return self.lower_union(flat, parts, key, hint);
+        }
+        if flat.kinds == Kinds::ALL {
+            return Type::any();
+        }
+        let nullable = flat.kinds.has(Kinds::NULL);
+        match Scalar::of(flat.kinds.without(Kinds::NULL)) {
+            Some(scalar) => Type::scalar(scalar.0).or_null(nullable),
+            None if flat.kinds.without(Kinds::NULL) == Kinds::ARRAY => self.lower_array(&flat, hint).or_null(nullable),
+            None if flat.kinds.without(Kinds::NULL) == Kinds::OBJECT => self.lower_object(&flat, parts, key, hint, nullable),
+            None => self.lower_kinds(flat, parts, key, hint, nullable),
+        }
+    }
+
+    /// `enum` and `const`.
+    fn lower_values(&mut self, flat: &Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint) -> Type {
+        let nullable = flat.kinds.has(Kinds::NULL);
+        let values: Vec<&Value> = flat.values.iter().flatten().copied().filter(|value| !value.is_null()).collect();
+        let strings: Option<Vec<&str>> = values.iter().map(|value| value.as_str()).collect();
+        if let Some(strings) = strings.filter(|strings| !strings.is_empty()) {
+            let mut values: Vec<String> = Vec::with_capacity(strings.len());
+            for string in strings {
+                if !values.iter().any(|known| known == string) {
+                    values.push(string.to_owned());
+                }
+            }
+            let default = parts.default.and_then(Value::as_str).map(str::to_owned).filter(|text| values.contains(text));
+            let (index, ty) = self.start(key, hint, nullable);
+            self.complete(index, &parts.own_doc, Shape::Words(Words { values, default }));
+            return ty;
+        }
+        match Scalar::of(flat.kinds.without(Kinds::NULL)) {
+            Some(scalar) => Type::scalar(scalar.0).or_null(nullable),
+            None => Type::any(),
+        }
+    }
+
+    fn lower_array(&mut self, flat: &Flat<'a>, hint: &Hint) -> Type {
+        let item = hint.with("Item");
+        if flat.tuple.is_empty() {
+            return Type::array(&self.lower(&flat.items, &item));
+        }
+        let mut types = Vec::with_capacity(flat.tuple.len());
+        for (i, part) in flat.tuple.iter().enumerate() {
+            types.push(self.lower(std::slice::from_ref(part), &item.with(&(i + 1).to_string())));
+        }
+        let complete = usize::try_from(flat.min_items) == Ok(types.len()) && flat.items_end;
+        if complete && types.len() <= MAX_TUPLE {
+            return Type::tuple(&types);
+        }
+        if !flat.items_end {
+            types.push(self.lower(&flat.items, &item));
+        }
+        Type::array(&self.unify(&types))
+    }
+
+    fn lower_object(&mut self, flat: &Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint, nullable: bool) -> Type {
+        let has_fields = parts.parts.iter().any(|part| part.schema.get("properties").is_some());
+        let undeclared = self.lower_undeclared(flat, hint);
+        let is_record = !flat.is_map() || (undeclared.is_none() && (flat.closed || has_fields || hint.is_root));
+        if !is_record {
+            return Type::map(&undeclared.unwrap_or_else(Type::any)).or_null(nullable);
+        }
+        let (index, ty) = self.start(key, hint, nullable);
+        let plan = plan_fields(flat);
+        let record = self.record(index, plan, undeclared);
+        self.complete(index, &parts.own_doc, Shape::Record(record));
+        ty
+    }
+
+    /// The type of what `additionalProperties` and `patternProperties` describe, if they do.
+    fn lower_undeclared(&mut self, flat: &Flat<'a>, hint: &Hint) -> Option<Type> {
+        let value = hint.with("Value");
+        let mut types: Vec<Type> = Vec::new();
+        for pattern in &flat.patterns {
+            types.push(self.lower(std::slice::from_ref(pattern), &value));
+        }
+        if !flat.additional.is_empty() {
+            types.push(self.lower(&flat.additional, &value));
+        } else if types.is_empty() {
+            return None;
+        } else if !flat.closed {
+            types.push(Type::any());
+        }
+        Some(self.unify(&types))
+    }
+
+    fn record(&mut self, index: usize, plan: Vec<FieldPlan<'a>>, undeclared: Option<Type>) -> Record {
+        let hint = Hint::new(self.name_of_item(index));
+        let mut fields = Vec::with_capacity(plan.len());
+        for planned in plan {
+            let hint = hint.with(&type_name(planned.key));
+            let mut types = Vec::with_capacity(planned.alternatives.len());
+            let mut first: Option<Parts<'a>> = None;
+            let mut possible = planned.required;
+            for alternative in &planned.alternatives {
+                let parts = self.input.parts(alternative);
+                possible |= Flat::of(&self.input, &parts.parts).kinds != Kinds::NONE;
+                types.push(self.lower_parts(&parts, &hint));
+                first.get_or_insert(parts);
+            }
+            if possible {
+                let Parts { doc, default, .. } = first.unwrap_or_default();
+                fields.push(Field {
+                    key: planned.key.to_owned(),
+                    doc,
+                    ty: self.unify(&types),
+                    required: planned.required,
+                    default: default.filter(|value| !value.is_null()).cloned(),
+                });
+            }
+        }
+        Record { fields, extra: undeclared.map(|values| Type::map(&values)), closed: false }
+    }
+
+    /// One type for values of any of `types`.
+    fn unify(&self, types: &[Type]) -> Type {
+        let Some((first, others)) = types.split_first() else { return Type::any() };
+        let nullable = types.iter().any(|ty| ty.nullable);
+        if others.iter().all(|ty| ty.core == first.core) {
+            return first.clone().or_null(nullable);
+        }
+        let all = |test: &dyn Fn(&Type) -> bool| types.iter().all(test);
+        if all(&|ty| ty.is_scalar("string") || self.is_words(ty)) {
+            return Type::scalar("string").or_null(nullable);
+        }
+        if all(&|ty| ty.is_scalar("integer") || ty.is_scalar("number")) {
+            return Type::scalar("number").or_null(nullable);
+        }
+        Type::any()
+    }
+
+    fn is_words(&self, ty: &Type) -> bool {
+        let item = ty.as_item().and_then(|index| self.items.get(index)).and_then(Option::as_ref);
+        item.is_some_and(|item| matches!(item.shape, Shape::Words(_)))
+    }
+}
+
+/// A type of JSON that is one of Rust.
+struct Scalar(&'static str);
+
+impl Scalar {
+    fn of(kinds: Kinds) -> Option<Self> {
+        if kinds == Kinds::STRING {
+            Some(Self("string"))
+        } else if kinds == Kinds::BOOLEAN {
+            Some(Self("boolean"))
+        } else if kinds == Kinds::INTEGER {
+            Some(Self("integer"))
+        } else if kinds != Kinds::NONE && Kinds::NUMBER.has(kinds) {
+            Some(Self("number"))
+        } else {
+            None
+        }
+    }
+}
+
+/// A field before its type is known.
+struct FieldPlan<'a> {
+    key: &'a str,
+    /// The schemas that declare it, each on its own: alternatives and conditions may differ.
+    alternatives: Vec<Vec<Part<'a>>>,
+    required: bool,
+}
+
+/// The fields of an object: declared ones, conditional ones, and those that are required and nothing else is said of.
+fn plan_fields<'a>(flat: &Flat<'a>) -> Vec<FieldPlan<'a>> {
+    let required = |key: &str| flat.required.contains(key);
+    let mut plan: Vec<FieldPlan<'a>> = Vec::new();
+    for (key, schemas) in &flat.properties {
+        plan.push(FieldPlan { key, alternatives: vec![schemas.clone()], required: required(key) });
+    }
+    for (key, schemas) in &flat.conditional {
+        let alternatives = schemas.iter().map(|schema| vec![schema.clone()]).collect();
+        plan.push(FieldPlan { key, alternatives, required: required(key) });
+    }
+    for key in &flat.required {
+        if !plan.iter().any(|field| field.key == *key) {
+            plan.push(FieldPlan { key, alternatives: Vec::new(), required: true });
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! What the lowering makes of a document: a flat list of named types whose members are schemas of the simplest kind.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+/// All named types of one document; the first is the document's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    pub(crate) items: Vec<Item>,
+    /// Every type name of the space, and every one that was kept free for something else.
+    pub(crate) names: BTreeSet<String>,
+}
+
+/// One named type.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    pub(crate) shape: Shape,
+}
+
+/// What a named type is.
+#[derive(Clone, Debug)]
+pub(crate) enum Shape {
+    /// An object with declared properties: a struct.
+    Record(Record),
+    /// One of some strings: an enum without data.
+    Words(Words),
+    /// One of some types: an enum with data.
+    Union(Union),
+    /// Anything else that needs a name: a newtype.
+    Alias(Type),
+}
+
+/// A struct.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) fields: Vec<Field>,
+    /// The map of what is not declared but belongs to the value.
+    pub(crate) extra: Option<Type>,
+    /// Refuses undeclared properties: only where that tells alternatives apart.
+    pub(crate) closed: bool,
+}
+
+/// A field of a struct.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// The property as the schema spells it.
+    pub(crate) key: String,
+    pub(crate) doc: String,
+    pub(crate) ty: Type,
+    pub(crate) required: bool,
+    pub(crate) default: Option<Value>,
+}
+
+/// An enum of strings.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    pub(crate) values: Vec<String>,
+    pub(crate) default: Option<String>,
+}
+
+/// An enum of types.
+#[derive(Clone, Debug)]
+pub(crate) struct Union {
+    /// The property that tells the variants apart, where there is one.
+    pub(crate) tag: Option<String>,
+    pub(crate) variants: Vec<Variant>,
+}
+
+/// A variant of a [`Union`].
+#[derive(Clone, Debug)]
+pub(crate) struct Variant {
+    pub(crate) name: String,
+    /// The value of the tag.
+    pub(crate) tag: Option<String>,
+    pub(crate) ty: Type,
+}
+
+/// A type where it is used: a schema of typify's simplest kinds, and whether `null` is allowed beside it.
+///
+/// The schema is one of: `true`; a `type` that is a scalar; an array of one or of a fixed number of such schemas;
+/// an object whose values are one such schema; a reference to an [`Item`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Type {
+    pub(crate) core: Value,
+    pub(crate) nullable: bool,
+}
+
+impl Type {
+    pub(crate) fn any() -> Self {
+        Self { core: Value::Bool(true), nullable: false }
+    }
+
+    pub(crate) fn scalar(name: &str) -> Self {
+        Self { core: json!({ "type": name }), nullable: false }
+    }
+
+    pub(crate) fn item(index: usize) -> Self {
+        Self { core: json!({ "$ref": format!("#/definitions/{}", placeholder(index)) }), nullable: false }
+    }
+
+    pub(crate) fn array(items: &Type) -> Self {
+        Self { core: json!({ "type": "array", "items": items.schema() }), nullable: false }
+    }
+
+    pub(crate) fn tuple(items: &[Type]) -> Self {
+        let schemas: Vec<Value> = items.iter().map(Type::schema).collect();
+        let core = json!({ "type": "array", "items": schemas, "minItems": items.len(), "maxItems": items.len() });
+        Self { core, nullable: false }
+    }
+
+    pub(crate) fn map(values: &Type) -> Self {
+        Self { core: json!({ "type": "object", "additionalProperties": values.schema() }), nullable: false }
+    }
+
+    /// The same type, `null` allowed when `nullable` says so.
+    pub(crate) fn or_null(mut self, nullable: bool) -> Self {
+        self.nullable = (self.nullable || nullable) && !self.is_any();
+        self
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.core == Value::Bool(true)
+    }
+
+    pub(crate) fn is_scalar(&self, name: &str) -> bool {
+        self.core.get("type").and_then(Value::as_str) == Some(name)
+    }
+
+    /// The item that the type is, if it is one.
+    pub(crate) fn as_item(&self) -> Option<usize> {
+        index_of(self.core.get("$ref")?.as_str()?.strip_prefix("#/definitions/")?)
+    }
+
+    /// The whole as a schema.
+    pub(crate) fn schema(&self) -> Value {
+        if self.nullable { json!({ "anyOf": [self.core, { "type": "null" }] }) } else { self.core.clone() }
+    }
+
+    /// How many schemas the type is made of.
+    pub(crate) fn size(&self) -> usize {
+        fn count(value: &Value) -> usize {
+            match value {
+                Value::Array(items) => items.iter().map(count).sum(),
+                Value::Object(members) => 1 + members.values().map(count).sum::<usize>(),
+                _ => 0,
+            }
+        }
+        count(&self.core)
+    }
+
+    /// Calls `visit` for each item that the type mentions.
+    pub(crate) fn for_each_item(&self, visit: &mut dyn FnMut(usize)) {
+        fn walk(value: &Value, visit: &mut dyn FnMut(usize)) {
+            match value {
+                Value::Array(items) => items.iter().for_each(|item| walk(item, visit)),
+                Value::Object(members) => members.values().for_each(|member| walk(member, visit)),
+                Value::String(text) => {
+                    if let Some(index) = text.strip_prefix("#/definitions/").and_then(index_of) {
+                        visit(index);
+                    }
+                }
+                _ => (),
+            }
+        }
+        walk(&self.core, visit);
+    }
+}
+
+impl Shape {
+    /// Every type that the shape is made of, in a fixed order: fields and then what is undeclared, or variants.
+    pub(crate) fn types(&self) -> Vec<&Type> {
+        match self {
+            Self::Record(record) => record.fields.iter().map(|field| &field.ty).chain(&record.extra).collect(),
+            Self::Words(_) => Vec::new(),
+            Self::Union(union) => union.variants.iter().map(|variant| &variant.ty).collect(),
+            Self::Alias(ty) => vec![ty],
+        }
+    }
+
+    /// The same, to change them.
+    pub(crate) fn types_mut(&mut self) -> Vec<&mut Type> {
+        match self {
+            Self::Record(record) => record.fields.iter_mut().map(|field| &mut field.ty).chain(&mut record.extra).collect(),
+            Self::Words(_) => Vec::new(),
+            Self::Union(union) => union.variants.iter_mut().map(|variant| &mut variant.ty).collect(),
+            Self::Alias(ty) => vec![ty],
+        }
+    }
+}
+
+/// The name that stands for an item while typify works: nothing that typify would spell differently.
+pub(crate) fn placeholder(index: usize) -> String {
+    format!("T{index}")
+}
+
+/// The item of a placeholder.
+pub(crate) fn index_of(placeholder: &str) -> Option<usize> {
+    placeholder.strip_prefix('T')?.parse().ok()
+}
+
+/// `schema` as one text that depends on nothing but its meaning: members sorted by name.
+pub(crate) fn canonical(schema: &Value) -> String {
+    fn sorted(value: &Value) -> Value {
+        match value {
+            Value::Array(items) => items.iter().map(sorted).collect(),
+            Value::Object(members) => {
+                let mut keys: Vec<&String> = members.keys().collect();
+                keys.sort_unstable();
+                let members: Map<String, Value> =
+                    keys.into_iter().filter_map(|key| Some((key.clone(), sorted(members.get(key)?)))).collect();
+                Value::Object(members)
+            }
+            other => other.clone(),
+        }
+    }
+    sorted(schema).to_string()
+}

@@ -1,0 +1,245 @@
+//! Rust types by typify: each lowered type becomes the tokens to write it with, `Box` where it holds itself.
+//!
+//! Every item is shown to typify as a struct of its parts under made-up names, so typify decides what the parts are
+//! written as, and nothing about names, attributes and which alternative is which. typify panics on what it doesn't
+//! know; that is caught, and the one part that it can't take stays JSON.
+
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use serde_json::{Map, Value, json};
+use syn::{
+    GenericArgument, Item as SynItem, Path, PathArguments, Type as SynType,
+    visit_mut::{self, VisitMut},
+};
+
+use crate::{
+    lower::{Space, Type, index_of, placeholder},
+    names::ident,
+};
+
+/// Above so many parts, a space that typify refuses as a whole is not searched for the culprit.
+const MAX_SEARCH: usize = 500;
+
+/// For each item of a space, the Rust type of each of its parts, in the order of `Shape::types`.
+pub(crate) type Written = Vec<Vec<SynType>>;
+
+/// Writes all types of `space`; parts that typify can't take become JSON in `space` itself, and are returned as
+/// sentences about them.
+///
+/// # Errors
+/// What typify said when nothing helps.
+pub(crate) fn write(space: &mut Space, prelude: &Prelude) -> Result<(Written, Vec<String>), String> {
+    let refusal = match attempt(space) {
+        Ok(written) => return Ok((finish(written, space, prelude), Vec::new())),
+        Err(refusal) => refusal,
+    };
+    let slots: Vec<(usize, usize)> = space
+        .items
+        .iter()
+        .enumerate()
+        .flat_map(|(item, it)| (0..it.shape.types().len()).map(move |part| (item, part)))
+        .collect();
+    if slots.len() > MAX_SEARCH {
+        return Err(refusal);
+    }
+    let mut narrowed = space.clone();
+    for &(item, part) in &slots {
+        replace(&mut narrowed, item, part, Type::any());
+    }
+    attempt(&narrowed)?;
+    let mut lost = Vec::new();
+    for &(item, part) in &slots {
+        let Some(ty) = space.items.get(item).and_then(|item| item.shape.types().get(part).copied().cloned()) else {
+            continue;
+        };
+        replace(&mut narrowed, item, part, ty);
+        if let Err(refusal) = attempt(&narrowed) {
+            replace(&mut narrowed, item, part, Type::any());
+            let name = space.items.get(item).map(|item| item.name.as_str()).unwrap_or_default();
+            lost.push(format!("part {} of `{name}` has no Rust type and stays JSON: {refusal}", part + 1));
+        }
+    }
+    let written = attempt(&narrowed)?;
+    *space = narrowed;
+    Ok((finish(written, space, prelude), lost))
+}
+
+fn replace(space: &mut Space, item: usize, part: usize, ty: Type) {
+    if let Some(slot) = space.items.get_mut(item).and_then(|item| item.shape.types_mut().into_iter().nth(part)) {
+        *slot = ty;
+    }
+}
+
+/// What typify writes for each part, still under made-up names.
+fn attempt(space: &Space) -> Result<Written, String> {
+    let mut definitions = Map::new();
+    for (index, item) in space.items.iter().enumerate() {
+        let types = item.shape.types();
+        let names: Vec<String> = (0..types.len()).map(|part| format!("p{part}")).collect();
+        let properties: Map<String, Value> =
+            names.iter().cloned().zip(types.iter().map(|ty| ty.schema())).collect();
+        let schema = json!({
+            "type": "object", "properties": properties, "required": names, "additionalProperties": false,
+        });
+        definitions.insert(placeholder(index), schema);
+    }
+    let root: schemars::schema::RootSchema =
+        serde_json::from_value(json!({ "definitions": definitions })).map_err(|error| error.to_string())?;
+    let tokens = quietly(|| {
+        let mut settings = typify::TypeSpaceSettings::default();
+        settings.with_map_type("::std::collections::BTreeMap");
+        let mut types = typify::TypeSpace::new(&settings);
+        types.add_ref_types(root.definitions).map_err(|error| error.to_string())?;
+        Ok::<TokenStream, String>(types.to_stream())
+    })??;
+    let file: syn::File = syn::parse2(tokens).map_err(|error| error.to_string())?;
+    let mut written: Vec<Option<Vec<SynType>>> = vec![None; space.items.len()];
+    for item in file.items {
+        let SynItem::Struct(item) = item else { continue };
+        let Some(slot) = index_of(&item.ident.to_string()).and_then(|index| written.get_mut(index)) else { continue };
+        let mut parts: Vec<(usize, SynType)> = Vec::with_capacity(item.fields.len());
+        for field in item.fields {
+            let part = field.ident.and_then(|name| name.to_string().strip_prefix('p')?.parse().ok());
+            parts.push((part.ok_or("typify renamed a field")?, field.ty));
+        }
+        parts.sort_by_key(|(part, _)| *part);
+        *slot = Some(parts.into_iter().map(|(_, ty)| ty).collect());
+    }
+    let written: Option<Written> = written.into_iter().collect();
+    let written = written.ok_or("typify left a type out")?;
+    let complete = written.iter().zip(&space.items).all(|(parts, item)| parts.len() == item.shape.types().len());
+    if complete { Ok(written) } else { Err("typify left a part out".to_owned()) }
+}
+
+/// Runs what may panic; the panic's message is returned, not printed.
+fn quietly<T>(action: impl FnOnce() -> T) -> Result<T, String> {
+    thread_local! {
+        static QUIET: Cell<bool> = const { Cell::new(false) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                previous(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(action));
+    QUIET.set(false);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown construct".to_owned())
+    })
+}
+
+/// Puts real names for made-up ones, and the consumer's paths for typify's.
+fn finish(mut written: Written, space: &Space, prelude: &Prelude) -> Written {
+    let mut rename = Rename { space, prelude };
+    for ty in written.iter_mut().flatten() {
+        rename.visit_type_mut(ty);
+    }
+    written
+}
+
+struct Rename<'a> {
+    space: &'a Space,
+    prelude: &'a Prelude,
+}
+
+impl VisitMut for Rename<'_> {
+    fn visit_path_mut(&mut self, path: &mut Path) {
+        visit_mut::visit_path_mut(self, path);
+        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let Some(last) = path.segments.last().cloned() else { return };
+        let head = match names.as_slice() {
+            [name] => match index_of(name).and_then(|index| self.space.items.get(index)) {
+                Some(item) => {
+                    let name = ident(&item.name);
+                    quote! { #name }
+                }
+                None => return,
+            },
+            ["std", _, name] => match self.prelude.get(name) {
+                Some(known) => known,
+                None => return,
+            },
+            ["serde_json", name] => {
+                let name = ident(name);
+                quote! { ::celerysalt::__private::serde_json::#name }
+            }
+            _ => return,
+        };
+        if let Ok(mut replacement) = syn::parse2::<Path>(head) {
+            if let Some(segment) = replacement.segments.last_mut() {
+                segment.arguments = last.arguments;
+            }
+            *path = replacement;
+        }
+    }
+}
+
+/// The names of the standard prelude, written in full where a generated type hides them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prelude {
+    hidden: BTreeSet<String>,
+}
+
+impl Prelude {
+    /// The prelude in a module that has `names`.
+    pub(crate) fn new(names: BTreeSet<String>) -> Self {
+        Self { hidden: names }
+    }
+
+    /// A name of the prelude, if it is one.
+    fn get(&self, name: &str) -> Option<TokenStream> {
+        let full = match name {
+            "Option" => quote! { ::core::option::Option },
+            "Some" => quote! { ::core::option::Option::Some },
+            "None" => quote! { ::core::option::Option::None },
+            "Result" => quote! { ::core::result::Result },
+            "Ok" => quote! { ::core::result::Result::Ok },
+            "Err" => quote! { ::core::result::Result::Err },
+            "Into" => quote! { ::core::convert::Into },
+            "From" => quote! { ::core::convert::From },
+            "Default" => quote! { ::core::default::Default },
+            "String" => quote! { ::std::string::String },
+            "Vec" => quote! { ::std::vec::Vec },
+            "Box" => quote! { ::std::boxed::Box },
+            _ => return None,
+        };
+        if self.hidden.contains(name) {
+            return Some(full);
+        }
+        let name = ident(name);
+        Some(quote! { #name })
+    }
+
+    /// A name of the prelude.
+    pub(crate) fn name(&self, name: &str) -> TokenStream {
+        self.get(name).unwrap_or_default()
+    }
+}
+
+/// `T` of `Option<T>`, any other type as it is.
+pub(crate) fn without_option(ty: &SynType) -> SynType {
+    if let SynType::Path(path) = ty {
+        if let Some(segment) = path.path.segments.last().filter(|segment| segment.ident == "Option") {
+            if let PathArguments::AngleBracketed(arguments) = &segment.arguments {
+                if let Some(GenericArgument::Type(inner)) = arguments.args.first() {
+                    return inner.clone();
+                }
+            }
+        }
+    }
+    ty.clone()
+}

@@ -1,0 +1,141 @@
+//! What a failure of the database means to whoever has to mend it.
+
+use crate::registry::RegistryError;
+
+/// What an operation needs to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Read,
+    Write,
+}
+
+/// Why an operation failed, before it is said for people.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Database(sqlx::Error),
+    /// While the tables were being made.
+    Migrating(sqlx::Error),
+    NotMigrated,
+    /// The search path names no schema that exists.
+    NoSchema,
+    Newer {
+        version: i32,
+        known: i32,
+    },
+    /// A row that is no contract.
+    Row(String),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(Into::into)
+}
+
+/// Whether a table or column does not exist.
+pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("42P01" | "42703"))
+}
+
+impl Failure {
+    /// The same failure, of the making of tables.
+    pub(super) fn migrating(self) -> Self {
+        match self {
+            Self::Database(error) => Self::Migrating(error),
+            other => other,
+        }
+    }
+
+    /// Whether another program wrote the same row, or made the same table, at the same time.
+    pub(super) fn is_race(&self) -> bool {
+        match self {
+            Self::Database(error) | Self::Migrating(error) => {
+                matches!(code(error).as_deref(), Some("23505" | "40001" | "40P01" | "42P07"))
+            }
+            _ => false,
+        }
+    }
+
+    /// For people: what happened at `registry`, and what to do.
+    pub(super) fn explain(self, registry: &str, needs: Needs) -> RegistryError {
+        let registry = registry.to_owned();
+        match self {
+            Self::Database(error) => explain(&error, registry, needs, false),
+            Self::Migrating(error) => explain(&error, registry, needs, true),
+            Self::NotMigrated => RegistryError::Unusable {
+                reason: "its tables are not there or not up to date: \
+                         run `celerysalt sync --registry URL` once with a role that may create them"
+                    .to_owned(),
+                registry,
+            },
+            Self::NoSchema => RegistryError::Unusable {
+                reason: "the connection's search_path names no schema that exists: create the schema, \
+                         or name another one with `?options=-csearch_path%3DNAME`"
+                    .to_owned(),
+                registry,
+            },
+            Self::Newer { version, known } => RegistryError::Unusable {
+                reason: format!(
+                    "its tables are of version {version}, made by a newer celerysalt; this program knows version \
+                     {known}: build it with a newer celerysalt"
+                ),
+                registry,
+            },
+            Self::Row(reason) => RegistryError::Unusable { registry, reason },
+        }
+    }
+}
+
+fn explain(error: &sqlx::Error, registry: String, needs: Needs, migrating: bool) -> RegistryError {
+    let unavailable = |registry, reason: String| RegistryError::Unavailable { registry, reason };
+    let database = match error {
+        sqlx::Error::PoolTimedOut => {
+            return unavailable(
+                registry,
+                "no connection within 5 s: nothing listens there, or every connection is in use".to_owned(),
+            );
+        }
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            return unavailable(registry, error.to_string());
+        }
+        sqlx::Error::Database(database) => database,
+        _ => return RegistryError::Unusable { registry, reason: error.to_string() },
+    };
+    let message = database.message();
+    let code = database.code().unwrap_or_default();
+    let denied = |registry, advice: &str| RegistryError::Denied { registry, reason: format!("{message}: {advice}") };
+    match &*code {
+        "28P01" | "28000" => denied(registry, "check the user, the password and the server's pg_hba.conf"),
+        "25006" => denied(
+            registry,
+            "this connection may only read; connect to the primary, and check default_transaction_read_only",
+        ),
+        "42501" if migrating => denied(
+            registry,
+            "the role may not make the registry's tables; run `celerysalt sync` once as a role with CREATE on the \
+             schema (and as the tables' owner, if they exist), or grant it that",
+        ),
+        "42501" if needs == Needs::Read => {
+            denied(registry, "to read, the role needs SELECT ON celerysalt_schemas, celerysalt_migrations")
+        }
+        "42501" => denied(
+            registry,
+            "to sync, the role needs SELECT ON celerysalt_migrations and SELECT, INSERT, UPDATE ON celerysalt_schemas",
+        ),
+        "42P01" | "42703" | "42804" | "42883" | "42P10" => RegistryError::Unusable {
+            reason: format!(
+                "{message}: its tables are not as celerysalt makes them; run `celerysalt sync` with a role that may \
+                 change them, or choose another schema with `?options=-csearch_path%3DNAME`"
+            ),
+            registry,
+        },
+        "53300" => unavailable(registry, message.to_owned()),
+        // Connection lost, shutting down, starting up, cancelled.
+        code if code.starts_with("08") || code.starts_with("57") => unavailable(registry, message.to_owned()),
+        code => RegistryError::Unusable { reason: format!("{message} (SQLSTATE {code})"), registry },
+    }
+}

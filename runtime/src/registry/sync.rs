@@ -1,0 +1,113 @@
+//! What a sync does, decided before anything is written: a pure function of what is known and what is offered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use celerysalt_contract::{ContractRecord, Selector, Topic, Version, VersionRange, differences};
+
+use super::{Action, Conflict, Plan, Step};
+
+/// What identifies a contract. `v1` and `v1.0` are one version, so they are one key.
+pub(super) type Key = (Topic, Version);
+
+/// A contract's [`Key`].
+pub(super) fn key(contract: &ContractRecord) -> Key {
+    (contract.topic.clone(), contract.version.clone())
+}
+
+/// The plan, and what to write if it is carried out.
+#[derive(Debug)]
+pub(super) struct Changes {
+    pub(super) plan: Plan,
+    pub(super) inserts: Vec<ContractRecord>,
+    pub(super) updates: Vec<ContractRecord>,
+}
+
+/// Decides for each of `offered`, against `known` and against what stands before it in `offered`.
+///
+/// A contract for which `is_current` holds needs no look at what is known. Only the contracts for which it does not hold
+/// have to be in `known`, as far as they are known at all.
+pub(super) fn plan(
+    offered: &[ContractRecord],
+    mut known: BTreeMap<Key, ContractRecord>,
+    is_current: impl Fn(&ContractRecord) -> bool,
+) -> Changes {
+    let mut inserted = BTreeSet::new();
+    let mut updated = BTreeSet::new();
+    let mut steps = Vec::with_capacity(offered.len());
+    for contract in offered {
+        let key = key(contract);
+        let action = if is_current(contract) { Action::Unchanged } else { decide(known.get(&key), contract) };
+        match action {
+            Action::Create => {
+                known.insert(key.clone(), contract.clone());
+                inserted.insert(key);
+            }
+            Action::Update => {
+                if let Some(record) = known.get_mut(&key) {
+                    *record = merge(record, contract);
+                }
+                if !inserted.contains(&key) {
+                    updated.insert(key);
+                }
+            }
+            Action::Unchanged | Action::Conflict(_) => {}
+        }
+        steps.push(Step { topic: contract.topic.clone(), version: contract.version.clone(), action });
+    }
+    let mut take = |keys: BTreeSet<Key>| keys.iter().filter_map(|key| known.remove(key)).collect();
+    Changes { inserts: take(inserted), updates: take(updated), plan: Plan { steps, applied: false } }
+}
+
+fn decide(known: Option<&ContractRecord>, offered: &ContractRecord) -> Action {
+    let Some(known) = known else { return Action::Create };
+    if known.fingerprint != offered.fingerprint {
+        return Action::Conflict(Conflict {
+            topic: offered.topic.clone(),
+            version: offered.version.clone(),
+            registered: known.fingerprint.clone(),
+            offered: offered.fingerprint.clone(),
+            differences: differences(known, offered),
+        });
+    }
+    if merge(known, offered) == *known { Action::Unchanged } else { Action::Update }
+}
+
+/// The documents as offered. The publisher stays whoever registered the contract first: several services may publish
+/// it, and none of them takes it from the others by starting last.
+fn merge(known: &ContractRecord, offered: &ContractRecord) -> ContractRecord {
+    ContractRecord {
+        version: known.version.clone(),
+        publisher_module: known.publisher_module.clone().or_else(|| offered.publisher_module.clone()),
+        publisher_class: known.publisher_class.clone().or_else(|| offered.publisher_class.clone()),
+        ..offered.clone()
+    }
+}
+
+/// Says in the log what a carried out (or refused) sync changed.
+pub(super) fn log(plan: &Plan) {
+    for Step { topic, version, action } in &plan.steps {
+        match action {
+            Action::Create if plan.applied => tracing::info!(%topic, %version, "contract registered"),
+            Action::Update if plan.applied => tracing::info!(%topic, %version, "contract's annotations updated"),
+            Action::Unchanged => tracing::debug!(%topic, %version, "contract is registered already"),
+            Action::Conflict(conflict) => tracing::error!(%topic, %version, "contract conflicts: {conflict}"),
+            Action::Create | Action::Update => {}
+        }
+    }
+}
+
+/// The contracts that `filter` means, sorted by topic, then version.
+pub(super) fn select(mut contracts: Vec<ContractRecord>, filter: Option<&Selector>) -> Vec<ContractRecord> {
+    contracts.sort_by(|a, b| (&a.topic, &a.version).cmp(&(&b.topic, &b.version)));
+    let Some(selector) = filter else { return contracts };
+    contracts.retain(|contract| selector.matches(contract.topic.as_str(), &contract.version));
+    if selector.versions == VersionRange::Latest {
+        // Sorted, so the newest of a topic is the last before another topic.
+        let last: Vec<bool> = (0..contracts.len())
+            .map(|i| contracts.get(i + 1).is_none_or(|next| next.topic != contracts[i].topic))
+            .collect();
+        let mut last = last.into_iter();
+        contracts.retain(|_| last.next().unwrap_or(false));
+    }
+    contracts
+}

@@ -1,0 +1,251 @@
+//! Which message was confirmed, and which was returned: exact, in spite of how lapin tells.
+//!
+//! RabbitMQ sends a message's return before its confirm, but other messages' confirms may come between the two, and
+//! lapin gives each confirm that it handles *the oldest return not yet given out*, whoever's it is. So the return that
+//! comes with a confirm tells about the message that it names (by message id, exchange and routing key), and a confirm
+//! without a return does not yet tell that its message was routed. What does:
+//!
+//! - A confirm that comes **with no return** means that lapin had no return left when it handled that confirm: every
+//!   return that arrived earlier was given to a confirm that lapin resolved earlier. So was the return of any message
+//!   that was confirmed up to then. [`Pending::drain`] gives out all that is resolved, and each resolves in lapin's
+//!   order, so after a drain with such a confirm, that message's verdict and that of all messages from *earlier*
+//!   drains is known: unroutable if its return was seen, else routed.
+//! - When **no confirm is outstanding**, lapin has no return left: it gives out at least as many as it got for them.
+//!
+//! A confirmed message waits for one of the two. When neither comes by itself, the publisher asks for one by
+//! publishing something that nobody gets ([`Verdicts::undecided`]).
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+};
+
+use lapin::{Confirmation, message::BasicReturnMessage};
+use tokio::sync::Notify;
+
+use crate::transport::Routing;
+
+type Publishing = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>;
+
+/// Publishings under way, each polled only when it was woken, in the order of waking.
+#[derive(Default)]
+pub(super) struct Pending {
+    publishings: HashMap<u64, Publishing>,
+    resolved_at_once: Vec<(u64, lapin::Result<Confirmation>)>,
+    woken: Arc<Woken>,
+}
+
+#[derive(Default)]
+struct Woken {
+    numbers: Mutex<VecDeque<u64>>,
+    any: Notify,
+}
+
+struct WakeOne {
+    number: u64,
+    woken: Arc<Woken>,
+}
+
+impl Wake for WakeOne {
+    fn wake(self: Arc<Self>) {
+        self.woken.numbers().push_back(self.number);
+        self.woken.any.notify_one();
+    }
+}
+
+impl Woken {
+    fn numbers(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending {
+    /// Starts a publishing: polled once here, which puts it in its place in the channel's order.
+    pub(super) fn start(
+        &mut self,
+        number: u64,
+        publishing: impl Future<Output = lapin::Result<Confirmation>> + Send + 'static,
+    ) {
+        let mut publishing: Publishing = Box::pin(publishing);
+        match self.poll(number, &mut publishing) {
+            Poll::Pending => {
+                self.publishings.insert(number, publishing);
+            }
+            Poll::Ready(result) => {
+                self.resolved_at_once.push((number, result));
+                self.woken.any.notify_one();
+            }
+        }
+    }
+
+    fn poll(&self, number: u64, publishing: &mut Publishing) -> Poll<lapin::Result<Confirmation>> {
+        let waker = Waker::from(Arc::new(WakeOne { number, woken: Arc::clone(&self.woken) }));
+        publishing.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.publishings.is_empty() && self.resolved_at_once.is_empty()
+    }
+
+    /// Waits until something may have resolved.
+    pub(super) fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let woken = Arc::clone(&self.woken);
+        async move { woken.any.notified().await }
+    }
+
+    /// All that has resolved.
+    pub(super) fn drain(&mut self) -> Vec<(u64, lapin::Result<Confirmation>)> {
+        let mut resolved = std::mem::take(&mut self.resolved_at_once);
+        loop {
+            let number = self.woken.numbers().pop_front();
+            let Some(number) = number else { return resolved };
+            let Some(mut publishing) = self.publishings.remove(&number) else { continue };
+            match self.poll(number, &mut publishing) {
+                Poll::Ready(result) => resolved.push((number, result)),
+                Poll::Pending => {
+                    self.publishings.insert(number, publishing);
+                }
+            }
+        }
+    }
+}
+
+/// What a return says about which message it is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) message_id: String,
+    pub(super) exchange: String,
+    pub(super) routing_key: String,
+}
+
+impl From<&BasicReturnMessage> for Identity {
+    fn from(returned: &BasicReturnMessage) -> Self {
+        let message_id = returned.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default();
+        Self { message_id, exchange: returned.exchange.to_string(), routing_key: returned.routing_key.to_string() }
+    }
+}
+
+/// Decides what became of the messages of one channel.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    /// Returns whose message is not decided yet. A count, for messages that were sent twice at once.
+    returned: HashMap<Identity, usize>,
+    /// Acked, in this drain, with and without a return of whomever.
+    fresh: Vec<(u64, Identity, bool)>,
+    /// Acked in an earlier drain, with somebody else's return.
+    undecided: Vec<(u64, Identity)>,
+    saw_no_return: bool,
+}
+
+impl Verdicts {
+    /// A return, whose ever confirm it came with.
+    pub(super) fn returned(&mut self, returned: &BasicReturnMessage) {
+        *self.returned.entry(Identity::from(returned)).or_default() += 1;
+    }
+
+    /// An ack of message `number`, and whether a return came with it.
+    pub(super) fn acked(&mut self, number: u64, identity: Identity, with_return: bool) {
+        self.fresh.push((number, identity, with_return));
+        self.saw_no_return |= !with_return;
+    }
+
+    /// A confirm of no message of interest, which came without a return.
+    pub(super) fn nothing_returned(&mut self) {
+        self.saw_no_return = true;
+    }
+
+    /// Whether a message is acked and not decided.
+    pub(super) fn undecided(&self) -> bool {
+        !self.undecided.is_empty()
+    }
+
+    /// After a drain: what is decided now. `idle` when no confirm is outstanding.
+    pub(super) fn decide(&mut self, idle: bool) -> Vec<(u64, Routing)> {
+        let mut decided = Vec::new();
+        let earlier_are_known = std::mem::take(&mut self.saw_no_return) || idle;
+        let earlier = std::mem::take(&mut self.undecided).into_iter().map(|(n, id)| (n, id, earlier_are_known));
+        let fresh = std::mem::take(&mut self.fresh).into_iter().map(|(n, id, ret)| (n, id, !ret || idle));
+        let all: Vec<_> = earlier.chain(fresh).collect();
+        for (number, identity, known) in all {
+            match self.returned.get_mut(&identity) {
+                Some(count) => {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.returned.remove(&identity);
+                    }
+                    decided.push((number, Routing::Unroutable));
+                }
+                None if known => decided.push((number, Routing::Routed)),
+                None => self.undecided.push((number, identity)),
+            }
+        }
+        decided
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// lapin's side: returns queue up, and each confirm takes the oldest.
+    #[derive(Default)]
+    struct Lapin {
+        waiting: VecDeque<u64>,
+    }
+
+    fn identity(number: u64) -> Identity {
+        Identity { message_id: number.to_string(), exchange: "x".into(), routing_key: "k".into() }
+    }
+
+    /// A random number generator that needs no crate (xorshift).
+    fn random(state: &mut u64, below: u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % below
+    }
+
+    #[test]
+    fn every_interleaving_of_returns_and_confirms_is_decided_right() {
+        let mut state = 0x2545_f491_4f6c_dd1d;
+        let mut held = 0;
+        for _ in 0..3_000 {
+            let count = 1 + random(&mut state, 30);
+            let share = 1 + random(&mut state, 5);
+            let unroutable: Vec<u64> = (0..count).filter(|_| random(&mut state, share) == 0).collect();
+            let (mut lapin, mut verdicts) = (Lapin::default(), Verdicts::default());
+            let mut to_return: VecDeque<u64> = unroutable.iter().copied().collect();
+            let mut to_ack: Vec<u64> = (0..count).collect();
+            let mut decided = BTreeMap::new();
+            while !to_ack.is_empty() {
+                // One drain: some returns and some confirms, a confirm never before its message's own return.
+                for _ in 0..=random(&mut state, 8) {
+                    let ready: Vec<u64> = to_ack.iter().copied().filter(|n| !to_return.contains(n)).collect();
+                    if !to_return.is_empty() && (ready.is_empty() || random(&mut state, 2) == 0) {
+                        lapin.waiting.extend(to_return.pop_front());
+                    } else if !ready.is_empty() {
+                        let number = ready[usize::try_from(random(&mut state, ready.len() as u64)).unwrap()];
+                        to_ack.retain(|n| *n != number);
+                        let with = lapin.waiting.pop_front();
+                        if let Some(with) = with {
+                            *verdicts.returned.entry(identity(with)).or_default() += 1;
+                        }
+                        verdicts.acked(number, identity(number), with.is_some());
+                    }
+                }
+                decided.extend(verdicts.decide(to_ack.is_empty()));
+                held += usize::from(verdicts.undecided());
+            }
+            assert_eq!(decided.len() as u64, count);
+            for (number, routing) in decided {
+                assert_eq!(routing == Routing::Unroutable, unroutable.contains(&number), "{number} of {count}");
+            }
+        }
+        assert!(held > 100, "the interesting case has to occur: {held}");
+    }
+}

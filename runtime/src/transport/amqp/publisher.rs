@@ -1,0 +1,420 @@
+//! The publishing side: one task owns the channel (two that share one would swap their confirms), writes without
+//! waiting, and keeps each message until it is confirmed, to send it again on the next channel.
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use lapin::{
+    BasicProperties, Channel, Confirmation as Confirmed,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::ShortString,
+};
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use super::{
+    AmqpOptions,
+    confirms::{Identity, Pending, Verdicts},
+    convert,
+    link::{Link, close_channel},
+    topology::{self, Failure, reply_code, short},
+};
+use crate::transport::{Confirmation, Confirmer, Message, TransportError, check_names};
+
+/// How many bytes of bodies may be sent and not yet confirmed, unless one message alone is larger.
+const MAX_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+/// How long a message may stay confirmed and undecided before the publisher asks; see [`super::confirms`].
+const UNDECIDED: Duration = Duration::from_millis(100);
+
+/// The end of the queue that senders hold.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    broker: String,
+    /// None once closed.
+    queue: SyncMutex<Option<mpsc::UnboundedSender<Outgoing>>>,
+    /// Bound the queue, by messages and by bytes. Held until the confirmation.
+    slots: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+    link: Arc<Link>,
+    max_message_size: usize,
+    unavailable_after: Duration,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A message on its way.
+#[derive(Debug)]
+struct Outgoing {
+    identity: Identity,
+    exchange: ShortString,
+    routing_key: ShortString,
+    properties: BasicProperties,
+    body: Bytes,
+    confirmer: Confirmer,
+    since: Instant,
+    /// How often the channel was closed on this message when nothing else was in flight.
+    refusals: u32,
+    _slot: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Publisher {
+    pub(super) fn start(link: Link, options: AmqpOptions) -> Self {
+        let link = Arc::new(link);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let bytes = MAX_BYTES_IN_FLIGHT.max(options.max_message_size);
+        let task = tokio::spawn(Actor::new(Arc::clone(&link), receiver, options.unavailable_after).run());
+        Self {
+            broker: link.broker().to_owned(),
+            queue: SyncMutex::new(Some(sender)),
+            slots: Arc::new(Semaphore::new(options.max_in_flight)),
+            room: Arc::new(Semaphore::new(bytes)),
+            link,
+            max_message_size: options.max_message_size,
+            unavailable_after: options.unavailable_after,
+            task: Mutex::new(Some(task)),
+        }
+    }
+
+    pub(super) async fn send(&self, mut message: Message) -> Result<Confirmation, TransportError> {
+        let size = message.body.len();
+        if size > self.max_message_size {
+            return Err(TransportError::TooLarge { size, limit: self.max_message_size });
+        }
+        check_names(&self.broker, [("exchange", &message.exchange), ("routing key", &message.routing_key)])?;
+        // What a return is told apart by, and what a reader deduplicates by when a message is sent again.
+        let message_id =
+            message.properties.message_id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string()).clone();
+        let properties = self.properties(&message)?;
+
+        let limit = Instant::now() + self.unavailable_after;
+        let bytes = u32::try_from(size).unwrap_or(u32::MAX);
+        let permits = async {
+            let slot = Arc::clone(&self.slots).acquire_owned().await;
+            Ok::<_, tokio::sync::AcquireError>((slot?, Arc::clone(&self.room).acquire_many_owned(bytes).await?))
+        };
+        let (slot, room) = match tokio::time::timeout_at(limit, permits).await {
+            Ok(permits) => permits.map_err(|_| TransportError::Closed)?,
+            Err(_) => return Err(self.link.away(self.unavailable_after)),
+        };
+        let (confirmer, confirmation) = Confirmation::pending();
+        let outgoing = Outgoing {
+            exchange: short(&message.exchange),
+            routing_key: short(&message.routing_key),
+            identity: Identity { message_id, exchange: message.exchange, routing_key: message.routing_key },
+            properties,
+            body: message.body,
+            confirmer,
+            since: Instant::now(),
+            refusals: 0,
+            _slot: slot,
+            _room: room,
+        };
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match queue.as_ref().map(|queue| queue.send(outgoing)) {
+            Some(Ok(())) => Ok(confirmation),
+            _ => Err(TransportError::Closed),
+        }
+    }
+
+    fn properties(&self, message: &Message) -> Result<BasicProperties, TransportError> {
+        let refuse = |reason: String| TransportError::Refused {
+            broker: self.broker.clone(),
+            what: format!("a message for `{}`", message.routing_key),
+            reason,
+        };
+        let properties = convert::to_amqp(message).map_err(refuse)?;
+        // More would close the connection, and again after each reconnect.
+        let (size, most) = (convert::size(&properties), self.link.frame_max().saturating_sub(64));
+        if size > most {
+            return Err(refuse(format!("its headers take {size} bytes, and the broker takes {most}")));
+        }
+        Ok(properties)
+    }
+
+    /// Takes no more, waits until what was taken is confirmed, and closes the connection.
+    pub(super) async fn close(&self, limit: Duration) {
+        self.slots.close();
+        self.room.close();
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut task) = self.task.lock().await.take()
+            && tokio::time::timeout(limit, &mut task).await.is_err()
+        {
+            // Dropped with the task, what is left resolves to `Closed`.
+            task.abort();
+        }
+        self.link.close().await;
+    }
+}
+
+/// The task's state. A message is in `waiting` (not written to this channel) or in `written`, in the order of sending.
+struct Actor {
+    link: Arc<Link>,
+    queue: mpsc::UnboundedReceiver<Outgoing>,
+    unavailable_after: Duration,
+    waiting: VecDeque<Outgoing>,
+    written: BTreeMap<u64, Outgoing>,
+    next_number: u64,
+    /// The exchanges known to be there.
+    declared: HashSet<String>,
+    /// How many messages to write one by one, to find the one on which the broker closes the channel.
+    one_by_one: usize,
+    /// Whether senders are gone.
+    closing: bool,
+}
+
+impl Actor {
+    fn new(link: Arc<Link>, queue: mpsc::UnboundedReceiver<Outgoing>, unavailable_after: Duration) -> Self {
+        Self {
+            link,
+            queue,
+            unavailable_after,
+            waiting: VecDeque::new(),
+            written: BTreeMap::new(),
+            next_number: 0,
+            declared: HashSet::new(),
+            one_by_one: 0,
+            closing: false,
+        }
+    }
+
+    async fn run(mut self) {
+        while let Some(channel) = self.channel().await {
+            match self.publish_on(&channel).await {
+                None => {
+                    close_channel(&channel).await;
+                    break;
+                }
+                Some(error) => {
+                    self.take_back(&error);
+                    self.link.lost(&error).await;
+                }
+            }
+        }
+        self.link.close().await;
+    }
+
+    /// A channel with confirms on. Meanwhile messages wait, for `unavailable_after` at most.
+    /// None when there is nothing left to do.
+    async fn channel(&mut self) -> Option<Channel> {
+        let away_since = Instant::now();
+        let link = Arc::clone(&self.link);
+        let opening = async move {
+            loop {
+                let channel = link.channel().await.ok()?;
+                match channel.confirm_select(ConfirmSelectOptions::default()).await {
+                    Ok(()) => return Some(channel),
+                    Err(error) => link.lost(&error).await,
+                }
+            }
+        };
+        tokio::pin!(opening);
+        loop {
+            if self.closing && self.waiting.is_empty() {
+                return None;
+            }
+            // In the order of sending, so the first expires first.
+            let oldest = self.waiting.front().map(|first| first.since.max(away_since) + self.unavailable_after);
+            tokio::select! {
+                channel = &mut opening => return channel,
+                more = self.queue.recv(), if !self.closing => self.enqueue(more),
+                () = sleep_until(oldest) => {
+                    if let Some(expired) = self.waiting.pop_front() {
+                        let error = self.link.away(self.unavailable_after);
+                        expired.confirmer.resolve(Err(error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, outgoing: Option<Outgoing>) {
+        match outgoing {
+            Some(outgoing) => self.waiting.push_back(outgoing),
+            None => self.closing = true,
+        }
+    }
+
+    /// Publishes until everything is done (None) or the channel is lost.
+    async fn publish_on(&mut self, channel: &Channel) -> Option<lapin::Error> {
+        let mut pending = Pending::default();
+        let mut verdicts = Verdicts::default();
+        let mut more = Vec::new();
+        loop {
+            if let Some(error) = self.settle(&mut pending, &mut verdicts) {
+                return Some(error);
+            }
+            if let Err(error) = self.write(channel, &mut pending).await {
+                return Some(error);
+            }
+            if self.closing && self.waiting.is_empty() && self.written.is_empty() {
+                return None;
+            }
+            tokio::select! {
+                () = pending.changed() => {}
+                received = self.queue.recv_many(&mut more, 1_000), if !self.closing => {
+                    self.closing = received == 0;
+                    self.waiting.extend(more.drain(..));
+                }
+                () = tokio::time::sleep(UNDECIDED), if verdicts.undecided() => self.ask(channel, &mut pending),
+            }
+        }
+    }
+
+    /// Writes what waits.
+    async fn write(&mut self, channel: &Channel, pending: &mut Pending) -> Result<(), lapin::Error> {
+        while let Some(next) = self.waiting.front() {
+            if self.one_by_one > 0 && !self.written.is_empty() {
+                break;
+            }
+            if !self.declared.contains(&next.identity.exchange) {
+                let exchange = next.identity.exchange.clone();
+                match self.declare(&exchange).await {
+                    Ok(()) => {
+                        self.declared.insert(exchange);
+                    }
+                    // May publish, may not declare: then somebody else has.
+                    Err(failure) if reply_code(&failure.error) == Some(403) => {
+                        self.declared.insert(exchange);
+                    }
+                    Err(failure) if failure.is_final() => {
+                        if let Some(refused) = self.waiting.pop_front() {
+                            refused.confirmer.resolve(Err(failure.explain(self.link.broker())));
+                        }
+                        continue;
+                    }
+                    Err(failure) => return Err(failure.error),
+                }
+            }
+            let Some(next) = self.waiting.pop_front() else { break };
+            let (channel, body) = (channel.clone(), next.body.clone());
+            let (exchange, routing_key) = (next.exchange.clone(), next.routing_key.clone());
+            let properties = next.properties.clone();
+            let number = self.number();
+            pending.start(number, async move {
+                let options = BasicPublishOptions { mandatory: true, immediate: false };
+                channel.basic_publish(exchange, routing_key, options, &body, properties).await?.await
+            });
+            self.written.insert(number, next);
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// On a channel of its own: a refusal closes it.
+    async fn declare(&self, exchange: &str) -> Result<(), Failure> {
+        if exchange.is_empty() {
+            return Ok(());
+        }
+        let away = |error: TransportError| Failure {
+            what: format!("exchange `{exchange}`"),
+            error: std::io::Error::other(error.to_string()).into(),
+        };
+        let channel = self.link.try_channel().await.map_err(away)?;
+        topology::declare_exchange(&channel, exchange).await?;
+        close_channel(&channel).await;
+        Ok(())
+    }
+
+    /// Publishes what nobody gets, for the sake of its confirm.
+    fn ask(&mut self, channel: &Channel, pending: &mut Pending) {
+        let channel = channel.clone();
+        pending.start(self.number(), async move {
+            let nowhere = short(&format!("celerysalt.nowhere.{}", uuid::Uuid::new_v4()));
+            let options = BasicPublishOptions::default();
+            channel.basic_publish(ShortString::default(), nowhere, options, &[], BasicProperties::default()).await?.await
+        });
+    }
+
+    /// Resolves what has been decided; an error when the channel is lost.
+    fn settle(&mut self, pending: &mut Pending, verdicts: &mut Verdicts) -> Option<lapin::Error> {
+        let mut lost = None;
+        for (number, result) in pending.drain() {
+            let (acked, returned) = match result {
+                Ok(Confirmed::Ack(returned)) => (true, returned),
+                Ok(Confirmed::Nack(returned)) => (false, returned),
+                Ok(Confirmed::NotRequested) => continue,
+                Err(error) => {
+                    lost.get_or_insert(error);
+                    continue;
+                }
+            };
+            if let Some(returned) = &returned {
+                verdicts.returned(returned);
+            }
+            match (acked, self.written.get(&number)) {
+                (true, Some(outgoing)) => verdicts.acked(number, outgoing.identity.clone(), returned.is_some()),
+                (false, Some(_)) => self.refused_by_queue(number),
+                // Our own question.
+                (_, None) => {}
+            }
+            if returned.is_none() {
+                verdicts.nothing_returned();
+            }
+        }
+        // A lost channel takes along the returns that lapin has not given out.
+        let idle = lost.is_none() && pending.is_empty();
+        for (number, routing) in verdicts.decide(idle) {
+            if let Some(outgoing) = self.written.remove(&number) {
+                outgoing.confirmer.resolve(Ok(routing));
+                self.one_by_one = self.one_by_one.saturating_sub(1);
+            }
+        }
+        lost
+    }
+
+    /// A nack. Not repeated here: a full queue would keep all others waiting.
+    fn refused_by_queue(&mut self, number: u64) {
+        if let Some(outgoing) = self.written.remove(&number) {
+            let reason = format!(
+                "it did not take a message for `{}` (basic.nack): a queue is full, or its node is failing",
+                outgoing.identity.routing_key
+            );
+            outgoing.confirmer.resolve(Err(self.link.unavailable(reason)));
+            self.one_by_one = self.one_by_one.saturating_sub(1);
+        }
+    }
+
+    /// Puts what is not confirmed back in front of what waits. When the broker closed the channel over one of these
+    /// messages without saying which, they go one by one until it is found.
+    fn take_back(&mut self, error: &lapin::Error) {
+        let written = std::mem::take(&mut self.written);
+        if error.is_amqp_soft_error() {
+            // It may be that an exchange was deleted.
+            self.declared.clear();
+            self.one_by_one = self.one_by_one.max(written.len());
+        }
+        let alone = written.len() == 1;
+        for (_, mut outgoing) in written.into_iter().rev() {
+            if alone && error.is_amqp_soft_error() {
+                outgoing.refusals += 1;
+                if outgoing.refusals > 1 && reply_code(error).is_some() {
+                    self.one_by_one = self.one_by_one.saturating_sub(1);
+                    let failure = Failure::new(format!("a message for `{}`", outgoing.identity.routing_key));
+                    let (broker, failure) = (self.link.broker().to_owned(), failure(error.clone()));
+                    let reason = failure.error.to_string();
+                    outgoing.confirmer.resolve(Err(TransportError::Refused { broker, what: failure.what, reason }));
+                    continue;
+                }
+            }
+            self.waiting.push_front(outgoing);
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
