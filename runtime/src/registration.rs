@@ -12,7 +12,10 @@ use std::{
 };
 
 use celerysalt_contract::ContractRecord;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 
 use crate::{
     error::ConnectError,
@@ -24,6 +27,8 @@ use crate::{
 const CAPACITY: usize = 10_000;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// How long a service that closes waits for its registrations.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// What a start does when a contract of the program is registered with another meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +45,16 @@ pub(crate) struct Registration {
     /// By identity: a contract is a `static` of the program.
     seen: Mutex<HashSet<usize>>,
     pending: mpsc::Sender<ContractRecord>,
+    backlog: watch::Sender<Backlog>,
     drain: AbortHandle,
+}
+
+/// What the draining task has before it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Backlog {
+    waiting: usize,
+    /// The registry was away at the last try.
+    away: bool,
 }
 
 impl fmt::Debug for Registration {
@@ -58,8 +72,20 @@ impl Drop for Registration {
 impl Registration {
     pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
         let (pending, receiver) = mpsc::channel(CAPACITY);
-        let drain = tokio::spawn(drain(registry, receiver)).abort_handle();
-        Self { seen: Mutex::default(), pending, drain }
+        let backlog = watch::Sender::new(Backlog::default());
+        let drain = tokio::spawn(drain(registry, receiver, backlog.clone())).abort_handle();
+        Self { seen: Mutex::default(), pending, backlog, drain }
+    }
+
+    /// Waits until nothing waits for the registry, but not for a registry that is away: a program that ends must not
+    /// hang on it.
+    pub(crate) async fn flush(&self) {
+        let mut backlog = self.backlog.subscribe();
+        let done = backlog.wait_for(|backlog| backlog.waiting == 0 || backlog.away);
+        match tokio::time::timeout(FLUSH, done).await {
+            Ok(Ok(backlog)) if backlog.waiting == 0 => {}
+            _ => tracing::warn!("some contracts are not registered yet; run `celerysalt sync`"),
+        }
     }
 
     /// Registers what a program names at its start.
@@ -123,7 +149,9 @@ impl Registration {
 
     fn wait_for_registry(&self, records: Vec<ContractRecord>) {
         for record in records {
+            self.backlog.send_modify(|backlog| backlog.waiting += 1);
             if let Err(refused) = self.pending.try_send(record) {
+                self.backlog.send_modify(|backlog| backlog.waiting -= 1);
                 let record = refused.into_inner();
                 tracing::error!(topic = %record.topic, version = %record.version,
                     "a contract is not registered: {CAPACITY} others wait for the registry; run `celerysalt sync`");
@@ -132,27 +160,36 @@ impl Registration {
     }
 }
 
-async fn drain(registry: Arc<dyn Registry>, mut pending: mpsc::Receiver<ContractRecord>) {
+async fn drain(
+    registry: Arc<dyn Registry>,
+    mut pending: mpsc::Receiver<ContractRecord>,
+    backlog: watch::Sender<Backlog>,
+) {
     let mut records = Vec::new();
     while pending.recv_many(&mut records, CAPACITY).await > 0 {
         let mut delay = FIRST_RETRY;
         while !records.is_empty() {
+            let tried = records.len();
             match registry.sync(&records, false).await {
                 Ok(plan) => {
                     log(&plan);
                     // Without a conflict all is written; with one, the others get another try without it.
-                    records = if plan.has_conflicts() { without_conflicts(std::mem::take(&mut records), &plan) } else { Vec::new() };
+                    records = if plan.has_conflicts() { without_conflicts(records, &plan) } else { Vec::new() };
                 }
                 Err(RegistryError::Unavailable { registry, reason }) => {
                     tracing::debug!(registry, reason, ?delay, "the registry is away");
+                    backlog.send_modify(|backlog| backlog.away = true);
                     tokio::time::sleep(delay).await;
                     delay = (delay * 2).min(LAST_RETRY);
+                    continue;
                 }
                 Err(error) => {
                     tracing::warn!(%error, contracts = records.len(), "contracts are not registered; run `celerysalt sync` with a role that may");
                     records.clear();
                 }
             }
+            let settled = tried - records.len();
+            backlog.send_modify(|backlog| *backlog = Backlog { waiting: backlog.waiting - settled, away: false });
         }
     }
 }

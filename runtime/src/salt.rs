@@ -129,8 +129,10 @@ impl Salt {
         &self.inner.registry
     }
 
-    /// Waits for what was sent to be confirmed, then lets go of the broker, for every clone of this handle.
+    /// Waits for what was sent to be confirmed and for contracts to be registered (five seconds at most, and not for a
+    /// registry that is away), then lets go of the broker, for every clone of this handle.
     pub async fn close(&self) {
+        self.inner.registration.flush().await;
         self.inner.transport.close().await;
     }
 

@@ -18,6 +18,7 @@ use crate::on_each_broker;
 on_each_broker!(
     naming_contracts_registers_them,
     the_first_publish_registers_what_was_not_named,
+    a_program_that_ends_at_once_has_registered,
     a_conflict_stops_the_start_unless_told_otherwise,
     publishing_goes_on_while_the_registry_is_away,
     messages_wait_for_the_registry,
@@ -47,6 +48,20 @@ async fn the_first_publish_registers_what_was_not_named(world: &World) {
     .await;
 }
 
+async fn a_program_that_ends_at_once_has_registered(world: &World) {
+    let salt = world.salt("auth").await;
+    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    event.publish(&salt).allow_unrouted().await.unwrap();
+    within(salt.close()).await;
+    drop(salt);
+    assert_eq!(world.registry().list(None).await.unwrap().len(), 1);
+
+    let cable = Arc::new(Cable::default());
+    cable.cut.store(true, Ordering::SeqCst);
+    let salt = world.builder("auth").await.registry(cable).contracts(events::contracts()).connect().await.unwrap();
+    within(salt.close()).await;
+}
+
 async fn a_conflict_stops_the_start_unless_told_otherwise(world: &World) {
     let contract = events::contracts().into_iter().find(|c| c.topic() == "auth.user.created").unwrap();
     let mut other = contract.to_record().unwrap();
@@ -61,13 +76,14 @@ async fn a_conflict_stops_the_start_unless_told_otherwise(world: &World) {
     assert_eq!(world.registry().list(None).await.unwrap().len(), 1, "nothing else was written");
 
     let builder = world.builder("auth").await.contracts(events::contracts()).on_conflict(OnConflict::Warn);
-    builder.connect().await.unwrap();
+    let salt = builder.connect().await.unwrap();
     within(async {
         while world.registry().list(None).await.unwrap().len() < events::contracts().len() {
             tokio::task::yield_now().await;
         }
     })
     .await;
+    salt.close().await;
     let kept = world.registry().get(&other.topic, &other.version).await.unwrap().unwrap();
     assert_eq!(kept.fingerprint, other.fingerprint, "the released one stays");
 }

@@ -18,7 +18,7 @@ use crate::on_each_broker;
 on_each_broker!(
     running_handlers_are_waited_for,
     what_is_not_done_at_the_deadline_comes_again,
-    nothing_is_lost_or_doubled_over_a_handover,
+    nothing_is_lost_over_a_handover,
     a_service_without_handlers_says_so,
 );
 
@@ -73,7 +73,7 @@ async fn what_is_not_done_at_the_deadline_comes_again(world: &World) {
     running.shutdown().await;
 }
 
-async fn nothing_is_lost_or_doubled_over_a_handover(world: &World) {
+async fn nothing_is_lost_over_a_handover(world: &World) {
     const EVENTS: i64 = 2000;
     let (publisher, subscriber) = (world.publisher("auth").await, world.salt("mail").await);
     let handled = Arc::new(AtomicU64::new(0));

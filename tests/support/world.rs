@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use celerysalt::{
     Salt, SaltBuilder,
-    registry::{Registry, memory::MemoryRegistry},
+    registry::memory::MemoryRegistry,
     transport::{
         self, Message, QueueKind, QueueSpec, Routing, Transport,
         memory::{MemoryBroker, MemoryTransport},
