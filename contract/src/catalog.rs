@@ -221,7 +221,11 @@ impl Loader {
         // No contract is lost without a word.
         if let (Some(path), false) = (dropped, self.library.findings.has_errors()) {
             let shown = self.library.shown.join(path);
-            self.library.findings.push(Diagnostic::error("internal", shown, "this contract can't be loaded, for a reason that is not known"));
+            self.library.findings.push(Diagnostic::error(
+                "internal",
+                shown,
+                "this contract can't be loaded, for a reason that is not known",
+            ));
         }
         contracts
     }
@@ -280,15 +284,12 @@ impl Loader {
         let mut roles: BTreeMap<Role, Entry> = BTreeMap::new();
         let mut complete = true;
         for entry in entries {
-            let first = roles.values().find(|other| {
-                other.role == entry.role || other.version.as_str() != entry.version.as_str()
-            });
+            let first = roles
+                .values()
+                .find(|other| other.role == entry.role || other.version.as_str() != entry.version.as_str());
             if let Some(first) = first {
-                let message = format!(
-                    "`{}` and `{}` are the same version",
-                    file_name(&entry.path),
-                    file_name(&first.path)
-                );
+                let message =
+                    format!("`{}` and `{}` are the same version", file_name(&entry.path), file_name(&first.path));
                 self.report("duplicate-version", &entry.path, message, "keep one spelling: v1 is v1.0 and v1.0.0");
                 complete = false;
             } else {
@@ -322,7 +323,9 @@ impl Loader {
             let message = format!("`mode` is `broadcast`, but there is `{}`", file_name(&response.path));
             let span = source.span_of("/x-celerysalt/mode");
             self.library.findings.push(
-                source.error("mode-conflict", span, message).with_help("nobody answers a broadcast: remove one of the two"),
+                source
+                    .error("mode-conflict", span, message)
+                    .with_help("nobody answers a broadcast: remove one of the two"),
             );
             complete = false;
         }

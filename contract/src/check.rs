@@ -35,9 +35,11 @@ pub(crate) fn schema(source: &Source, draft: Draft, findings: &mut Diagnostics) 
     for error in meta_schema(draft).iter_errors(source.value()).take(MAX_FINDINGS) {
         let pointer = error.instance_path().as_str();
         // A list of types with one that is none: the fault is the one.
-        let item = error.instance().as_array().filter(|_| pointer.ends_with("/type")).and_then(|types| {
-            types.iter().position(|one| one.as_str().is_some_and(|one| !TYPES.contains(&one)))
-        });
+        let item = error
+            .instance()
+            .as_array()
+            .filter(|_| pointer.ends_with("/type"))
+            .and_then(|types| types.iter().position(|one| one.as_str().is_some_and(|one| !TYPES.contains(&one))));
         if let Some(item) = item {
             let at = format!("{pointer}/{item}");
             let (message, help) = no_type(source.value().pointer(&at).and_then(Value::as_str).unwrap_or_default());
@@ -137,9 +139,8 @@ pub(crate) fn documentation(source: &Source, findings: &mut Diagnostics) {
     if !source.value().is_object() {
         return;
     }
-    let says = |keyword: &str| {
-        source.value().get(keyword).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty())
-    };
+    let says =
+        |keyword: &str| source.value().get(keyword).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
     let start = source.start();
     if !says("title") {
         findings.push(
@@ -166,7 +167,11 @@ pub(crate) fn payload(document: &Document, findings: &mut Diagnostics) {
     let at = if source.value().get("type").is_some() { "/type" } else { "" };
     findings.push(
         source
-            .error("payload-not-object", source.span_or_start(at), "this payload can never be an object, and peers take only objects")
+            .error(
+                "payload-not-object",
+                source.span_or_start(at),
+                "this payload can never be an object, and peers take only objects",
+            )
             .with_help("make it an object with one property"),
     );
 }

@@ -148,11 +148,8 @@ impl Diagnostic {
             let bar = paint("1;34", "|");
             let caret = paint(level, &"^".repeat(width));
             let number = paint("1;34", &number);
-            let _ = write!(
-                out,
-                "{gutter} {bar}\n{number} {bar} {excerpt}\n{gutter} {bar} {}{caret}\n",
-                " ".repeat(before)
-            );
+            let _ =
+                write!(out, "{gutter} {bar}\n{number} {bar} {excerpt}\n{gutter} {bar} {}{caret}\n", " ".repeat(before));
         }
         if let Some(help) = &self.help {
             let _ = writeln!(out, "{gutter} {} help: {}", paint("1;34", "="), escape(help));
@@ -320,10 +317,8 @@ fn escape(text: &str) -> String {
 /// The part of `line` around `span` that fits, how many columns stand before the caret, and how wide the caret is.
 fn excerpt(line: &str, span: &Span) -> (String, usize, usize) {
     // Each character with what is printed for it: a tab is one space, so that the caret stands right.
-    let cells: Vec<String> = line
-        .chars()
-        .map(|c| if c == '\t' { " ".to_owned() } else { escape(&c.to_string()) })
-        .collect();
+    let cells: Vec<String> =
+        line.chars().map(|c| if c == '\t' { " ".to_owned() } else { escape(&c.to_string()) }).collect();
     let at = span.column.saturating_sub(1).min(cells.len());
     let mut marked = 0;
     let mut bytes = 0;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::{
     ContractRecord, Draft, Place,
     draft::places,
-    fingerprint::{canonical_text, is_meaning, is_set},
     fingerprint,
+    fingerprint::{canonical_text, is_meaning, is_set},
     source::escape,
     words::cut,
 };
@@ -115,7 +115,8 @@ fn reachable(document: &Value, draft: Draft) -> BTreeSet<String> {
             (keyword != "$ref" || (reference != "#" && !reference.starts_with("#/"))).then_some(())
         });
         if by_name.count() > 0 {
-            let all = ["$defs", "definitions"].into_iter().filter_map(|keyword| Some((keyword, document.get(keyword)?)));
+            let all =
+                ["$defs", "definitions"].into_iter().filter_map(|keyword| Some((keyword, document.get(keyword)?)));
             for (keyword, shared) in all {
                 let names = shared.as_object().into_iter().flat_map(Map::keys);
                 let targets = names.map(|name| format!("/{keyword}/{}", escape(name)));
@@ -175,7 +176,8 @@ fn line(sign: char, place: &str, value: &Value) -> String {
         other => other,
     };
     // A schema's text may hold anything; a line stays a line.
-    let place: String = place.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+    let place: String =
+        place.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
     format!("{sign} {place}: {}", cut(canonical_text(value)))
 }
 

@@ -25,8 +25,7 @@ pub enum Draft {
 }
 
 /// Every draft, the oldest first.
-const ALL: [Draft; 5] =
-    [Draft::Draft4, Draft::Draft6, Draft::Draft7, Draft::Draft201909, Draft::Draft202012];
+const ALL: [Draft; 5] = [Draft::Draft4, Draft::Draft6, Draft::Draft7, Draft::Draft201909, Draft::Draft202012];
 
 impl Draft {
     /// The draft of a document by its `$schema`; 2020-12 when it has none.
@@ -252,7 +251,9 @@ mod tests {
                 assert_eq!(Draft::from_uri(&uri), Some(draft), "{uri}");
             }
         }
-        for unknown in ["", "draft-07", "http://json-schema.org/draft-03/schema#", "http://json-schema.org/draft-07/schema##"] {
+        for unknown in
+            ["", "draft-07", "http://json-schema.org/draft-03/schema#", "http://json-schema.org/draft-07/schema##"]
+        {
             assert_eq!(Draft::from_uri(unknown), None, "{unknown}");
         }
         assert_eq!(Draft::of(&json!({"$schema": 7})), None);

@@ -132,7 +132,8 @@ impl Walk<'_> {
             inner.extend(self.names.local(pointer, reference).map(|target| (target, "/$recursiveRef")));
         }
         for_each_subschema(schema, self.draft, &mut |place, _| {
-            let same_value = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"];
+            let same_value =
+                ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"];
             if same_value.contains(&place.keyword()) {
                 inner.push((format!("{pointer}{}", place.pointer()), ""));
             }

@@ -52,12 +52,7 @@ impl From<String> for Fingerprint {
 /// assert_eq!(of(&a), of(&b));
 /// assert_ne!(of(&a), of(&json!({"properties": {"n": {"minimum": 2}}, "required": ["m", "n"]})));
 /// ```
-pub fn fingerprint(
-    mode: Mode,
-    schema: &Value,
-    response: Option<&Value>,
-    error: Option<&Value>,
-) -> Fingerprint {
+pub fn fingerprint(mode: Mode, schema: &Value, response: Option<&Value>, error: Option<&Value>) -> Fingerprint {
     let mut text = format!("celerysalt 1 {mode}");
     for (name, schema) in [("schema", Some(schema)), ("response", response), ("error", error)] {
         let _ = write!(text, "\n{name} ");
@@ -74,8 +69,7 @@ pub fn fingerprint(
 }
 
 /// Keywords that tell people something and change no verdict.
-const ANNOTATIONS: [&str; 7] =
-    ["$comment", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"];
+const ANNOTATIONS: [&str; 7] = ["$comment", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"];
 
 /// Whether a keyword changes what a schema means.
 pub(crate) fn is_meaning(keyword: &str) -> bool {
@@ -302,14 +296,23 @@ mod tests {
     fn what_changes_no_meaning_changes_no_fingerprint() {
         let pairs = [
             (json!({"title": "A", "description": "a", "examples": [1], "$comment": "c"}), json!({})),
-            (json!({"deprecated": true, "readOnly": true, "writeOnly": false, "x-celerysalt": {}, "x-y": 1}), json!({})),
+            (
+                json!({"deprecated": true, "readOnly": true, "writeOnly": false, "x-celerysalt": {}, "x-y": 1}),
+                json!({}),
+            ),
             (json!({"$schema": "https://json-schema.org/draft/2020-12/schema#"}), json!({})),
-            (json!({"type": ["null", "string"], "enum": ["b", "a"]}), json!({"type": ["string", "null"], "enum": ["a", "b"]})),
+            (
+                json!({"type": ["null", "string"], "enum": ["b", "a"]}),
+                json!({"type": ["string", "null"], "enum": ["a", "b"]}),
+            ),
             (json!({"type": "string"}), json!({"type": ["string"]})),
             (json!({"minimum": 1, "maximum": 100}), json!({"minimum": 1.0, "maximum": 1e2})),
             (json!({"const": {"a": 0}}), json!({"const": {"a": -0.0}})),
             (json!({"properties": {"a": {"title": "x"}}}), json!({"properties": {"a": true}})),
-            (json!({"$ref": "#/$defs/a", "$defs": {"a": {"not": {}}, "unused": {}}}), json!({"$ref": "#/$defs/b", "$defs": {"b": {"not": {}}}})),
+            (
+                json!({"$ref": "#/$defs/a", "$defs": {"a": {"not": {}}, "unused": {}}}),
+                json!({"$ref": "#/$defs/b", "$defs": {"b": {"not": {}}}}),
+            ),
             (json!({"dependencies": {"a": ["c", "b"], "d": {}}}), json!({"dependencies": {"d": {}, "a": ["b", "c"]}})),
         ];
         for (a, b) in &pairs {
@@ -369,7 +372,8 @@ mod tests {
     /// The digest is stored in registries and lock files: a change here is a change of format.
     #[test]
     fn the_digest_is_stable() {
-        let schema = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"minimum": 0.5}}});
+        let schema =
+            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"minimum": 0.5}}});
         assert_eq!(of(&schema).as_str(), "72bbb0a1918d1bc5f92ffc91d6493c4af51c6c795008bc75943924afeed16f5f");
     }
 

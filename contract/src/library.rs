@@ -195,7 +195,9 @@ impl Names {
     pub(crate) fn resource(&self, pointer: &str) -> (&str, &str) {
         self.ids
             .iter()
-            .filter(|(_, at)| pointer.strip_prefix(at.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+            .filter(|(_, at)| {
+                pointer.strip_prefix(at.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
             .max_by_key(|(_, at)| at.len())
             .map_or(("", ""), |(id, at)| (id, at))
     }

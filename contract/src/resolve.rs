@@ -190,10 +190,9 @@ fn remote(location: &str) -> Refusal {
 fn refuse_absent(library: &Library, path: &Path, location: &str, absent: Absent) -> Option<Refusal> {
     match absent {
         Absent::Broken => None,
-        Absent::Outside => Some(Refusal::new(
-            "ref-outside",
-            format!("`{location}` is a symbolic link that leaves the schemas folder"),
-        )),
+        Absent::Outside => {
+            Some(Refusal::new("ref-outside", format!("`{location}` is a symbolic link that leaves the schemas folder")))
+        }
         Absent::Missing(why) => {
             let refusal = Refusal::new("ref-missing-file", format!("`{}` {why}", path.display()));
             let siblings = library.siblings(path);
@@ -233,10 +232,9 @@ fn within(
     let pointer = format!("{at}{fragment}");
     match source.value().pointer(&pointer) {
         Some(Value::Object(_) | Value::Bool(_)) => Ok(pointer),
-        Some(other) => Err(Refusal::new(
-            "ref-missing-pointer",
-            format!("`{reference}` is {}, not a schema", kind(other)),
-        )),
+        Some(other) => {
+            Err(Refusal::new("ref-missing-pointer", format!("`{reference}` is {}, not a schema", kind(other))))
+        }
         None => Err(missing_pointer(source, &pointer, reference)),
     }
 }
@@ -472,7 +470,12 @@ impl Bundler<'_> {
     fn unique(&mut self, wanted: &[String]) -> String {
         let longest = wanted.last().cloned().unwrap_or_default();
         let numbered = (2..).map(|n| format!("{longest}_{n}"));
-        let key = wanted.iter().cloned().chain(numbered).find(|key| !key.is_empty() && !self.taken.contains(key)).unwrap_or_default();
+        let key = wanted
+            .iter()
+            .cloned()
+            .chain(numbered)
+            .find(|key| !key.is_empty() && !self.taken.contains(key))
+            .unwrap_or_default();
         self.taken.insert(key.clone());
         key
     }
@@ -480,9 +483,8 @@ impl Bundler<'_> {
 
 /// Names for a schema of another file, the best first: `Y` for `x.json#/$defs/Y`, then `x_Y`; `x` for the whole file.
 fn readable(path: &Path, pointer: &str) -> Vec<String> {
-    let name = |text: &str| -> String {
-        text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-    };
+    let name =
+        |text: &str| -> String { text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect() };
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let is_version = stem.split('.').next().is_some_and(|first| first.parse::<crate::Version>().is_ok());
     let folder = path.parent().and_then(Path::file_name).map(|folder| folder.to_string_lossy().into_owned());

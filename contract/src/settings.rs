@@ -29,14 +29,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// The settings of a contract's first file. What is wrong with them is reported, and the default taken.
     pub(crate) fn read(source: &Source, findings: &mut Diagnostics) -> Self {
-        let mut settings = Self {
-            mode: None,
-            exchange: None,
-            registry: true,
-            auto_register: true,
-            compatibility: None,
-            owner: None,
-        };
+        let mut settings =
+            Self { mode: None, exchange: None, registry: true, auto_register: true, compatibility: None, owner: None };
         let Some(value) = source.value().get(KEYWORD) else { return settings };
         let Value::Object(members) = value else {
             findings.push(source.error(

@@ -271,29 +271,17 @@ impl Source {
 
 /// The finding about a file over the limit.
 pub(crate) fn too_large(shown: PathBuf) -> Diagnostic {
-    Diagnostic::error(
-        "too-large",
-        shown,
-        format!("the file has more than {} MiB", MAX_FILE_BYTES / (1024 * 1024)),
-    )
+    Diagnostic::error("too-large", shown, format!("the file has more than {} MiB", MAX_FILE_BYTES / (1024 * 1024)))
 }
 
 /// A token of a JSON pointer as the key it stands for.
 pub(crate) fn unescape(token: &str) -> Cow<'_, str> {
-    if token.contains('~') {
-        Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
-    } else {
-        Cow::Borrowed(token)
-    }
+    if token.contains('~') { Cow::Owned(token.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(token) }
 }
 
 /// A key as a token of a JSON pointer.
 pub(crate) fn escape(key: &str) -> Cow<'_, str> {
-    if key.contains(['~', '/']) {
-        Cow::Owned(key.replace('~', "~0").replace('/', "~1"))
-    } else {
-        Cow::Borrowed(key)
-    }
+    if key.contains(['~', '/']) { Cow::Owned(key.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(key) }
 }
 
 /// A key that an object has again: key, its start and end, and the start of the first one.
@@ -354,13 +342,11 @@ mod tests {
 
     #[test]
     fn serde_json_decides_and_says_where() {
-        assert_eq!(
-            refusal("{\n  \"ä\": 1,\n}"),
-            "schemas/a/v1.json:3:1: json-syntax: trailing comma"
-        );
+        assert_eq!(refusal("{\n  \"ä\": 1,\n}"), "schemas/a/v1.json:3:1: json-syntax: trailing comma");
         assert_eq!(refusal("{\"ä\": tru}"), "schemas/a/v1.json:1:10: json-syntax: expected ident");
         assert_eq!(refusal(""), "schemas/a/v1.json:1:1: json-syntax: EOF while parsing a value");
-        for extension in ["{/**/}", "[1,]", "{a:1}", "['a']", "[0xF]", "[+1]", "[.5]", "[NaN]", "[1 2]", r#"["\x41"]"#] {
+        for extension in ["{/**/}", "[1,]", "{a:1}", "['a']", "[0xF]", "[+1]", "[.5]", "[NaN]", "[1 2]", r#"["\x41"]"#]
+        {
             assert!(refusal(extension).contains("json-syntax"), "{extension}");
         }
         assert!(refusal(&"[".repeat(100_000)).contains("recursion limit exceeded"));
@@ -378,7 +364,9 @@ mod tests {
 
     #[test]
     fn other_encodings_are_refused() {
-        assert!(refusal("\u{feff}{}").starts_with("schemas/a/v1.json:1:1: encoding: the file starts with a byte order"));
+        assert!(
+            refusal("\u{feff}{}").starts_with("schemas/a/v1.json:1:1: encoding: the file starts with a byte order")
+        );
         let latin1 = Source::parse(Path::new("s"), "v1.json", b"{\n \"\xe4\": 1}".to_vec()).unwrap_err();
         assert_eq!(latin1[0].to_string(), "s/v1.json:2:3: encoding: this byte is not UTF-8");
         let large = Source::parse(Path::new("s"), "v1.json", vec![b' '; 8 * 1024 * 1024 + 1]).unwrap_err();

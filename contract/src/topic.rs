@@ -62,9 +62,7 @@ fn check_words(text: &str, wildcard: bool) -> Result<(), TopicError> {
         if wildcard && (word == "*" || word == "#") {
             continue;
         }
-        if let Some(character) =
-            word.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_' && *c != '-')
-        {
+        if let Some(character) = word.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_' && *c != '-') {
             return Err(TopicError::Character { text: text.to_owned(), character });
         }
     }
@@ -143,8 +141,7 @@ impl TopicPattern {
     /// Takes any routing key, also one that is no legal [`Topic`]: brokers do.
     pub fn matches(&self, routing_key: &str) -> bool {
         let pattern: Vec<&str> = self.0.split('.').collect();
-        let words: Vec<&str> =
-            if routing_key.is_empty() { Vec::new() } else { routing_key.split('.').collect() };
+        let words: Vec<&str> = if routing_key.is_empty() { Vec::new() } else { routing_key.split('.').collect() };
         // `reach[i]`: the words seen so far can be matched by the first `i` parts of the pattern.
         let mut reach = vec![false; pattern.len() + 1];
         reach[0] = true;
@@ -203,18 +200,16 @@ mod tests {
     }
 
     /// The definition of the standard, written as recursion: slow, and obviously right.
+    #[allow(clippy::match_same_arms)]
     fn by_definition(pattern: &[&str], words: &[&str]) -> bool {
         match (pattern.first(), words.first()) {
             (None, None) => true,
             (None, Some(_)) => false,
             (Some(&"#"), _) => {
-                by_definition(&pattern[1..], words)
-                    || (!words.is_empty() && by_definition(pattern, &words[1..]))
+                by_definition(&pattern[1..], words) || (!words.is_empty() && by_definition(pattern, &words[1..]))
             }
             (Some(_), None) => false,
-            (Some(part), Some(word)) => {
-                (*part == "*" || part == word) && by_definition(&pattern[1..], &words[1..])
-            }
+            (Some(part), Some(word)) => (*part == "*" || part == word) && by_definition(&pattern[1..], &words[1..]),
         }
     }
 
@@ -225,10 +220,7 @@ mod tests {
             let mut all: Vec<Vec<&'static str>> = vec![vec![]];
             let mut last = all.clone();
             for _ in 0..4 {
-                last = last
-                    .iter()
-                    .flat_map(|s| alphabet.iter().map(move |w| [&s[..], &[*w]].concat()))
-                    .collect();
+                last = last.iter().flat_map(|s| alphabet.iter().map(move |w| [&s[..], &[*w]].concat())).collect();
                 all.extend(last.clone());
             }
             all

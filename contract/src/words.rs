@@ -6,7 +6,6 @@
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-
 /// The longest list of values that is spelled out, in characters.
 const MAX_LIST: usize = 200;
 /// How deep alternatives of alternatives are spelled out.
@@ -49,7 +48,9 @@ fn spell(error: &ValidationError<'_>, schema: &Value, origin: &str, nesting: usi
         Kind::ContentMediaType { content_media_type } => format!("text that holds {content_media_type:?}"),
         Kind::FalseSchema => "no value here".to_owned(),
         Kind::Not { .. } => "anything but what `not` describes".to_owned(),
-        Kind::PropertyNames { error } => format!("property names that are {}", spell(error, schema, origin, nesting + 1)),
+        Kind::PropertyNames { error } => {
+            format!("property names that are {}", spell(error, schema, origin, nesting + 1))
+        }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
             alternatives(error, context, schema, origin, nesting)
         }
@@ -99,7 +100,11 @@ fn alternatives(
         wants.join(" and ")
     });
     let words: Vec<String> = words.filter(|words| !words.is_empty()).collect();
-    if words.is_empty() { format!("a value that fits one of {} alternatives", context.len()) } else { either(words.into_iter()) }
+    if words.is_empty() {
+        format!("a value that fits one of {} alternatives", context.len())
+    } else {
+        either(words.into_iter())
+    }
 }
 
 /// The words, and where they are meant when that is not `origin`.

@@ -46,7 +46,10 @@ fn fragments_are_bundled_and_bind() {
     let created = catalog.get("pulse.risk.created", &"v1".parse().unwrap()).unwrap();
     assert_eq!(created.mode, Mode::Broadcast);
     assert_eq!(created.request.schema["allOf"], json!([{"$ref": "#/$defs/risk_base"}]));
-    assert_eq!(created.request.files, ["pulse.risk.created/v1.json", "_common/risk_base.json"].map(std::path::PathBuf::from));
+    assert_eq!(
+        created.request.files,
+        ["pulse.risk.created/v1.json", "_common/risk_base.json"].map(std::path::PathBuf::from)
+    );
     let validator = Validator::new(&created.to_record().schema).unwrap();
     let payload = json!({"assessment_id": "RA-123", "company_id": 456, "risk_score": 8.5});
     validator.validate(&payload).unwrap();
@@ -66,7 +69,10 @@ fn selectors_choose_contracts() {
         catalog.select(&selectors).iter().map(|c| format!("{}@{}", c.topic, c.version)).collect()
     };
     assert_eq!(chosen(&["auth.user.*@latest"]), ["auth.user.created@v1", "auth.user.signup@v2"]);
-    assert_eq!(chosen(&["auth.user.signup@v1", "orders.#@^v1"]), ["auth.user.signup@v1", "orders.created@v1", "orders.shipped@v1"]);
+    assert_eq!(
+        chosen(&["auth.user.signup@v1", "orders.#@^v1"]),
+        ["auth.user.signup@v1", "orders.created@v1", "orders.shipped@v1"]
+    );
     assert_eq!(chosen(&[]).len(), 11);
     assert!(chosen(&["no.such"]).is_empty());
 }

@@ -76,7 +76,6 @@ impl<'a, R: Rpc> Call<'a, R> {
     }
 
     /// How long to wait for the reply, 30 seconds unless set. The request expires on the broker after that time too.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -262,14 +261,19 @@ async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
         };
         match wire::result::decode(&delivery.message) {
             Ok((_, WireReply::Wait)) => {}
-            Ok((id, reply)) => match lock(&waiting).remove(&id) {
-                Some(caller) => drop(caller.send(reply)),
-                None => tracing::debug!(id, "a reply came too late and was dropped"),
-            },
+            Ok((id, reply)) => {
+                if let Some(caller) = lock(&waiting).remove(&id) {
+                    drop(caller.send(reply));
+                } else {
+                    tracing::debug!(id, "a reply came too late and was dropped");
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "a message on the reply queue is no reply");
                 let message = &delivery.message;
-                if let Some(caller) = message.properties.correlation_id.as_ref().and_then(|id| lock(&waiting).remove(id)) {
+                if let Some(caller) =
+                    message.properties.correlation_id.as_ref().and_then(|id| lock(&waiting).remove(id))
+                {
                     let body = String::from_utf8_lossy(&message.body).into_owned();
                     drop(caller.send(WireReply::Unreadable { reason: error.to_string(), body }));
                 }
@@ -288,7 +292,8 @@ mod tests {
 
     #[test]
     fn errors_of_tchu_tchu_are_read_as_declared_ones() {
-        let error = serde_json::json!({"success": false, "error_code": "A", "error_message": "b", "error_details": {"c": 1}});
+        let error =
+            serde_json::json!({"success": false, "error_code": "A", "error_message": "b", "error_details": {"c": 1}});
         let plain = serde_json::json!({"error_code": "A", "error_message": "b", "details": {"c": 1}});
         assert_eq!(declared(error), plain);
         assert_eq!(declared(plain.clone()), plain);

@@ -46,12 +46,7 @@ pub struct Invalid {
 
 impl Invalid {
     /// Violations of one contract.
-    pub(crate) fn new(
-        topic: impl Into<String>,
-        version: Option<Version>,
-        part: Part,
-        violations: Violations,
-    ) -> Self {
+    pub(crate) fn new(topic: impl Into<String>, version: Option<Version>, part: Part, violations: Violations) -> Self {
         Self { topic: topic.into(), version, part, violations }
     }
 

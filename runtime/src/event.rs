@@ -63,7 +63,9 @@ pub trait Event: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + Sized
 /// An event that is told to everyone who wants to know. It has `publish`, and no `call`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no broadcast event",
-    note = "an RPC contract (one with a response) is called, not published: `request.call(&salt).await`"
+    note = "`on` and `publish` take events that were generated from a contract without a response",
+    note = "an RPC contract (one with a response) is called and served: `request.call(&salt).await`, `serve(handler)`",
+    note = "for a handler of any topic without a generated type, use `on_topic` with `AnyEvent`"
 )]
 pub trait Broadcast: Event {}
 
@@ -254,7 +256,9 @@ impl EventContract {
         serde_json::from_value(value).map_err(|error| {
             // serde's text may quote the payload, so only its class is told.
             let expected = match error.classify() {
-                serde_json::error::Category::Data => "a value that the generated type can hold (such as an integer of 64 bits)",
+                serde_json::error::Category::Data => {
+                    "a value that the generated type can hold (such as an integer of 64 bits)"
+                }
                 _ => "JSON",
             };
             self.broken(part, "type", expected.to_owned())

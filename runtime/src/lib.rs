@@ -49,13 +49,13 @@ pub use call::{Call, Reply};
 pub use celerysalt_contract::{
     ContractRecord, Mode, Selector, Topic, TopicPattern, Version, VersionRange, Violation, Violations,
 };
-pub use error::{
-    BatchError, CallError, ConnectError, DecodeError, Invalid, Part, PublishError, RpcError, StartError,
-};
+pub use error::{BatchError, CallError, ConnectError, DecodeError, Invalid, Part, PublishError, RpcError, StartError};
 pub use event::{Broadcast, DeclaredError, Event, EventContract, Rpc};
 pub use publish::{Publish, PublishBatch, PublishJson, Receipt};
 pub use registration::OnConflict;
 pub use salt::{BROKER_URL_VARIABLE, DEFAULT_EXCHANGE, REGISTRY_URL_VARIABLE, Salt, SaltBuilder};
+/// The JSON types that generated fields have.
+pub use serde_json;
 pub use service::{AnyEvent, HandlerError, HandlerOptions, Meta, Running, ServeError, Service};
 pub use wire::{TaskName, WireError};
 
@@ -82,11 +82,11 @@ pub mod __private {
     pub use serde;
     pub use serde_json;
 
+    use crate::{Broadcast, Call, Event, Invalid, Publish, PublishBatch, Rpc, Salt, error::Part};
     pub use crate::{
         event::Parts,
         number::{integer, optional_integer},
     };
-    use crate::{Broadcast, Call, Event, Invalid, Publish, PublishBatch, Rpc, Salt, error::Part};
 
     /// `event.publish(&salt)`.
     pub fn publish<'a, E: Broadcast>(event: &'a E, salt: &'a Salt) -> Publish<'a, E> {

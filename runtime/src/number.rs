@@ -79,7 +79,9 @@ mod tests {
         assert_eq!(read(r#"{"a": 1.0, "b": 2e2}"#), Some((1, Some(200))));
         assert_eq!(read(r#"{"a": -9223372036854775808, "b": null}"#), Some((i64::MIN, None)));
         assert_eq!(read(r#"{"a": 1}"#), Some((1, None)));
-        for bad in [r#"{"a": 1.5}"#, r#"{"a": 9223372036854775808}"#, r#"{"a": 1e19}"#, r#"{"a": "1"}"#, r#"{"a": null}"#] {
+        for bad in
+            [r#"{"a": 1.5}"#, r#"{"a": 9223372036854775808}"#, r#"{"a": 1e19}"#, r#"{"a": "1"}"#, r#"{"a": null}"#]
+        {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -87,7 +87,10 @@ impl Options {
             return Err(format!("a routing key of {} bytes: expected 1 to 255", key.len()));
         }
         if let Some(name) = self.headers.keys().find(|name| {
-            name.is_empty() || name.len() > 255 || RESERVED_HEADERS.contains(&name.as_str()) || name.starts_with("x-celerysalt-")
+            name.is_empty()
+                || name.len() > 255
+                || RESERVED_HEADERS.contains(&name.as_str())
+                || name.starts_with("x-celerysalt-")
         }) {
             return Err(format!(
                 "header `{}`: expected a name of 1 to 255 bytes that the envelope does not use itself ({}, x-celerysalt-*)",
@@ -103,14 +106,12 @@ impl Options {
 macro_rules! common_options {
     () => {
         /// Adds a header. Names of the envelope (`task`, `id`, ...) are refused when it is sent.
-        #[must_use]
         pub fn header(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
             self.options.headers.insert(name.into(), value.into());
             self
         }
 
         /// Adds headers, as [`header`](Self::header) does.
-        #[must_use]
         pub fn headers<N: Into<String>, V: Into<serde_json::Value>>(
             mut self,
             headers: impl IntoIterator<Item = (N, V)>,
@@ -121,21 +122,18 @@ macro_rules! common_options {
 
         /// What ties this message to the others of one business transaction; travels in `_tchu_meta`, and subscribers see
         /// it as `Meta::correlation_id`.
-        #[must_use]
         pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
             self.options.correlation_id = Some(id.into());
             self
         }
 
         /// From 0 to 10, higher first, on queues that were declared with priorities.
-        #[must_use]
         pub fn priority(mut self, priority: u8) -> Self {
             self.options.priority = Some(priority);
             self
         }
 
         /// The AMQP routing key, when it is not the topic. Handlers still see the topic.
-        #[must_use]
         pub fn routing_key(mut self, routing_key: impl Into<String>) -> Self {
             self.options.routing_key = Some(routing_key.into());
             self
@@ -149,7 +147,6 @@ macro_rules! publish_options {
         common_options!();
 
         /// How long the event is worth delivering, in whole milliseconds; the broker drops it afterwards.
-        #[must_use]
         pub fn expiration(mut self, after: Duration) -> Self {
             self.options.expiration = Some(after);
             self
@@ -157,7 +154,6 @@ macro_rules! publish_options {
 
         /// Takes it as success when no queue is bound for the topic: the event is gone then, and the receipt says
         /// `routed: false`.
-        #[must_use]
         pub fn allow_unrouted(mut self) -> Self {
             self.options.allow_unrouted = true;
             self
@@ -222,7 +218,6 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
     }
 
     /// How many events wait for their confirm at once, 1,000 unless set, at least one.
-    #[must_use]
     pub fn window(mut self, events: usize) -> Self {
         self.window = events.max(1);
         self
@@ -305,14 +300,12 @@ impl<'a> PublishJson<'a> {
     }
 
     /// The contract's version, such as `v1`.
-    #[must_use]
     pub fn version(mut self, version: &'a str) -> Self {
         self.version = Some(version);
         self
     }
 
     /// Publishes without asking the registry: for topics that have no contract.
-    #[must_use]
     pub fn unvalidated(mut self) -> Self {
         self.validated = false;
         self
@@ -424,8 +417,7 @@ impl Ready {
             routed: true,
         };
         let sent = salt.send(self.message).await;
-        let confirmation =
-            sent.map_err(|source| PublishError::Transport { topic: self.topic.clone(), source })?;
+        let confirmation = sent.map_err(|source| PublishError::Transport { topic: self.topic.clone(), source })?;
         Ok(Sent { topic: self.topic, receipt, allow_unrouted: self.allow_unrouted, confirmation })
     }
 }

@@ -97,13 +97,15 @@ impl Schemas {
             },
         };
         let compiled = |record: ContractRecord| {
-            let same = earlier.iter().flat_map(|answer| answer.versions.iter()).find(|known| known.version == record.version);
+            let same =
+                earlier.iter().flat_map(|answer| answer.versions.iter()).find(|known| known.version == record.version);
             same.cloned().unwrap_or_else(|| Arc::new(Known::new(record)))
         };
         let mut versions: Vec<Arc<Known>> = records.into_iter().map(compiled).collect();
         versions.sort_by(|a, b| a.version.cmp(&b.version));
         let versions: Arc<[Arc<Known>]> = versions.into();
-        self.lock().insert(topic.as_str().to_owned(), Answer { asked: Instant::now(), versions: Arc::clone(&versions) });
+        self.lock()
+            .insert(topic.as_str().to_owned(), Answer { asked: Instant::now(), versions: Arc::clone(&versions) });
         Ok(versions)
     }
 
@@ -111,7 +113,11 @@ impl Schemas {
     ///
     /// # Errors
     /// As [`Schemas::versions`].
-    pub(crate) async fn known(&self, topic: &Topic, version: Option<&Version>) -> Result<Option<Arc<Known>>, RegistryError> {
+    pub(crate) async fn known(
+        &self,
+        topic: &Topic,
+        version: Option<&Version>,
+    ) -> Result<Option<Arc<Known>>, RegistryError> {
         let versions = self.versions(topic).await?;
         Ok(match version {
             None => versions.last().cloned(),

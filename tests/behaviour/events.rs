@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use celerysalt::{AnyEvent, Event, HandlerError, Meta, PublishError};
-use celerysalt_reference::events::{OrderCreated, RiskAssessmentCreated, RiskAssessmentUpdated, TaggedItemCreated, UserCreated};
+use celerysalt_reference::events::{
+    OrderCreated, RiskAssessmentCreated, RiskAssessmentUpdated, TaggedItemCreated, UserCreated,
+};
 use celerysalt_tests::{World, within};
 use serde_json::json;
 use tokio::sync::mpsc;

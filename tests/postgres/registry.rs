@@ -174,7 +174,9 @@ async fn an_unmigrated_database_says_which_command_to_run() {
 async fn tables_of_a_newer_program_are_left_alone_unless_it_says_otherwise() {
     in_fresh_schema(|schema| async move {
         schema.registry().register(&offered()).await.unwrap();
-        schema.execute("INSERT INTO celerysalt_migrations (version, name, requires) VALUES (998, 'adds only', 1)").await;
+        schema
+            .execute("INSERT INTO celerysalt_migrations (version, name, requires) VALUES (998, 'adds only', 1)")
+            .await;
         assert_eq!(schema.registry().register(&offered()).await.unwrap(), Registered::Unchanged);
         schema.execute("INSERT INTO celerysalt_migrations (version, name) VALUES (999, 'another world')").await;
         for outcome in [schema.registry().list(None).await.err(), schema.registry().sync(&[], false).await.err()] {

@@ -33,7 +33,12 @@ async fn ten_thousand_events_are_confirmed_and_reach_two_services_once() {
     }
     let events: Vec<RiskAssessmentCreated> = (0..EVENTS)
         .map(|i| {
-            RiskAssessmentCreated::builder().assessment_id(format!("RA-{i}")).company_id(1).risk_score(5.0).build().unwrap()
+            RiskAssessmentCreated::builder()
+                .assessment_id(format!("RA-{i}"))
+                .company_id(1)
+                .risk_score(5.0)
+                .build()
+                .unwrap()
         })
         .collect();
     let receipts = RiskAssessmentCreated::publish_batch(&events, &publisher).await.unwrap();
@@ -80,12 +85,19 @@ async fn the_broker_sees_what_a_celery_worker_needs() {
     // Makes the exchange.
     let subscriber = world.salt("mail").await;
     let running = subscriber.service().on_raw("nothing", |_: AnyEvent| async {}).start().await.unwrap();
-    let connection = Connection::connect(&celerysalt_tests::broker_url(), ConnectionProperties::default()).await.unwrap();
+    let connection =
+        Connection::connect(&celerysalt_tests::broker_url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap().name().clone();
     channel
-        .queue_bind(queue.clone(), world.exchange().into(), "#".into(), QueueBindOptions::default(), FieldTable::default())
+        .queue_bind(
+            queue.clone(),
+            world.exchange().into(),
+            "#".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
         .await
         .unwrap();
 

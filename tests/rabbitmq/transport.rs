@@ -283,18 +283,24 @@ async fn one_message_that_the_broker_refuses_does_not_stop_the_others() {
 async fn conflicts_are_explained() {
     with_broker(QueueKind::Quorum, |Broker { queue, exchange }| async move {
         let (connection, channel) = raw().await;
-        // As celery-salt declares its worker queues, with a length limit on top.
+        // As celery-salt declares its worker queues.
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-priority".into(), AMQPValue::LongInt(10));
-        arguments.insert("x-max-length".into(), AMQPValue::LongInt(100));
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        channel.queue_declare(queue.name.as_str().into(), options, arguments).await.unwrap();
+        let name = || queue.name.as_str().into();
+        channel.queue_declare(name(), options, arguments.clone()).await.unwrap();
         let transport = connect(&broker_url()).await.unwrap();
         let refusal = transport.declare(&queue).await.unwrap_err();
         let TransportError::Refused { what, reason, .. } = &refusal else { panic!("{refusal}") };
         assert_eq!(what, &format!("queue `{}`", queue.name));
-        assert!(reason.contains("x-queue-type") && reason.contains("`kind`"), "{reason}");
+        assert!(reason.contains("x-max-priority") && reason.contains("`kind`"), "{reason}");
         let priorities = QueueSpec { kind: QueueKind::ClassicWithPriority(10), ..queue.clone() };
+        transport.declare(&priorities).await.unwrap();
+
+        // With an argument that no transport sets.
+        channel.queue_delete(name(), QueueDeleteOptions::default()).await.unwrap();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(100));
+        channel.queue_declare(name(), options, arguments).await.unwrap();
         let refusal = transport.declare(&priorities).await.unwrap_err().to_string();
         assert!(refusal.contains("x-max-length") && refusal.contains("delete it"), "{refusal}");
 
@@ -445,7 +451,8 @@ async fn a_message_that_is_too_large_is_refused_before_it_is_written() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_megabytes_pass_through_a_consumer() {
     with_broker(QueueKind::ClassicWithPriority(10), |Broker { queue, exchange }| async move {
-        let sender = AmqpTransport::connect(&broker_url(), AmqpOptions::new().max_message_size(usize::MAX)).await.unwrap();
+        let sender =
+            AmqpTransport::connect(&broker_url(), AmqpOptions::new().max_message_size(usize::MAX)).await.unwrap();
         // Its own limit is for what it sends.
         let reader = AmqpTransport::connect(&broker_url(), AmqpOptions::new().max_message_size(10)).await.unwrap();
         let mut deliveries = reader.consume(&queue, 1).await.unwrap();

@@ -1,6 +1,12 @@
 //! What the end-to-end tests share.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_errors_doc, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_errors_doc,
+    reason = "tests fail by panicking"
+)]
 
 pub mod postgres;
 pub mod proxy;

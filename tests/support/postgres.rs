@@ -4,7 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "only tests call this")]
 
-use std::{env, panic, sync::Arc, time::Duration};
+use std::{
+    env, panic,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use celerysalt::registry::{Registry, postgres::PostgresRegistry};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -45,6 +49,7 @@ impl Schema {
     /// Waits until a session of this schema waits for a lock that another one holds.
     pub async fn blocked(&self) {
         let mut connection = connect(&registry_url()).await;
+        let start = Instant::now();
         loop {
             let waiting: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'",
@@ -56,6 +61,7 @@ impl Schema {
             if waiting > 0 {
                 return;
             }
+            assert!(start.elapsed() < Duration::from_secs(10), "no session of {} waits for a lock", self.name);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

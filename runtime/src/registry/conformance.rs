@@ -275,12 +275,8 @@ pub async fn documents_come_back_equal(registry: Arc<dyn Registry>) {
     offered.publisher_module = Some("pulse 1.2.3".to_owned());
     offered.publisher_class = Some("GetRisk".to_owned());
     offered.status = Status::Deprecated;
-    offered.fingerprint = fingerprint(
-        offered.mode,
-        &offered.schema,
-        offered.response_schema.as_ref(),
-        offered.error_schema.as_ref(),
-    );
+    offered.fingerprint =
+        fingerprint(offered.mode, &offered.schema, offered.response_schema.as_ref(), offered.error_schema.as_ref());
     let booleans = contract("a.anything", "v1", Value::Bool(true));
     actions(&registry, &[offered.clone(), booleans.clone()]).await;
     assert_eq!(registry.get(&offered.topic, &offered.version).await.unwrap(), Some(offered.clone()));
@@ -315,8 +311,7 @@ pub async fn the_first_publisher_stays(registry: Arc<dyn Registry>) {
 
 pub async fn concurrent_syncs_make_one_contract(registry: Arc<dyn Registry>) {
     // Each names the contracts in another order: locks taken row by row would deadlock.
-    let contracts: Vec<_> =
-        (0..20).map(|i| contract(&format!("a.n{i}"), "v1", schema("x", "string"))).collect();
+    let contracts: Vec<_> = (0..20).map(|i| contract(&format!("a.n{i}"), "v1", schema("x", "string"))).collect();
     let mut syncs = tokio::task::JoinSet::new();
     for i in 0..200 {
         let registry = registry.clone();
@@ -351,8 +346,7 @@ pub async fn concurrent_conflicts_have_one_winner(registry: Arc<dyn Registry>) {
 }
 
 pub async fn a_thousand_contracts_in_one_sync(registry: Arc<dyn Registry>) {
-    let mut contracts: Vec<_> =
-        (0..1100).map(|i| contract(&format!("a.n{i}"), "v1", schema("x", "string"))).collect();
+    let mut contracts: Vec<_> = (0..1100).map(|i| contract(&format!("a.n{i}"), "v1", schema("x", "string"))).collect();
     assert!(actions(&registry, &contracts).await.iter().all(|action| *action == Action::Create));
     for contract in &mut contracts {
         contract.description = "other words".to_owned();

@@ -68,9 +68,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         match plan.steps.into_iter().next() {
             Some(Step { action: Action::Create, .. }) => Ok(Registered::Created),
             Some(Step { action: Action::Update, .. }) => Ok(Registered::Updated),
-            Some(Step { action: Action::Conflict(conflict), .. }) => {
-                Err(RegistryError::Conflict(Box::new(conflict)))
-            }
+            Some(Step { action: Action::Conflict(conflict), .. }) => Err(RegistryError::Conflict(Box::new(conflict))),
             Some(Step { action: Action::Unchanged, .. }) | None => Ok(Registered::Unchanged),
         }
     }
@@ -124,12 +122,14 @@ pub enum Action {
     Conflict(Conflict),
 }
 
-/// One topic and version with two meanings.
+/// One topic and version with two meanings. Serialized, it is part of its [`Step`], which names both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Conflict {
     /// The topic.
+    #[serde(skip_serializing)]
     pub topic: Topic,
     /// The version.
+    #[serde(skip_serializing)]
     pub version: Version,
     /// Of the contract in the registry.
     pub registered: Fingerprint,

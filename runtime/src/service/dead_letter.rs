@@ -158,7 +158,7 @@ async fn keep(salt: &Salt, letter: Message) -> Result<Routing, TransportError> {
 fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, failure: &Failure) -> Message {
     let mut letter = original.clone();
     letter.exchange = String::new();
-    letter.routing_key = queue.to_owned();
+    queue.clone_into(&mut letter.routing_key);
     letter.properties.persistent = true;
     // It did expire, or would; what is kept for a person is kept until that person comes.
     letter.properties.expiration = None;

@@ -135,9 +135,7 @@ async fn run_handler(
     let name = registration.name.as_str();
     let version = match &registration.takes {
         Takes::Typed { version, newer_majors } => match &meta.version {
-            Some(message) if version.accepts(message) || (*newer_majors && message >= version) => {
-                Some(version.clone())
-            }
+            Some(message) if version.accepts(message) || (*newer_majors && message >= version) => Some(version.clone()),
             // A version that was said and can't be read is not an unversioned message.
             None if !said_version => Some(version.clone()),
             _ => return Taken::NotMine,
@@ -158,9 +156,7 @@ async fn run_handler(
         Err(invalid) => Taken::Refused(invalid),
         Ok(running) => match guarded(running).await {
             Ok(Ok(())) => Taken::Handled,
-            Ok(Err(error)) => {
-                Taken::Failed(Failure::new(DeadLetterReason::HandlerFailed, error.to_string()).by(name))
-            }
+            Ok(Err(error)) => Taken::Failed(Failure::new(DeadLetterReason::HandlerFailed, error.to_string()).by(name)),
             Err(panic) => Taken::Failed(Failure::new(DeadLetterReason::HandlerPanicked, panic).by(name)),
         },
     }
@@ -222,9 +218,7 @@ async fn registered(
 ///
 /// # Errors
 /// The panic's message.
-pub(super) async fn guarded<T: Send + 'static>(
-    running: impl Future<Output = T> + Send + 'static,
-) -> Result<T, String> {
+pub(super) async fn guarded<T: Send + 'static>(running: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
     // Dropped when the service is torn down at its deadline: then the handler must not go on either.
     let mut task = tokio::task::JoinSet::new();
     task.spawn(running);

@@ -136,7 +136,11 @@ impl Service {
     }
 
     /// As [`Service::on`], with options.
-    pub fn on_with<E: Broadcast, Args: 'static>(mut self, options: HandlerOptions, handler: impl Handler<E, Args>) -> Self {
+    pub fn on_with<E: Broadcast, Args: 'static>(
+        mut self,
+        options: HandlerOptions,
+        handler: impl Handler<E, Args>,
+    ) -> Self {
         let contract = <E as Event>::contract();
         let name = Named::of(&handler);
         match contract.topic().parse::<Selector>() {
@@ -185,8 +189,10 @@ impl Service {
     pub fn serve<R: Rpc, Args: 'static>(mut self, handler: impl RpcHandler<R, Args>) -> Self {
         let contract = <R as Event>::contract();
         let name = Named::of(&handler);
-        if let Some(other) =
-            self.requests.iter().find(|r| r.topic == contract.topic() && r.version.major() == contract.version().major())
+        if let Some(other) = self
+            .requests
+            .iter()
+            .find(|r| r.topic == contract.topic() && r.version.major() == contract.version().major())
         {
             let other = &other.name;
             self.problems.push(format!("{contract} is served by {other} already; {name} would never be called"));

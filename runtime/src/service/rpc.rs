@@ -35,28 +35,24 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
     let topic = meta.topic.clone();
     let id = meta.message_id.clone();
     let answer = answer(&shared, meta, incoming).await;
-    match (&delivery.message.properties.reply_to, id) {
-        (Some(reply_to), Some(id)) => {
-            let reply = wire::result::encode(&answer, &id, &topic, reply_to, Timestamp::now());
-            let sent = async { shared.salt.transport().send(reply).await?.await };
-            match sent.await {
-                Ok(Routing::Routed) => Counters::add(&shared.counters.handled),
-                Ok(Routing::Unroutable) => {
-                    Counters::add(&shared.counters.handled);
-                    tracing::warn!(topic, id, "the caller is gone: its reply queue does not exist");
-                }
-                Err(error) => {
-                    // The request stays with the broker, which will hand it out again.
-                    tracing::warn!(%error, topic, id, "a reply could not be sent; the request will come again");
-                    return settled(delivery.requeue().await);
-                }
+    if let (Some(reply_to), Some(id)) = (&delivery.message.properties.reply_to, id) {
+        let reply = wire::result::encode(&answer, &id, &topic, reply_to, Timestamp::now());
+        let sent = async { shared.salt.transport().send(reply).await?.await };
+        match sent.await {
+            Ok(Routing::Routed) => {}
+            Ok(Routing::Unroutable) => {
+                tracing::warn!(topic, id, "the caller is gone: its reply queue does not exist");
+            }
+            Err(error) => {
+                // The request stays with the broker, which will hand it out again.
+                tracing::warn!(%error, topic, id, "a reply could not be sent; the request will come again");
+                return settled(delivery.requeue().await);
             }
         }
-        _ => {
-            Counters::add(&shared.counters.handled);
-            tracing::warn!(topic, "a request names no reply queue or has no id; its answer is dropped");
-        }
+    } else {
+        tracing::warn!(topic, "a request names no reply queue or has no id; its answer is dropped");
     }
+    Counters::add(&shared.counters.handled);
     settled(delivery.ack().await);
 }
 

@@ -190,8 +190,24 @@ pub(crate) fn encode(out: Outgoing<'_>) -> Message {
 
 /// Header names that the envelope itself uses; a user's header of that name would change what the message means.
 pub(crate) const RESERVED_HEADERS: [&str; 18] = [
-    "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",
-    "parent_id", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting", "stamped_headers", "stamps",
+    "lang",
+    "task",
+    "id",
+    "shadow",
+    "eta",
+    "expires",
+    "group",
+    "group_index",
+    "retries",
+    "timelimit",
+    "root_id",
+    "parent_id",
+    "kwargsrepr",
+    "origin",
+    "ignore_result",
+    "replaced_task_nesting",
+    "stamped_headers",
+    "stamps",
 ];
 
 /// ISO 8601 as Celery writes it: microseconds and an offset.
@@ -219,8 +235,8 @@ pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
     let header = |name: &str| message.headers.get(name).and_then(Value::as_str).map(str::to_owned);
     match body {
         Value::Array(parts) => {
-            let task = header("task")
-                .ok_or(WireError::Envelope { reason: "a body of protocol 2 needs the header `task`" })?;
+            let task =
+                header("task").ok_or(WireError::Envelope { reason: "a body of protocol 2 needs the header `task`" })?;
             let mut parts = parts.into_iter();
             let (Some(Value::Array(args)), Some(Value::Object(kwargs)), Some(_), None) =
                 (parts.next(), parts.next(), parts.next(), parts.next())
@@ -247,7 +263,9 @@ pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
             let expires = fields.get("expires").and_then(expiry);
             event(task, id, args, kwargs, expires)
         }
-        _ => Err(WireError::Envelope { reason: "the body is neither an array (protocol 2) nor an object (protocol 1)" }),
+        _ => {
+            Err(WireError::Envelope { reason: "the body is neither an array (protocol 2) nor an object (protocol 1)" })
+        }
     }
 }
 

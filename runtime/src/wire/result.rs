@@ -42,9 +42,7 @@ pub(crate) enum Reply {
 
 /// The reply's message, to the queue that the request names.
 pub(crate) fn encode(answer: &Answer, task_id: &str, topic: &str, reply_to: &str, now: Timestamp) -> Message {
-    let completed = |result: Value| {
-        json!({"status": "completed", "routing_key": topic, "is_rpc": true, "handlers_executed": 1, "results": [result]})
-    };
+    let completed = |result: Value| json!({"status": "completed", "routing_key": topic, "is_rpc": true, "handlers_executed": 1, "results": [result]});
     let (status, result) = match answer {
         Answer::Value { handler, value } => {
             ("SUCCESS", completed(json!({"handler": handler, "status": "success", "result": value})))
@@ -110,9 +108,11 @@ fn task_failed(result: &Value) -> Reply {
         return Reply::Wait;
     }
     let message = match result.get("exc_message") {
-        Some(Value::Array(parts)) => {
-            parts.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ")
-        }
+        Some(Value::Array(parts)) => parts
+            .iter()
+            .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join(", "),
         Some(Value::String(text)) => text.clone(),
         _ => String::new(),
     };

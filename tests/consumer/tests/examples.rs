@@ -38,7 +38,11 @@ fn broadcast() {
 fn rpc() {
     let ran = example("rpc", &[]);
     assert!(ran.ok, "{}", ran.text);
-    for expected in ["RA-123: score 2, approved", "XX-1: NOT_FOUND: ", "RA-many: rpc.pulse.risk.get: the handler failed: invalid digit"] {
+    for expected in [
+        "RA-123: score 2, approved",
+        "XX-1: NOT_FOUND: ",
+        "RA-many: rpc.pulse.risk.get: the handler failed: invalid digit",
+    ] {
         assert!(ran.text.contains(expected), "{expected} is not in:\n{}", ran.text);
     }
 }

@@ -47,7 +47,7 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long to wait for a whole operation, so that a network that swallows packets hangs nobody.
 const OPERATION: Duration = Duration::from_secs(30);
 /// An unused connection is given back to the server after this time.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Contracts in PostgreSQL. Connects at first use, and again whenever that is needed.
 pub struct PostgresRegistry {
@@ -71,19 +71,17 @@ impl PostgresRegistry {
     pub fn connect(url: &str) -> Result<Self, RegistryError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| {
-                refused_url(url, format!("{error}; expected `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, percent-encoded"))
+                refused_url(
+                    url,
+                    format!("{error}; expected `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, percent-encoded"),
+                )
             })?
             .disable_statement_logging();
         let wants_tls = !matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer);
         if wants_tls && !cfg!(feature = "tls") {
             return Err(refused_url(url, "its sslmode needs feature `tls` of the crate celerysalt"));
         }
-        Ok(Self {
-            options,
-            location: redact_url(url),
-            pool: OnceLock::new(),
-            migrated: AtomicBool::new(false),
-        })
+        Ok(Self { options, location: redact_url(url), pool: OnceLock::new(), migrated: AtomicBool::new(false) })
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, Failure> {
@@ -160,13 +158,14 @@ impl PostgresRegistry {
 /// One query when nothing changed, two otherwise.
 async fn plan(connection: &mut PgConnection, contracts: &[ContractRecord]) -> Result<sync::Changes, Failure> {
     let heads = rows::heads(connection, contracts).await?;
-    let is_current = |contract: &ContractRecord| {
-        heads.get(&sync::key(contract)).is_some_and(|head| head.is_current(contract))
-    };
+    let is_current =
+        |contract: &ContractRecord| heads.get(&sync::key(contract)).is_some_and(|head| head.is_current(contract));
     let stale: Vec<_> = contracts
         .iter()
         .filter(|contract| !is_current(contract))
-        .filter_map(|contract| heads.get(&sync::key(contract)).map(|head| (contract.topic.as_str(), head.version.as_str())))
+        .filter_map(|contract| {
+            heads.get(&sync::key(contract)).map(|head| (contract.topic.as_str(), head.version.as_str()))
+        })
         .collect();
     let known = if stale.is_empty() { Vec::new() } else { rows::fetch(connection, &stale).await? };
     let known = known.into_iter().map(|record| (sync::key(&record), record)).collect();

@@ -52,10 +52,8 @@ fn record(row: &PgRow) -> Result<ContractRecord, Failure> {
     let response_schema: Option<Value> = row.try_get("response_schema")?;
     let error_schema: Option<Value> = row.try_get("error_schema")?;
     let stored: Option<String> = row.try_get("fingerprint")?;
-    let fingerprint = stored.map_or_else(
-        || fingerprint(mode, &schema, response_schema.as_ref(), error_schema.as_ref()),
-        Fingerprint::from,
-    );
+    let fingerprint = stored
+        .map_or_else(|| fingerprint(mode, &schema, response_schema.as_ref(), error_schema.as_ref()), Fingerprint::from);
     let description: Option<String> = row.try_get("description")?;
     Ok(ContractRecord {
         topic,
@@ -78,7 +76,9 @@ fn records(rows: &[PgRow]) -> Result<Vec<ContractRecord>, Failure> {
 
 fn key(topic: &str, version: &str) -> Result<Key, Failure> {
     let no_contract = |reason: String| {
-        Failure::Row(format!("its table celerysalt_schemas has a row that is no contract, {topic:?} {version:?}: {reason}"))
+        Failure::Row(format!(
+            "its table celerysalt_schemas has a row that is no contract, {topic:?} {version:?}: {reason}"
+        ))
     };
     Ok((
         topic.parse().map_err(|error| no_contract(format!("{error}")))?,
@@ -154,7 +154,8 @@ pub(super) async fn get(
     topic: &Topic,
     version: &Version,
 ) -> Result<Option<ContractRecord>, Failure> {
-    let exact = Selector { pattern: topic.clone().into(), versions: celerysalt_contract::VersionRange::Exact(version.clone()) };
+    let exact =
+        Selector { pattern: topic.clone().into(), versions: celerysalt_contract::VersionRange::Exact(version.clone()) };
     Ok(list(connection, Some(&exact)).await?.into_iter().find(|record| record.version == *version))
 }
 
@@ -273,7 +274,9 @@ fn unstorable(contract: &ContractRecord) -> Option<String> {
     let place = documents
         .iter()
         .find_map(|(name, schema)| nul(schema.as_ref()?, "").map(|pointer| format!("{name} at `{pointer}`")))
-        .or_else(|| texts.iter().flatten().any(|text| text.contains('\0')).then(|| "description or publisher".to_owned()))?;
+        .or_else(|| {
+            texts.iter().flatten().any(|text| text.contains('\0')).then(|| "description or publisher".to_owned())
+        })?;
     Some(format!("its {place} holds the character U+0000, which PostgreSQL's JSONB and TEXT can't store; remove it"))
 }
 
@@ -300,12 +303,7 @@ mod tests {
 
     #[test]
     fn patterns_become_prefixes() {
-        for (pattern, expected) in [
-            ("a_b.c", r"a\_b.c"),
-            ("a.*", "a%"),
-            ("a.#.b", "a%"),
-            ("#", "%"),
-        ] {
+        for (pattern, expected) in [("a_b.c", r"a\_b.c"), ("a.*", "a%"), ("a.#.b", "a%"), ("#", "%")] {
             assert_eq!(like(pattern), expected);
         }
     }

@@ -19,7 +19,9 @@ impl Address {
         let url = url.trim();
         let mut uri: AMQPUri = url.parse().map_err(|_| {
             // Not the parser's own words: they repeat the URL.
-            refuse("it is not of the form amqp://user:password@host:port/vhost, with `%` escapes for special characters")
+            refuse(
+                "it is not of the form amqp://user:password@host:port/vhost, with `%` escapes for special characters",
+            )
         })?;
         if uri.scheme == AMQPScheme::AMQPS && !cfg!(feature = "tls") {
             return Err(refuse("amqps:// needs the feature `tls` of the crate `celerysalt`"));

@@ -30,9 +30,14 @@ const WELL: Duration = Duration::from_secs(5);
 /// What to consume.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    Queue { spec: QueueSpec, prefetch: u16 },
+    Queue {
+        spec: QueueSpec,
+        prefetch: u16,
+    },
     /// An exclusive queue of this name, declared on the channel that consumes it.
-    Replies { name: String },
+    Replies {
+        name: String,
+    },
 }
 
 impl Source {

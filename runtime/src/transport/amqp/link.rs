@@ -120,7 +120,8 @@ impl Link {
             match self.try_channel().await {
                 Ok(channel) => return Ok(channel),
                 Err(TransportError::Closed) => return Err(TransportError::Closed),
-                Err(error) => tracing::debug!(broker = self.broker(), %error, "no connection that {}", self.purpose),
+                // `failed` has logged it.
+                Err(_) => {}
             }
         }
     }
@@ -128,7 +129,7 @@ impl Link {
     /// Tells of a channel that failed, before a new one is asked for. Waits a moment, so that a broker that takes the
     /// connection and then fails each time is not asked in a tight loop.
     pub(super) async fn lost(&self, error: &lapin::Error) {
-        tracing::warn!(broker = self.broker(), %error, "lost the channel that {}", self.purpose);
+        tracing::warn!(broker = self.broker(), %error, "lost what {}", self.purpose);
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         tokio::time::sleep(jitter(BACKOFF.0)).await;
     }
@@ -150,7 +151,7 @@ impl Link {
         state.closed = true;
         if let Some(connection) = state.connection.take() {
             let _ = tokio::time::timeout(Duration::from_secs(2), connection.close(200, "OK".into())).await;
-            tracing::info!(broker = self.broker(), "closed the connection that {}", self.purpose);
+            tracing::info!(broker = self.broker(), "closed what {}", self.purpose);
         }
     }
 
@@ -181,6 +182,10 @@ impl Link {
 
     fn failed(&self, state: &mut State, failure: &str) {
         state.not_before = Some(Instant::now() + state.backoff.next());
+        // Ever more seldom, while it goes on.
+        if state.backoff.failures.is_power_of_two() {
+            tracing::warn!(broker = self.broker(), failure, "can't connect what {}", self.purpose);
+        }
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.to_owned());
     }
 
@@ -256,7 +261,9 @@ impl Link {
         }
         match error.kind() {
             ErrorKind::ProtocolError(told) => match told.get_id() {
-                403 => refuse(format!("user `{user}`"), format!("wrong user name or password ({})", told.get_message())),
+                403 => {
+                    refuse(format!("user `{user}`"), format!("wrong user name or password ({})", told.get_message()))
+                }
                 530 => refuse(format!("virtual host `{vhost}`"), told.get_message().to_string()),
                 _ => Err(self.unavailable(told.to_string())),
             },

@@ -89,8 +89,7 @@ impl Publisher {
         }
         check_names(&self.broker, [("exchange", &message.exchange), ("routing key", &message.routing_key)])?;
         // What a return is told apart by, and what a reader deduplicates by when a message is sent again.
-        let message_id =
-            message.properties.message_id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string()).clone();
+        let message_id = message.properties.message_id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string()).clone();
         let properties = self.properties(&message)?;
 
         let limit = Instant::now() + self.unavailable_after;
@@ -117,8 +116,8 @@ impl Publisher {
             _room: room,
         };
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        match queue.as_ref().map(|queue| queue.send(outgoing)) {
-            Some(Ok(())) => Ok(confirmation),
+        match queue.as_ref() {
+            Some(queue) if queue.send(outgoing).is_ok() => Ok(confirmation),
             _ => Err(TransportError::Closed),
         }
     }
@@ -165,6 +164,8 @@ struct Actor {
     declared: HashSet<String>,
     /// How many messages to write one by one, to find the one on which the broker closes the channel.
     one_by_one: usize,
+    /// When the channel was lost, unless something was confirmed, or nothing was left to confirm, since.
+    away_since: Option<Instant>,
     /// Whether senders are gone.
     closing: bool,
 }
@@ -180,6 +181,7 @@ impl Actor {
             next_number: 0,
             declared: HashSet::new(),
             one_by_one: 0,
+            away_since: None,
             closing: false,
         }
     }
@@ -203,7 +205,10 @@ impl Actor {
     /// A channel with confirms on. Meanwhile messages wait, for `unavailable_after` at most.
     /// None when there is nothing left to do.
     async fn channel(&mut self) -> Option<Channel> {
-        let away_since = Instant::now();
+        let away_since = *self.away_since.get_or_insert_with(Instant::now);
+        let limit = self.unavailable_after;
+        // In the order of sending, so the first expires first.
+        let expiry = move |waiting: &VecDeque<Outgoing>| Some(waiting.front()?.since.max(away_since) + limit);
         let link = Arc::clone(&self.link);
         let opening = async move {
             loop {
@@ -219,17 +224,15 @@ impl Actor {
             if self.closing && self.waiting.is_empty() {
                 return None;
             }
-            // In the order of sending, so the first expires first.
-            let oldest = self.waiting.front().map(|first| first.since.max(away_since) + self.unavailable_after);
             tokio::select! {
-                channel = &mut opening => return channel,
-                more = self.queue.recv(), if !self.closing => self.enqueue(more),
-                () = sleep_until(oldest) => {
+                biased;
+                () = sleep_until(expiry(&self.waiting)) => {
                     if let Some(expired) = self.waiting.pop_front() {
-                        let error = self.link.away(self.unavailable_after);
-                        expired.confirmer.resolve(Err(error));
+                        expired.confirmer.resolve(Err(self.link.away(limit)));
                     }
                 }
+                more = self.queue.recv(), if !self.closing => self.enqueue(more),
+                channel = &mut opening => return channel,
             }
         }
     }
@@ -253,8 +256,11 @@ impl Actor {
             if let Err(error) = self.write(channel, &mut pending).await {
                 return Some(error);
             }
-            if self.closing && self.waiting.is_empty() && self.written.is_empty() {
-                return None;
+            if self.waiting.is_empty() && self.written.is_empty() {
+                (self.one_by_one, self.away_since) = (0, None);
+                if self.closing {
+                    return None;
+                }
             }
             tokio::select! {
                 () = pending.changed() => {}
@@ -279,7 +285,7 @@ impl Actor {
                     Ok(()) => {
                         self.declared.insert(exchange);
                     }
-                    // May publish, may not declare: then somebody else has.
+                    // May publish and may not declare: then somebody else has.
                     Err(failure) if reply_code(&failure.error) == Some(403) => {
                         self.declared.insert(exchange);
                     }
@@ -332,7 +338,10 @@ impl Actor {
         pending.start(self.number(), async move {
             let nowhere = short(&format!("celerysalt.nowhere.{}", uuid::Uuid::new_v4()));
             let options = BasicPublishOptions::default();
-            channel.basic_publish(ShortString::default(), nowhere, options, &[], BasicProperties::default()).await?.await
+            channel
+                .basic_publish(ShortString::default(), nowhere, options, &[], BasicProperties::default())
+                .await?
+                .await
         });
     }
 
@@ -367,6 +376,7 @@ impl Actor {
         for (number, routing) in verdicts.decide(idle) {
             if let Some(outgoing) = self.written.remove(&number) {
                 outgoing.confirmer.resolve(Ok(routing));
+                self.away_since = None;
                 self.one_by_one = self.one_by_one.saturating_sub(1);
             }
         }

@@ -50,7 +50,12 @@ pub(super) struct Settling {
 impl Settling {
     /// Starts the task. It ends, with the channel, when this and all that it gave out are gone, or when `closing` turns
     /// true. `guard` is dropped then.
-    pub(super) fn start(link: &Link, channel: Channel, closing: watch::Receiver<bool>, guard: mpsc::Sender<()>) -> Self {
+    pub(super) fn start(
+        link: &Link,
+        channel: Channel,
+        closing: watch::Receiver<bool>,
+        guard: mpsc::Sender<()>,
+    ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             Settler { channel, acked: Acked::default() }.run(receiver, closing).await;

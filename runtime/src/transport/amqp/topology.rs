@@ -38,7 +38,11 @@ impl Failure {
             ErrorKind::ProtocolError(told) if self.is_final() => {
                 let told = told.get_message().as_str();
                 let todo = conflicting_argument(told).map(|argument| format!("; {}", remedy(&self.what, argument)));
-                TransportError::Refused { broker, what: self.what, reason: format!("{told}{}", todo.unwrap_or_default()) }
+                TransportError::Refused {
+                    broker,
+                    what: self.what,
+                    reason: format!("{told}{}", todo.unwrap_or_default()),
+                }
             }
             _ => TransportError::Unavailable { broker, reason: format!("{}: {}", self.what, self.error) },
         }
@@ -61,7 +65,9 @@ fn conflicting_argument(told: &str) -> Option<&str> {
 fn remedy(what: &str, argument: &str) -> String {
     let set = match argument {
         "x-queue-type" | "x-max-priority" | "durable" | "auto_delete" | "exclusive" => "`kind`",
-        "x-dead-letter-exchange" | "x-dead-letter-routing-key" | "x-dead-letter-strategy" | "x-overflow" => "`dead_letter`",
+        "x-dead-letter-exchange" | "x-dead-letter-routing-key" | "x-dead-letter-strategy" | "x-overflow" => {
+            "`dead_letter`"
+        }
         // An exchange, or an argument that only others set.
         _ => return format!("{what} exists with another `{argument}`: delete it, or use another name"),
     };

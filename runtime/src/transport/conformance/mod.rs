@@ -24,7 +24,9 @@ use std::{
 };
 
 pub use self::{delivery::*, routing::*, topology::*};
-use super::{Binding, Deliveries, Delivery, Message, Properties, QueueKind, QueueSpec, Routing, Transport, TransportError};
+use super::{
+    Binding, Deliveries, Delivery, Message, Properties, QueueKind, QueueSpec, Routing, Transport, TransportError,
+};
 
 /// One `#[tokio::test]` for each case of the suite.
 ///
@@ -89,7 +91,7 @@ macro_rules! transport_conformance {
 }
 
 /// How long anything may take before a case fails. Long, for a loaded machine; nothing waits for it to pass.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The kinds that a case is run with when the kind should make no difference.
 const KINDS: [QueueKind; 2] = [QueueKind::Quorum, QueueKind::ClassicWithPriority(10)];
@@ -168,10 +170,7 @@ impl Scene {
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(done) => done,
-        Err(_) => panic!("not done within {PATIENCE:?}"),
-    }
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("not done within {PATIENCE:?}"))
 }
 
 /// A message; `body` is what tests tell it by.

@@ -14,9 +14,7 @@ use tokio::{
 };
 
 use super::queue::{Consumer, Held, Queue};
-use crate::transport::{
-    Deliveries, Message, QueueKind, QueueSpec, Routing, Settle, Settlement, TransportError,
-};
+use crate::transport::{Deliveries, Message, QueueKind, QueueSpec, Routing, Settle, Settlement, TransportError};
 
 /// How long a sender waits for room.
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(10);
