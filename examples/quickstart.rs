@@ -21,7 +21,9 @@ mod pulse {
     use super::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse};
 
     /// Answers `rpc.pulse.risk.get`: with the response, or with the error that the contract declares.
-    pub(crate) async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, GetRiskAssessmentError> {
+    pub(crate) async fn get_risk(
+        request: GetRiskAssessment,
+    ) -> Result<GetRiskAssessmentResponse, GetRiskAssessmentError> {
         if request.assessment_id != "RA-123" {
             return Err(GetRiskAssessmentError {
                 error_code: "NOT_FOUND".to_owned(),
@@ -89,8 +91,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("   registry  {}", urls.shown_registry);
 
     let (notices, mut noticed) = mpsc::unbounded_channel();
-    let subscriber =
-        compliance.service().on_topic("pulse.risk.created", compliance::handler(notices)).start().await?;
+    let subscriber = compliance.service().on_topic("pulse.risk.created", compliance::handler(notices)).start().await?;
     let server = pulse.service().serve(pulse::get_risk).start().await?;
 
     step(2, "pulse publishes an event; compliance gets it by topic");

@@ -10,9 +10,7 @@ use celerysalt::{CallError, HandlerError, Salt, ServeError};
 use celerysalt_reference::events::{self, GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse};
 
 /// Service B answers. Declared errors reach the caller typed; any other error reaches it as a text.
-async fn get_risk(
-    request: GetRiskAssessment,
-) -> Result<GetRiskAssessmentResponse, ServeError<GetRiskAssessmentError>> {
+async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, ServeError<GetRiskAssessmentError>> {
     let Some(number) = request.assessment_id.strip_prefix("RA-") else {
         return Err(GetRiskAssessmentError {
             error_code: "NOT_FOUND".to_owned(),

@@ -8,10 +8,10 @@ use tokio::sync::OnceCell;
 use crate::{
     call::Replies,
     error::ConnectError,
-    event::EventContract,
+    event::{Event, EventContract},
     publish::PublishJson,
     registration::{OnConflict, Registration},
-    registry::{self, Registry},
+    registry::{self, Registered, Registry, RegistryError},
     schemas::Schemas,
     service::Service,
     transport::{self, Confirmation, Message, Transport, TransportError},
@@ -112,6 +112,17 @@ impl Salt {
     /// Publishes to a topic named at run time. The payload is checked against the registry's contract of the topic.
     pub fn publish_json<'a>(&'a self, topic: &'a str, payload: Value) -> PublishJson<'a> {
         PublishJson::new(topic, payload, self)
+    }
+
+    /// Registers the contract of `E` now, for contracts that say `auto_register: false` or to wait for the outcome.
+    ///
+    /// # Errors
+    /// [`RegistryError::Conflict`](crate::registry::RegistryError::Conflict) when it is registered with another meaning;
+    /// otherwise as [`Registry::sync`].
+    pub async fn register<E: Event>(&self) -> Result<Registered, RegistryError> {
+        let refused = |reason| RegistryError::Unusable { registry: "this program's contracts".to_owned(), reason };
+        let record = E::contract().to_record().map_err(refused)?;
+        self.inner.registry.register(&record).await
     }
 
     /// The service's name.

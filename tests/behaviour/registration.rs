@@ -7,7 +7,7 @@ use std::sync::{
 
 use celerysalt::{
     AnyEvent, ConnectError, ContractRecord, OnConflict, Selector, Topic, Version,
-    registry::{Plan, Registry, RegistryError, memory::MemoryRegistry},
+    registry::{Plan, Registered, Registry, RegistryError, memory::MemoryRegistry},
 };
 use celerysalt_reference::events::{self, UserCreated};
 use celerysalt_tests::{World, within};
@@ -19,6 +19,7 @@ on_each_broker!(
     naming_contracts_registers_them,
     the_first_publish_registers_what_was_not_named,
     a_program_that_ends_at_once_has_registered,
+    a_contract_can_be_registered_by_hand,
     a_conflict_stops_the_start_unless_told_otherwise,
     publishing_goes_on_while_the_registry_is_away,
     messages_wait_for_the_registry,
@@ -60,6 +61,12 @@ async fn a_program_that_ends_at_once_has_registered(world: &World) {
     cable.cut.store(true, Ordering::SeqCst);
     let salt = world.builder("auth").await.registry(cable).contracts(events::contracts()).connect().await.unwrap();
     within(salt.close()).await;
+}
+
+async fn a_contract_can_be_registered_by_hand(world: &World) {
+    let salt = world.salt("auth").await;
+    assert_eq!(salt.register::<UserCreated>().await.unwrap(), Registered::Created);
+    assert_eq!(salt.register::<UserCreated>().await.unwrap(), Registered::Unchanged);
 }
 
 async fn a_conflict_stops_the_start_unless_told_otherwise(world: &World) {

@@ -22,7 +22,7 @@ pub use running::{Counts, Running, Shutdown};
 use crate::{
     Salt,
     error::StartError,
-    event::{Broadcast, Event, Rpc},
+    event::{Broadcast, Event, EventContract, Rpc},
     publish::MAX_PRIORITY,
     transport::{Binding, QueueKind, QueueSpec},
 };
@@ -54,7 +54,7 @@ pub struct Service {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let events: Vec<String> = self.events.iter().map(|r| r.selector.to_string()).collect();
-        let requests: Vec<&str> = self.requests.iter().map(|r| r.topic).collect();
+        let requests: Vec<&str> = self.requests.iter().map(|r| r.contract.topic()).collect();
         f.debug_struct("Service")
             .field("name", &self.salt.service_name())
             .field("events", &events)
@@ -67,7 +67,8 @@ impl fmt::Debug for Service {
 struct Registration {
     name: Named,
     selector: Selector,
-    exchange: Option<&'static str>,
+    /// What the handler's type was generated from, when it has one.
+    contract: Option<&'static EventContract>,
     takes: Takes,
     handler: Arc<dyn ErasedHandler>,
 }
@@ -86,9 +87,7 @@ enum Takes {
 /// A handler of requests.
 struct RpcRegistration {
     name: Named,
-    topic: &'static str,
-    version: Version,
-    exchange: Option<&'static str>,
+    contract: &'static EventContract,
     handler: Arc<dyn ErasedRpcHandler>,
 }
 
@@ -147,7 +146,7 @@ impl Service {
             Ok(selector) => self.events.push(Registration {
                 name,
                 selector,
-                exchange: contract.exchange(),
+                contract: Some(contract),
                 takes: Takes::Typed { version: contract.version().clone(), newer_majors: options.newer_majors },
                 handler: handler::typed(handler),
             }),
@@ -175,7 +174,7 @@ impl Service {
         match pattern.parse() {
             Ok(selector) => {
                 let handler = handler::untyped(handler);
-                self.events.push(Registration { name, selector, exchange: None, takes, handler });
+                self.events.push(Registration { name, selector, contract: None, takes, handler });
             }
             Err(error) => self.problems.push(format!("handler {name}: {error}")),
         }
@@ -189,22 +188,14 @@ impl Service {
     pub fn serve<R: Rpc, Args: 'static>(mut self, handler: impl RpcHandler<R, Args>) -> Self {
         let contract = <R as Event>::contract();
         let name = Named::of(&handler);
-        if let Some(other) = self
-            .requests
-            .iter()
-            .find(|r| r.topic == contract.topic() && r.version.major() == contract.version().major())
-        {
+        if let Some(other) = self.requests.iter().find(|r| {
+            r.contract.topic() == contract.topic() && r.contract.version().major() == contract.version().major()
+        }) {
             let other = &other.name;
             self.problems.push(format!("{contract} is served by {other} already; {name} would never be called"));
             return self;
         }
-        self.requests.push(RpcRegistration {
-            name,
-            topic: contract.topic(),
-            version: contract.version().clone(),
-            exchange: contract.exchange(),
-            handler: handler::rpc(handler),
-        });
+        self.requests.push(RpcRegistration { name, contract, handler: handler::rpc(handler) });
         self
     }
 
@@ -284,14 +275,17 @@ impl Queues {
         let exchange = |own: Option<&str>| own.unwrap_or(salt.exchange()).to_owned();
         let event_bindings: BTreeSet<Binding> = events
             .iter()
-            .map(|r| Binding { exchange: exchange(r.exchange), pattern: r.selector.pattern.clone() })
+            .map(|r| Binding {
+                exchange: exchange(r.contract.and_then(EventContract::exchange)),
+                pattern: r.selector.pattern.clone(),
+            })
             .collect();
         let request_bindings: BTreeSet<Binding> = requests
             .iter()
             .filter_map(|r| {
                 // A generated contract's topic is a legal pattern; one that is not was made by hand and can't be served.
-                let pattern = r.topic.parse::<TopicPattern>().ok()?;
-                Some(Binding { exchange: exchange(r.exchange), pattern })
+                let pattern = r.contract.topic().parse::<TopicPattern>().ok()?;
+                Some(Binding { exchange: exchange(r.contract.exchange()), pattern })
             })
             .collect();
         let dead = QueueSpec { name: name("dead"), kind: QueueKind::Quorum, bindings: Vec::new(), dead_letter: None };

@@ -62,10 +62,12 @@ async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> Answer {
         return Answer::Expired;
     }
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
-    let serving = shared.requests.iter().filter(|r| r.topic == meta.topic);
+    let serving = shared.requests.iter().filter(|r| r.contract.topic() == meta.topic);
     let serving = match (&meta.version, said_version) {
-        (Some(version), _) => serving.filter(|r| r.version.accepts(version)).max_by(|a, b| a.version.cmp(&b.version)),
-        (None, false) => serving.max_by(|a, b| a.version.cmp(&b.version)),
+        (Some(version), _) => serving
+            .filter(|r| r.contract.version().accepts(version))
+            .max_by(|a, b| a.contract.version().cmp(b.contract.version())),
+        (None, false) => serving.max_by(|a, b| a.contract.version().cmp(b.contract.version())),
         (None, true) => None,
     };
     let Some(serving) = serving else {

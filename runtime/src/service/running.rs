@@ -22,6 +22,7 @@ use super::{Queues, Registration, RpcRegistration, dispatch, rpc};
 use crate::{
     Salt,
     error::StartError,
+    event::EventContract,
     transport::{Deliveries, QueueSpec, TransportError},
 };
 
@@ -107,20 +108,9 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let transport = Arc::clone(salt.transport());
     // First the queue that nothing may be lost from, then those that feed it.
     transport.declare(&queues.dead).await?;
-    let topics: Vec<_> = events
-        .iter()
-        .filter(|r| matches!(r.takes, super::Takes::Registered) && r.selector.pattern.is_exact())
-        .filter_map(|r| r.selector.pattern.as_str().parse().ok())
-        .collect();
-    for topic in &topics {
-        match salt.schemas().versions(topic).await {
-            Ok(versions) if versions.is_empty() => {
-                tracing::warn!(%topic, "the registry has no contract of this topic yet; its messages are dead-lettered until it has");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, %topic, "the registry is away; messages of this topic wait for it"),
-        }
-    }
+    look_up(&salt, &events).await;
+    let contracts = events.iter().filter_map(|r| r.contract).chain(requests.iter().map(|r| r.contract));
+    check_drift(&salt, contracts).await;
     let shared = Arc::new(Shared { salt, dead: queues.dead, events, requests, counters: Counters::default() });
     let (stop, stopped) = watch::channel(false);
     let mut loops = Vec::new();
@@ -132,6 +122,38 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     }
     tracing::info!(service = shared.salt.service_name(), "started");
     Ok(Running { shared, stop, loops })
+}
+
+/// Fetches the contracts of the topics that are handled by name, so that the first message finds them.
+async fn look_up(salt: &Salt, events: &[Registration]) {
+    let by_name =
+        events.iter().filter(|r| matches!(r.takes, super::Takes::Registered) && r.selector.pattern.is_exact());
+    for topic in by_name.filter_map(|r| r.selector.pattern.as_str().parse().ok()) {
+        match salt.schemas().versions(&topic).await {
+            Ok(versions) if versions.is_empty() => {
+                tracing::warn!(%topic, "the registry has no contract of this topic yet; its messages are dead-lettered until it has");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, %topic, "the registry is away; messages of this topic wait for it"),
+        }
+    }
+}
+
+/// Says where a handler was generated from another contract than the one that was released under its name.
+async fn check_drift(salt: &Salt, contracts: impl Iterator<Item = &'static EventContract>) {
+    for contract in contracts.filter(|contract| contract.uses_registry()) {
+        let Ok(topic) = contract.topic().parse() else { continue };
+        match salt.registry().get(&topic, contract.version()).await {
+            Ok(Some(released)) if released.fingerprint.as_str() != contract.fingerprint() => {
+                tracing::warn!(%contract, "drift: this service was generated from another contract than the registry has; pull it again");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the registry is away; whether contracts have drifted is not known");
+                return;
+            }
+        }
+    }
 }
 
 /// One queue's loop.
