@@ -1,1 +1,50 @@
-fn main() {}
+//! The command `celerysalt`: contracts checked, generated, released and listed.
+//!
+//! Each command takes its arguments and gives a [`Report`](output::Report); [`output`] prints it and turns it into the
+//! exit status: 0 fine, 1 findings, 2 could not run.
+
+mod commands;
+mod contracts;
+mod fields;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::{
+    commands::Command,
+    output::{Format, Output, Stop, Style},
+};
+
+/// Event contracts: check them, generate typed Rust events, release them to a registry, look at them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "celerysalt",
+    version,
+    after_help = "Exit status: 0 fine, 1 findings (invalid contracts or payloads, a conflict, a stale file), 2 could not \
+                  run (wrong arguments, unreadable folder, registry away).\n\
+                  With --format json, standard output is one JSON document; a command that stopped prints \
+                  {\"error\": {\"kind\": ..., \"message\": ...}}.\n\n\
+                  Example:\n  celerysalt validate --schemas schemas"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How to print
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::refuse_arguments(&error),
+    };
+    let output = Output::new(cli.format);
+    let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli.command.run(Style::of_stdout())),
+        Err(error) => Err(Stop::failed("runtime", format!("can't start: {error}"))),
+    };
+    output.finish(outcome)
+}

@@ -11,7 +11,12 @@ use crate::{
 };
 
 /// The function that starts the builder, and the builder.
-pub(crate) fn code(name: &Ident, builder: &Ident, fields: &[FieldCode], prelude: &Prelude) -> (TokenStream, TokenStream) {
+pub(crate) fn code(
+    name: &Ident,
+    builder: &Ident,
+    fields: &[FieldCode],
+    prelude: &Prelude,
+) -> (TokenStream, TokenStream) {
     let (option, some, into) = (prelude.name("Option"), prelude.name("Some"), prelude.name("Into"));
     let slots = fields.iter().map(|field| {
         let (field_ident, ty) = (&field.ident, value_type(field, prelude));
@@ -69,7 +74,9 @@ fn build(name: &Ident, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
     let (result, some) = (prelude.name("Result"), prelude.name("Some"));
     let (ok, err) = (prelude.name("Ok"), prelude.name("Err"));
     let must_be_set = |field: &&FieldCode| {
-        matches!(field.presence, Presence::Required | Presence::RequiredOrNull) && field.default.is_none() && !field.is_extra()
+        matches!(field.presence, Presence::Required | Presence::RequiredOrNull)
+            && field.default.is_none()
+            && !field.is_extra()
     };
     let required: Vec<&FieldCode> = fields.iter().filter(must_be_set).collect();
     let idents: Vec<&Ident> = required.iter().map(|field| &field.ident).collect();

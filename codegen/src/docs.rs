@@ -58,7 +58,8 @@ fn escape(line: &str) -> String {
 
 /// Control and direction characters have no place in source code.
 pub(crate) fn harmless(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    !c.is_control()
+        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -67,7 +68,10 @@ mod tests {
 
     #[test]
     fn prose_stays_as_it_is() {
-        assert_eq!(lines("A new risk.\n\nSee `risk_score`, from 0 to 10."), [" A new risk.", "", " See `risk_score`, from 0 to 10."]);
+        assert_eq!(
+            lines("A new risk.\n\nSee `risk_score`, from 0 to 10."),
+            [" A new risk.", "", " See `risk_score`, from 0 to 10."]
+        );
         assert!(lines(" \n\n").is_empty());
     }
 

@@ -31,7 +31,10 @@ impl Refusal {
 pub(crate) fn emit(builder: &Builder) -> Result<(), Refusal> {
     let variable = |name: &str| {
         std::env::var_os(name).map(PathBuf::from).ok_or_else(|| {
-            Refusal::one("build.rs", format!("{name} is not set: `emit` is for a build.rs, `generate` for everything else"))
+            Refusal::one(
+                "build.rs",
+                format!("{name} is not set: `emit` is for a build.rs, `generate` for everything else"),
+            )
         })
     };
     let folder = variable("CARGO_MANIFEST_DIR")?.join(&builder.folder);

@@ -237,7 +237,8 @@ fn declared_error(items: &Items<'_>, space: &Space) -> TokenStream {
     let name = ident(&root.name);
     let fields = items.fields(0);
     let text = |key: &str| {
-        let fits = |field: &&FieldCode| field.key == key && field.is_text && matches!(field.presence, Presence::Required);
+        let fits =
+            |field: &&FieldCode| field.key == key && field.is_text && matches!(field.presence, Presence::Required);
         fields.iter().find(fits).map(|field| &field.ident)
     };
     let display = match (text("error_code"), text("error_message")) {

@@ -11,7 +11,7 @@ use crate::{
     docs,
     lower::{Item, Record, Shape, Space, Type, Union, Words},
     names::{Scope, field_name, ident, variant_name},
-    types::{Prelude, Written, without_option},
+    types::{Prelude, Written},
 };
 
 /// A document ready to be written.
@@ -99,7 +99,11 @@ impl FieldCode {
             };
             options.push(quote! { deserialize_with = #reader });
         }
-        if options.is_empty() { TokenStream::new() } else { quote! { #[serde(#(#options),*)] } }
+        if options.is_empty() {
+            TokenStream::new()
+        } else {
+            quote! { #[serde(#(#options),*)] }
+        }
     }
 }
 
@@ -171,14 +175,15 @@ impl<'a> Items<'a> {
                     (false, false, Some(_)) => Presence::Defaulted,
                     (false, true, Some(_)) => Presence::DefaultedOrNull,
                 };
-                let default_fn = self.default_fns.get(&(index, i)).filter(|_| !field.required && default.is_some()).cloned();
+                let default_fn =
+                    self.default_fns.get(&(index, i)).filter(|_| !field.required && default.is_some()).cloned();
                 let default = default.or_else(|| self.only_value(&field.ty).filter(|_| field.required));
                 FieldCode {
                     ident: ident(&field_ident),
                     key: field.key.clone(),
                     doc: field.doc.clone(),
                     presence,
-                    ty: if nullable { without_option(ty) } else { ty.clone() },
+                    ty: ty.clone(),
                     default,
                     default_fn,
                     is_text: field.ty.is_scalar("string") || self.words_of(&field.ty).is_some(),
@@ -218,7 +223,11 @@ impl<'a> Items<'a> {
         let defaults = fields.iter().filter_map(|field| {
             let (function, default) = (field.default_fn.as_ref()?, field.default.as_ref()?);
             let (ty, some) = (field.whole_type(self.prelude), self.prelude.name("Some"));
-            let value = if matches!(field.presence, Presence::Defaulted) { quote! { #default } } else { quote! { #some(#default) } };
+            let value = if matches!(field.presence, Presence::Defaulted) {
+                quote! { #default }
+            } else {
+                quote! { #some(#default) }
+            };
             Some(quote! { fn #function() -> #ty { #value } })
         });
         quote! {
@@ -270,9 +279,11 @@ impl<'a> Items<'a> {
         let written = self.written(index);
         let variants = union.variants.iter().zip(written).map(|(variant, ty)| {
             let variant_ident = ident(&variant.name);
-            let rename = variant.tag.as_ref().filter(|tag| **tag != variant.name).map(|tag| quote! { #[serde(rename = #tag)] });
+            let rename =
+                variant.tag.as_ref().filter(|tag| **tag != variant.name).map(|tag| quote! { #[serde(rename = #tag)] });
             let integer = reads_integer(&variant.ty);
-            let doc = variant.ty.as_item().and_then(|index| self.space.items.get(index)).map(|item| docs::outer(&item.doc));
+            let doc =
+                variant.ty.as_item().and_then(|index| self.space.items.get(index)).map(|item| docs::outer(&item.doc));
             quote! { #doc #rename #variant_ident(#integer #ty) }
         });
         let texts: Vec<String> = written.iter().map(|ty| quote! { #ty }.to_string()).collect();
@@ -298,9 +309,16 @@ impl<'a> Items<'a> {
 
     fn alias(&self, index: usize, item: &Item, ty: &Type) -> TokenStream {
         let name = ident(&item.name);
-        let derives = derives(&[]);
+        let may_be_empty = (ty.is_scalar("object") || ty.is_scalar("array")) && ty.core.get("minItems").is_none();
+        let derives = derives(if may_be_empty { &["Default"] } else { &[] });
         let from = self.prelude.name("From");
-        let Some(inner) = self.written(index).first() else { return TokenStream::new() };
+        let Some(core) = self.written(index).first() else { return TokenStream::new() };
+        let option = self.prelude.name("Option");
+        let inner = if ty.nullable {
+            quote! { #option<#core> }
+        } else {
+            quote! { #core }
+        };
         let integer = reads_integer(ty);
         quote! {
             #derives
@@ -341,7 +359,8 @@ impl<'a> Items<'a> {
         }
         if let Some(index) = ty.as_item() {
             let item = self.space.items.get(index)?;
-            let (variant, _) = variants_of(self.words_of(ty)?).into_iter().find(|(_, known)| Some(*known) == value.as_str())?;
+            let (variant, _) =
+                variants_of(self.words_of(ty)?).into_iter().find(|(_, known)| Some(*known) == value.as_str())?;
             let name = ident(&item.name);
             return Some(quote! { #name::#variant });
         }
@@ -353,10 +372,17 @@ impl<'a> Items<'a> {
             }
             Value::Number(number) if ty.is_scalar("integer") => integer(number),
             Value::Number(number) if ty.is_scalar("number") => float(number),
-            Value::Array(items) if ty.is_scalar("array") && ty.core.get("items").is_some_and(|items| !items.is_array()) => {
+            Value::Array(items)
+                if ty.is_scalar("array") && ty.core.get("items").is_some_and(|items| !items.is_array()) =>
+            {
                 let item = Type { core: ty.core.get("items")?.clone(), nullable: false };
-                let items: Vec<TokenStream> = items.iter().map(|value| self.literal(&item, value)).collect::<Option<_>>()?;
-                Some(if items.is_empty() { quote! { ::std::vec::Vec::new() } } else { quote! { ::std::vec![#(#items),*] } })
+                let items: Vec<TokenStream> =
+                    items.iter().map(|value| self.literal(&item, value)).collect::<Option<_>>()?;
+                Some(if items.is_empty() {
+                    quote! { ::std::vec::Vec::new() }
+                } else {
+                    quote! { ::std::vec![#(#items),*] }
+                })
             }
             Value::Object(members) if ty.is_scalar("object") && members.is_empty() => {
                 let default = self.prelude.name("Default");
@@ -368,7 +394,8 @@ impl<'a> Items<'a> {
 }
 
 fn reads_integer(ty: &Type) -> Option<TokenStream> {
-    let reader = if ty.nullable { "::celerysalt::__private::optional_integer" } else { "::celerysalt::__private::integer" };
+    let reader =
+        if ty.nullable { "::celerysalt::__private::optional_integer" } else { "::celerysalt::__private::integer" };
     ty.is_scalar("integer").then(|| quote! { #[serde(deserialize_with = #reader)] })
 }
 
@@ -391,5 +418,9 @@ fn float(number: &Number) -> Option<TokenStream> {
 }
 
 fn signed(negative: bool, literal: Literal) -> TokenStream {
-    if negative { quote! { -#literal } } else { quote! { #literal } }
+    if negative {
+        quote! { -#literal }
+    } else {
+        quote! { #literal }
+    }
 }

@@ -119,7 +119,12 @@ impl Builder {
         let files: Vec<PathBuf> = catalog.files.iter().map(|file| self.folder.join(file)).collect();
         let mut directories = vec![self.folder.clone()];
         for file in &catalog.files {
-            directories.extend(file.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()).map(|folder| self.folder.join(folder)));
+            directories.extend(
+                file.ancestors()
+                    .skip(1)
+                    .filter(|folder| !folder.as_os_str().is_empty())
+                    .map(|folder| self.folder.join(folder)),
+            );
         }
         directories.sort();
         directories.dedup();

@@ -109,7 +109,9 @@ fn pascal(text: &str) -> String {
         let mut characters = word.chars();
         let first = characters.next().into_iter();
         // A capital of several characters, such as that of `ß`, would not start a word any more.
-        name.extend(first.map(|c| if c.to_uppercase().count() == 1 { c.to_uppercase().next().unwrap_or(c) } else { c }));
+        name.extend(
+            first.map(|c| if c.to_uppercase().count() == 1 { c.to_uppercase().next().unwrap_or(c) } else { c }),
+        );
         if shouting {
             name.extend(characters.flat_map(char::to_lowercase).filter(|c| in_word(*c)));
         } else {
@@ -193,7 +195,22 @@ mod tests {
 
     #[test]
     fn any_text_gives_an_identifier() {
-        let odd = ["r#type", "\u{301}", "a\u{301}b", "\u{202e}x", "'a", "İ", "ǆ", "ß", "_", "crate", "ⅷ", "²", "1", "k\u{212a}"];
+        let odd = [
+            "r#type",
+            "\u{301}",
+            "a\u{301}b",
+            "\u{202e}x",
+            "'a",
+            "İ",
+            "ǆ",
+            "ß",
+            "_",
+            "crate",
+            "ⅷ",
+            "²",
+            "1",
+            "k\u{212a}",
+        ];
         for text in odd {
             for name in [type_name(text), variant_name(text), field_name(text), module_name(text)] {
                 assert!(syn::parse_str::<Ident>(&name).is_ok(), "{text:?} gave {name:?}");
@@ -204,6 +221,9 @@ mod tests {
     #[test]
     fn a_scope_gives_each_name_once() {
         let mut scope = Scope::of_fields();
-        assert_eq!([scope.take("id"), scope.take("id"), scope.take("id_2"), scope.take("id")], ["id", "id_2", "id_2_2", "id_3"]);
+        assert_eq!(
+            [scope.take("id"), scope.take("id"), scope.take("id_2"), scope.take("id")],
+            ["id", "id_2", "id_2_2", "id_3"]
+        );
     }
 }

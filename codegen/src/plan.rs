@@ -59,7 +59,8 @@ pub(crate) fn select<'a>(catalog: &'a Catalog, only: &[String]) -> Result<Vec<&'
         match text.parse::<Selector>() {
             Ok(selector) if catalog.select(std::slice::from_ref(&selector)).is_empty() => {
                 let message = format!("`{text}` in `only` matches no contract");
-                refused.push(Diagnostic::error("unknown-contract", &catalog.root, message).with_help(near(catalog, text)));
+                refused
+                    .push(Diagnostic::error("unknown-contract", &catalog.root, message).with_help(near(catalog, text)));
             }
             Ok(selector) => selectors.push(selector),
             Err(error) => {
@@ -79,7 +80,8 @@ fn near(catalog: &Catalog, text: &str) -> String {
     let mut names: Vec<(usize, String)> = Vec::new();
     for contract in &catalog.contracts {
         let known = contract.topic.as_str();
-        let shared = known.split('.').filter(|word| word.len() > 2 && topic.split('.').any(|other| other == *word)).count();
+        let shared =
+            known.split('.').filter(|word| word.len() > 2 && topic.split('.').any(|other| other == *word)).count();
         let distance = distance(topic, known);
         let near = distance <= topic.len().max(known.len()) / 3 || shared > 0;
         let rank = if near { distance } else { usize::MAX };
@@ -144,7 +146,14 @@ fn version<'a>(contract: &'a Contract, modules: &mut Scope) -> VersionPlan<'a> {
     };
     let response = answer(&contract.response, "Response");
     let error = answer(&contract.error, "Error");
-    VersionPlan { module: modules.take(&module_name(contract.version.as_str())), contract, event, builder, response, error }
+    VersionPlan {
+        module: modules.take(&module_name(contract.version.as_str())),
+        contract,
+        event,
+        builder,
+        response,
+        error,
+    }
 }
 
 /// Puts types at the top whose name no two topics share, and warns of events that share theirs.
@@ -170,9 +179,15 @@ fn share_titles(topics: &mut [TopicPlan<'_>]) -> Vec<Diagnostic> {
             .filter(|(_, newest, _)| newest.event == name)
             .collect();
         if let [_, .., (_, newest, module)] = events.as_slice() {
-            let listed: Vec<String> = events.iter().map(|(topic, ..)| format!("`{topic}`")).collect();
+            let mut listed: Vec<String> = events.iter().take(3).map(|(topic, ..)| format!("`{topic}`")).collect();
+            if events.len() > listed.len() {
+                listed.push(format!("{} more", events.len() - listed.len()));
+            }
             let source = &newest.contract.request.source;
-            let message = format!("{} share the title `{name}`: neither is at the top of the generated code", listed.join(" and "));
+            let message = format!(
+                "{} share the title `{name}`: the top of the generated code has none of them",
+                listed.join(" and ")
+            );
             let help = format!("give them titles of their own, or write `{module}::{name}`");
             warnings.push(source.warning("shared-title", source.span_of("/title"), message).with_help(help));
         }

@@ -107,9 +107,10 @@ fn list(topics: &[TopicPlan<'_>]) -> TokenStream {
             quote! { <self::#module::#version::#event as ::celerysalt::Event>::contract() }
         })
     });
+    let quiet = quiet();
     quote! {
         /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
-        #[allow(unreachable_pub, unused)]
+        #quiet
         pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
             ::std::vec::Vec::from([#(#contracts),*])
         }

@@ -15,7 +15,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use serde_json::{Map, Value, json};
 use syn::{
-    GenericArgument, Item as SynItem, Path, PathArguments, Type as SynType,
+    Item as SynItem, Path, Type as SynType,
     visit_mut::{self, VisitMut},
 };
 
@@ -27,7 +27,8 @@ use crate::{
 /// Above so many parts, a space that typify refuses as a whole is not searched for the culprit.
 const MAX_SEARCH: usize = 500;
 
-/// For each item of a space, the Rust type of each of its parts, in the order of `Shape::types`.
+/// For each item of a space, the Rust type of each of its parts but for the `Option` around one that may be null, in
+/// the order of `Shape::types`.
 pub(crate) type Written = Vec<Vec<SynType>>;
 
 /// Writes all types of `space`; parts that typify can't take become JSON in `space` itself, and are returned as
@@ -84,7 +85,7 @@ fn attempt(space: &Space) -> Result<Written, String> {
         let types = item.shape.types();
         let names: Vec<String> = (0..types.len()).map(|part| format!("p{part}")).collect();
         let properties: Map<String, Value> =
-            names.iter().cloned().zip(types.iter().map(|ty| ty.schema())).collect();
+            names.iter().cloned().zip(types.iter().map(|ty| ty.core.clone())).collect();
         let schema = json!({
             "type": "object", "properties": properties, "required": names, "additionalProperties": false,
         });
@@ -228,18 +229,4 @@ impl Prelude {
     pub(crate) fn name(&self, name: &str) -> TokenStream {
         self.get(name).unwrap_or_default()
     }
-}
-
-/// `T` of `Option<T>`, any other type as it is.
-pub(crate) fn without_option(ty: &SynType) -> SynType {
-    if let SynType::Path(path) = ty {
-        if let Some(segment) = path.path.segments.last().filter(|segment| segment.ident == "Option") {
-            if let PathArguments::AngleBracketed(arguments) = &segment.arguments {
-                if let Some(GenericArgument::Type(inner)) = arguments.args.first() {
-                    return inner.clone();
-                }
-            }
-        }
-    }
-    ty.clone()
 }

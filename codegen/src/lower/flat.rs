@@ -209,10 +209,26 @@ fn drop_redundant_types(entries: &mut Vec<Entry<'_>>) {
     }
 }
 
-const STRUCTURAL: [&str; 18] = [
-    "type", "enum", "const", "properties", "required", "additionalProperties", "patternProperties", "items",
-    "prefixItems", "additionalItems", "then", "else", "dependentSchemas", "dependencies", "unevaluatedProperties",
-    "unevaluatedItems", "anyOf", "oneOf",
+const STRUCTURAL: [&str; 19] = [
+    "type",
+    "enum",
+    "const",
+    "properties",
+    "required",
+    "additionalProperties",
+    "patternProperties",
+    "items",
+    "prefixItems",
+    "additionalItems",
+    "if",
+    "then",
+    "else",
+    "dependentSchemas",
+    "dependencies",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "anyOf",
+    "oneOf",
 ];
 
 /// Whether a schema, its references and `allOf` aside, says anything about the type of a value.
@@ -220,7 +236,7 @@ fn is_structural(members: &Map<String, Value>, draft: Draft) -> bool {
     members.iter().any(|(key, value)| match key.as_str() {
         "anyOf" | "oneOf" => union_matters(value, draft),
         "unevaluatedProperties" | "unevaluatedItems" => false,
-        "then" | "else" => value.get("properties").is_some() || value.get("$ref").is_some(),
+        "if" | "then" | "else" => value.get("properties").is_some() || value.get("$ref").is_some(),
         key => STRUCTURAL.contains(&key),
     })
 }
@@ -234,7 +250,7 @@ pub(crate) fn union_matters(alternatives: &Value, draft: Draft) -> bool {
         refers
             || all_of.is_some_and(|all| all.iter().any(|schema| shapes(schema, draft)))
             || members.iter().any(|(key, value)| match key.as_str() {
-                "required" | "then" | "else" | "dependencies" | "dependentSchemas" => false,
+                "required" | "if" | "then" | "else" | "dependencies" | "dependentSchemas" => false,
                 "anyOf" | "oneOf" => union_matters(value, draft),
                 key => STRUCTURAL.contains(&key),
             })
@@ -410,13 +426,15 @@ impl<'a> Flat<'a> {
         }
         let constant = members.get("const").into_iter();
         let listed = members.get("enum").and_then(Value::as_array);
-        for values in listed.map(|values| values.iter().collect()).into_iter().chain(constant.map(|value| vec![value])) {
+        for values in listed.map(|values| values.iter().collect()).into_iter().chain(constant.map(|value| vec![value]))
+        {
             self.restrict(values);
         }
         for (key, schema) in input.members(part, "properties") {
             declare(&mut self.properties, key, schema);
         }
-        self.required.extend(members.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
+        self.required
+            .extend(members.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
         self.add_undeclared(input, part);
         self.add_items(input, part);
         self.add_conditional(input, part);
@@ -443,7 +461,8 @@ impl<'a> Flat<'a> {
         self.patterns.extend(input.members(part, "patternProperties").into_iter().map(|(_, schema)| schema));
         for keyword in ["additionalProperties", "unevaluatedProperties"] {
             match part.at(keyword) {
-                Some(Part { schema: Value::Bool(false), .. }) => self.closed = true,
+                // What alternatives declare is evaluated too, so only the older keyword closes this very object.
+                Some(Part { schema: Value::Bool(false), .. }) => self.closed |= keyword == "additionalProperties",
                 Some(schema) if schema.schema.as_object().is_some_and(|members| !members.is_empty()) => {
                     self.additional.push(schema);
                 }
@@ -474,15 +493,37 @@ impl<'a> Flat<'a> {
         }
     }
 
+    /// Properties that are declared only where a condition holds; elsewhere they may be anything.
     fn add_conditional(&mut self, input: &Input<'a>, part: &Part<'a>) {
-        let branches = ["then", "else"].iter().filter_map(|keyword| part.at(keyword));
-        let dependent = ["dependentSchemas", "dependencies"].iter().flat_map(|keyword| input.members(part, keyword));
-        for branch in branches.chain(dependent.map(|(_, schema)| schema)).collect::<Vec<_>>() {
-            for part in input.parts(&[branch]).parts {
-                for (key, schema) in input.members(&part, "properties") {
-                    declare(&mut self.conditional, key, schema);
+        let branch = |keyword: &str| -> Vec<(&'a str, Part<'a>)> {
+            let parts = part.at(keyword).map(|branch| input.parts(&[branch]).parts).unwrap_or_default();
+            parts.iter().flat_map(|part| input.members(part, "properties")).collect()
+        };
+        let (then, otherwise) = (branch("then"), branch("else"));
+        for (key, schema) in then.iter().chain(&otherwise) {
+            let both = then.iter().any(|(known, _)| known == key) && otherwise.iter().any(|(known, _)| known == key);
+            self.declare_conditional(key, both.then(|| schema.clone()));
+        }
+        for (key, _) in branch("if") {
+            self.declare_conditional(key, None);
+        }
+        for keyword in ["dependentSchemas", "dependencies"] {
+            for (_, schema) in input.members(part, keyword) {
+                for part in input.parts(&[schema]).parts {
+                    for (key, _) in input.members(&part, "properties") {
+                        self.declare_conditional(key, None);
+                    }
                 }
             }
+        }
+    }
+
+    fn declare_conditional(&mut self, key: &'a str, schema: Option<Part<'a>>) {
+        let anything = Part::new(&Value::Bool(true), String::new());
+        let schema = schema.unwrap_or(anything);
+        match self.conditional.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, schemas)) => schemas.push(schema),
+            None => self.conditional.push((key, vec![schema])),
         }
     }
 

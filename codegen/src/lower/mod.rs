@@ -15,6 +15,7 @@ use celerysalt_contract::{Document, Draft, Source};
 use serde_json::Value;
 
 use self::flat::{Flat, Input, Kinds, Part, Parts, name_of};
+use self::shape::Rank;
 pub(crate) use self::shape::{Field, Item, Record, Shape, Space, Type, Union, Words, canonical, index_of, placeholder};
 use crate::names::{Scope, type_name};
 
@@ -35,32 +36,30 @@ fn lower_schema(schema: &Value, draft: Draft, source: Option<&Source>, name: &st
     let name = reserved.take(name);
     let mut lowerer = Lowerer {
         input: Input::new(schema, draft, source),
-        items: vec![Some(Item { name: name.clone(), doc: String::new(), shape: Shape::Alias(Type::any()) })],
-        scope: reserved,
+        items: Vec::new(),
         known: BTreeMap::new(),
+        begun: BTreeMap::new(),
         stack: Vec::new(),
     };
+    let hint = Hint { name, rank: Rank::Root, second_name: None };
+    lowerer.add(&hint);
     let root = Part::new(schema, String::new());
-    let doc = lowerer.input.parts(std::slice::from_ref(&root)).doc;
-    let ty = lowerer.lower(&[root], &Hint { name, is_root: true });
-    if (ty.as_item(), ty.nullable) != (Some(0), false) {
-        if let Some(Some(root)) = lowerer.items.first_mut() {
-            root.shape = Shape::Alias(ty);
-        }
+    let parts = lowerer.input.parts(&[root]);
+    lowerer.begun.insert(key_of(&parts.parts), 0);
+    lowerer.lower_parts(&parts, &hint);
+    if let Some(root) = lowerer.items.first_mut() {
+        root.doc = parts.doc;
     }
-    if let Some(Some(root)) = lowerer.items.first_mut() {
-        root.doc = doc;
-    }
-    reachable(lowerer.items, lowerer.scope)
+    reachable(lowerer.items, reserved)
 }
 
-/// Keeps what the root is made of, in the order of its first use.
-fn reachable(items: Vec<Option<Item>>, scope: Scope) -> Space {
+/// Keeps what the root is made of, in the order of its first use, and gives each item its name.
+fn reachable(items: Vec<Item>, mut scope: Scope) -> Space {
     let mut order = vec![0];
     let mut next = 0;
     while let Some(&index) = order.get(next) {
         next += 1;
-        for ty in items.get(index).and_then(Option::as_ref).map(|item| item.shape.types()).unwrap_or_default() {
+        for ty in items.get(index).map(|item| item.shape.types()).unwrap_or_default() {
             ty.for_each_item(&mut |index| {
                 if !order.contains(&index) {
                     order.push(index);
@@ -68,26 +67,30 @@ fn reachable(items: Vec<Option<Item>>, scope: Scope) -> Space {
             });
         }
     }
-    let renumbered = |index: usize| order.iter().position(|&old| old == index).unwrap_or(0);
-    let mut items = items;
-    let mut kept = Vec::with_capacity(order.len());
-    for &index in &order {
-        let Some(mut item) = items.get_mut(index).and_then(Option::take) else { continue };
-        for ty in item.shape.types_mut() {
-            renumber(&mut ty.core, &renumbered);
-        }
-        kept.push(item);
+    let new_index: BTreeMap<usize, usize> = order.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+    let mut kept: Vec<Item> = order.iter().filter_map(|index| items.get(*index)).cloned().collect();
+    for ty in kept.iter_mut().flat_map(|item| item.shape.types_mut()) {
+        renumber(&mut ty.core, &new_index);
+    }
+    let mut claims: Vec<(Rank, usize)> = kept.iter().enumerate().map(|(index, item)| (item.rank, index)).collect();
+    claims.sort_unstable();
+    for (_, index) in claims.into_iter().filter(|(rank, _)| *rank > Rank::Root) {
+        let Some(item) = kept.get_mut(index) else { continue };
+        let wanted = item.second_name.take().filter(|_| scope.has(&item.name)).unwrap_or_else(|| item.name.clone());
+        item.name = scope.take(&wanted);
     }
     Space { items: kept, names: scope.into_names() }
 }
 
-fn renumber(schema: &mut Value, renumbered: &dyn Fn(usize) -> usize) {
+fn renumber(schema: &mut Value, new_index: &BTreeMap<usize, usize>) {
     match schema {
-        Value::Array(items) => items.iter_mut().for_each(|item| renumber(item, renumbered)),
-        Value::Object(members) => members.iter_mut().for_each(|(_, member)| renumber(member, renumbered)),
+        Value::Array(items) => items.iter_mut().for_each(|item| renumber(item, new_index)),
+        Value::Object(members) => members.iter_mut().for_each(|(_, member)| renumber(member, new_index)),
         Value::String(text) => {
-            if let Some(index) = text.strip_prefix("#/definitions/").and_then(index_of) {
-                *text = format!("#/definitions/{}", placeholder(renumbered(index)));
+            if let Some(index) =
+                text.strip_prefix("#/definitions/").and_then(index_of).and_then(|old| new_index.get(&old))
+            {
+                *text = format!("#/definitions/{}", placeholder(*index));
             }
         }
         _ => (),
@@ -98,16 +101,30 @@ fn renumber(schema: &mut Value, renumbered: &dyn Fn(usize) -> usize) {
 #[derive(Clone, Debug)]
 struct Hint {
     name: String,
-    is_root: bool,
+    rank: Rank,
+    second_name: Option<String>,
 }
 
 impl Hint {
-    fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), is_root: false }
+    fn place(name: impl Into<String>) -> Self {
+        Self { name: name.into(), rank: Rank::Place, second_name: None }
+    }
+
+    fn definition(pointer: &str) -> Self {
+        Self { name: type_name(&name_of(pointer)), rank: Rank::Definition, second_name: None }
     }
 
     fn with(&self, suffix: &str) -> Self {
-        Self::new(format!("{}{suffix}", self.name))
+        Self::place(format!("{}{suffix}", self.name))
+    }
+
+    fn is_root(&self) -> bool {
+        self.rank == Rank::Root
+    }
+
+    /// The same, for the type inside a root that may be null.
+    fn inner(&self, nullable: bool) -> Self {
+        if self.is_root() && nullable { self.with("Inner") } else { self.clone() }
     }
 }
 
@@ -115,17 +132,18 @@ impl Hint {
 type Key = Vec<String>;
 
 fn key_of(parts: &[Part<'_>]) -> Key {
-    let mut key: Key = parts.iter().map(|p| format!("{}{}", p.pointer, if p.taken_apart { "\0" } else { "" })).collect();
+    let mut key: Key =
+        parts.iter().map(|p| format!("{}{}", p.pointer, if p.taken_apart { "\0" } else { "" })).collect();
     key.sort_unstable();
     key
 }
 
 struct Lowerer<'a> {
     input: Input<'a>,
-    /// None while a type is being made.
-    items: Vec<Option<Item>>,
-    scope: Scope,
+    items: Vec<Item>,
     known: BTreeMap<Key, Type>,
+    /// Types that were needed inside themselves.
+    begun: BTreeMap<Key, usize>,
     stack: Vec<Key>,
 }
 
@@ -145,12 +163,14 @@ impl<'a> Lowerer<'a> {
             return ty.clone();
         }
         let hint = match &parts.target {
-            Some(target) if !hint.is_root => Hint::new(type_name(&name_of(target))),
+            Some(target) if hint.rank == Rank::Place => Hint::definition(target),
             _ => hint.clone(),
         };
         if self.stack.contains(&key) {
-            // A type without a name inside itself: from here on it has one.
-            return self.start(&key, &Hint::new(hint.name), false).1;
+            // A type inside itself: from here on it has a name.
+            let index = self.begun.get(&key).copied().unwrap_or_else(|| self.add(&hint));
+            self.begun.insert(key, index);
+            return Type::item(index);
         }
         if self.stack.len() >= MAX_DEPTH || self.items.len() >= MAX_ITEMS {
             return Type::any();
@@ -162,52 +182,55 @@ impl<'a> Lowerer<'a> {
         self.finish(key, ty, &parts.own_doc, &hint)
     }
 
-    /// Remembers the type, under a name of its own if it was used inside itself or is long.
+    /// Remembers the type, under a name of its own if it was needed inside itself or is long.
     fn finish(&mut self, key: Key, ty: Type, doc: &str, hint: &Hint) -> Type {
-        let started = match self.known.get(&key) {
-            Some(known) if *known == ty => return ty,
-            Some(known) => known.as_item(),
+        let index = match self.begun.get(&key) {
+            Some(index) if ty == Type::item(*index) => None,
+            Some(index) => Some(*index),
+            None if ty.size() > MAX_INLINE && !hint.is_root() => Some(self.add(hint)),
             None => None,
         };
-        let index = match started {
-            Some(index) => index,
-            None if ty.size() > MAX_INLINE && !hint.is_root => self.start(&key, hint, false).0,
-            None => {
-                self.known.insert(key, ty.clone());
-                return ty;
+        let ty = match index {
+            Some(index) => {
+                let own = Type::item(index);
+                let inner = if ty.core == own.core { Type::any() } else { ty };
+                self.complete(index, doc, Shape::Alias(inner));
+                own
             }
+            None => ty,
         };
-        let own = Type::item(index);
-        let ty = if ty.core == own.core { Type::any() } else { ty };
-        self.complete(index, doc, Shape::Alias(ty));
-        self.known.insert(key, own.clone());
-        own
+        self.known.insert(key, ty.clone());
+        ty
     }
 
     /// Begins a named type, so that it can be referred to from inside.
     fn start(&mut self, key: &Key, hint: &Hint, nullable: bool) -> (usize, Type) {
-        let index = if hint.is_root && !nullable {
-            0
-        } else {
-            let wanted = if hint.is_root { format!("{}Inner", hint.name) } else { hint.name.clone() };
-            let name = self.scope.take(&wanted);
-            self.items.push(Some(Item { name, doc: String::new(), shape: Shape::Alias(Type::any()) }));
-            self.items.len() - 1
+        let begun = self.begun.get(key).copied().filter(|_| !nullable);
+        let index = match begun {
+            Some(index) => index,
+            None if hint.is_root() && !nullable => 0,
+            None => self.add(&hint.inner(nullable)),
         };
         let ty = Type::item(index).or_null(nullable);
         self.known.insert(key.clone(), ty.clone());
         (index, ty)
     }
 
+    fn add(&mut self, hint: &Hint) -> usize {
+        let Hint { name, rank, second_name } = hint.clone();
+        self.items.push(Item { name, rank, second_name, doc: String::new(), shape: Shape::Alias(Type::any()) });
+        self.items.len() - 1
+    }
+
     fn complete(&mut self, index: usize, doc: &str, shape: Shape) {
-        if let Some(Some(item)) = self.items.get_mut(index) {
+        if let Some(item) = self.items.get_mut(index) {
             doc.clone_into(&mut item.doc);
             item.shape = shape;
         }
     }
 
     fn name_of_item(&self, index: usize) -> String {
-        self.items.get(index).and_then(Option::as_ref).map(|item| item.name.clone()).unwrap_or_default()
+        self.items.get(index).map(|item| item.name.clone()).unwrap_or_default()
     }
 
     fn lower_flat(&mut self, flat: Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint) -> Type {
@@ -227,7 +250,9 @@ impl<'a> Lowerer<'a> {
         match Scalar::of(flat.kinds.without(Kinds::NULL)) {
             Some(scalar) => Type::scalar(scalar.0).or_null(nullable),
             None if flat.kinds.without(Kinds::NULL) == Kinds::ARRAY => self.lower_array(&flat, hint).or_null(nullable),
-            None if flat.kinds.without(Kinds::NULL) == Kinds::OBJECT => self.lower_object(&flat, parts, key, hint, nullable),
+            None if flat.kinds.without(Kinds::NULL) == Kinds::OBJECT => {
+                self.lower_object(&flat, parts, key, hint, nullable)
+            }
             None => self.lower_kinds(flat, parts, key, hint, nullable),
         }
     }
@@ -277,7 +302,7 @@ impl<'a> Lowerer<'a> {
     fn lower_object(&mut self, flat: &Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint, nullable: bool) -> Type {
         let has_fields = parts.parts.iter().any(|part| part.schema.get("properties").is_some());
         let undeclared = self.lower_undeclared(flat, hint);
-        let is_record = !flat.is_map() || (undeclared.is_none() && (flat.closed || has_fields || hint.is_root));
+        let is_record = !flat.is_map() || (undeclared.is_none() && (flat.closed || has_fields));
         if !is_record {
             return Type::map(&undeclared.unwrap_or_else(Type::any)).or_null(nullable);
         }
@@ -306,7 +331,7 @@ impl<'a> Lowerer<'a> {
     }
 
     fn record(&mut self, index: usize, plan: Vec<FieldPlan<'a>>, undeclared: Option<Type>) -> Record {
-        let hint = Hint::new(self.name_of_item(index));
+        let hint = Hint::place(self.name_of_item(index));
         let mut fields = Vec::with_capacity(plan.len());
         for planned in plan {
             let hint = hint.with(&type_name(planned.key));
@@ -351,7 +376,7 @@ impl<'a> Lowerer<'a> {
     }
 
     fn is_words(&self, ty: &Type) -> bool {
-        let item = ty.as_item().and_then(|index| self.items.get(index)).and_then(Option::as_ref);
+        let item = ty.as_item().and_then(|index| self.items.get(index));
         item.is_some_and(|item| matches!(item.shape, Shape::Words(_)))
     }
 }

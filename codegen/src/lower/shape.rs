@@ -16,8 +16,25 @@ pub(crate) struct Space {
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) name: String,
+    /// Who gets a name that several want.
+    pub(crate) rank: Rank,
+    /// What it is called if another item gets the name.
+    pub(crate) second_name: Option<String>,
     pub(crate) doc: String,
     pub(crate) shape: Shape,
+}
+
+/// How good an item's claim to its name is, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// The document itself.
+    Root,
+    /// A definition has the name.
+    Definition,
+    /// The name is made of where the type is used.
+    Place,
+    /// A definition has the name, and this is not all of it.
+    Share,
 }
 
 /// What a named type is.
@@ -183,7 +200,9 @@ impl Shape {
     /// The same, to change them.
     pub(crate) fn types_mut(&mut self) -> Vec<&mut Type> {
         match self {
-            Self::Record(record) => record.fields.iter_mut().map(|field| &mut field.ty).chain(&mut record.extra).collect(),
+            Self::Record(record) => {
+                record.fields.iter_mut().map(|field| &mut field.ty).chain(&mut record.extra).collect()
+            }
             Self::Words(_) => Vec::new(),
             Self::Union(union) => union.variants.iter_mut().map(|variant| &mut variant.ty).collect(),
             Self::Alias(ty) => vec![ty],

@@ -9,7 +9,7 @@ use super::{
     FieldPlan, Hint, Key, Lowerer, Scalar, Type,
     flat::{Flat, Kinds, Part, Parts, name_of},
     key_of, plan_fields,
-    shape::{Shape, Union, Variant},
+    shape::{Rank, Shape, Union, Variant},
 };
 use crate::names::{Scope, type_name, variant_name};
 
@@ -46,10 +46,11 @@ impl<'a> Lowerer<'a> {
             };
         }
         if let [choice] = choices.as_slice() {
-            let inner = if hint.is_root && nullable { Hint::new(format!("{}Inner", hint.name)) } else { hint.clone() };
-            return self.lower_parts(&choice.parts, &inner).or_null(nullable);
+            return self.lower_parts(&choice.parts, &hint.inner(nullable)).or_null(nullable);
         }
-        if choices.is_empty() || choices.iter().any(|choice| choice.flat.kinds == Kinds::ALL && choice.flat.unions.is_empty()) {
+        if choices.is_empty()
+            || choices.iter().any(|choice| choice.flat.kinds == Kinds::ALL && choice.flat.unions.is_empty())
+        {
             return Type::any();
         }
         let objects = choices.iter().all(|choice| choice.flat.kinds == Kinds::OBJECT && choice.flat.unions.is_empty());
@@ -104,10 +105,16 @@ impl<'a> Lowerer<'a> {
             }
             *nullable |= flat.kinds.has(Kinds::NULL) && flat.kinds != Kinds::ALL;
             let title = member.schema.get("title").and_then(Value::as_str);
-            let name = parts.target.as_deref().map(name_of).or(title.map(str::to_owned)).filter(|name| !name.is_empty());
+            let name =
+                parts.target.as_deref().map(name_of).or(title.map(str::to_owned)).filter(|name| !name.is_empty());
             let mut parts = parts;
             if parts.target.is_none() {
-                member.schema.get("description").and_then(Value::as_str).unwrap_or_default().clone_into(&mut parts.own_doc);
+                member
+                    .schema
+                    .get("description")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .clone_into(&mut parts.own_doc);
             }
             choices.push(Choice { parts, flat, name });
             if choices.len() > MAX_VARIANTS {
@@ -118,7 +125,14 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Several types at once, such as `["string", "integer"]`.
-    pub(super) fn lower_kinds(&mut self, flat: Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint, nullable: bool) -> Type {
+    pub(super) fn lower_kinds(
+        &mut self,
+        flat: Flat<'a>,
+        parts: &Parts<'a>,
+        key: &Key,
+        hint: &Hint,
+        nullable: bool,
+    ) -> Type {
         let mut types = Vec::new();
         for kind in [Kinds::STRING, Kinds::NUMBER, Kinds::BOOLEAN, Kinds::ARRAY, Kinds::OBJECT] {
             let kinds = flat.kinds.and(kind);
@@ -132,7 +146,7 @@ impl<'a> Lowerer<'a> {
                 None if kinds == Kinds::ARRAY => self.lower_array(&sub, &hint.with(name)),
                 None => {
                     let key = marked(key, "object");
-                    self.lower_object(&sub, parts, &key, &Hint::new(format!("{}{name}", hint.name)), false)
+                    self.lower_object(&sub, parts, &key, &hint.with(name), false)
                 }
             };
             types.push((name.to_owned(), ty));
@@ -141,15 +155,28 @@ impl<'a> Lowerer<'a> {
     }
 
     /// An enum that is told by a property.
-    fn tagged(&mut self, choices: &[Choice<'a>], tag: &str, parts: &Parts<'a>, key: &Key, hint: &Hint, nullable: bool) -> Type {
+    fn tagged(
+        &mut self,
+        choices: &[Choice<'a>],
+        tag: &str,
+        parts: &Parts<'a>,
+        key: &Key,
+        hint: &Hint,
+        nullable: bool,
+    ) -> Type {
         let (index, ty) = self.start(key, hint, nullable);
-        let own = Hint::new(self.name_of_item(index));
+        let own = Hint::place(self.name_of_item(index));
         let mut scope = Scope::of_types();
         let mut variants = Vec::with_capacity(choices.len());
         for choice in choices {
             let value = tag_value(self, choice, tag).unwrap_or_default();
             let name = scope.take(&variant_name(&value));
-            let hint = choice.parts.target.as_ref().map_or_else(|| own.with(&name), |target| Hint::new(type_name(&name_of(target))));
+            let hint = match &choice.parts.target {
+                Some(target) => {
+                    Hint { rank: Rank::Share, second_name: Some(own.with(&name).name), ..Hint::definition(target) }
+                }
+                None => own.with(&name),
+            };
             let key = marked(&key_of(&choice.parts.parts), tag);
             let ty = self.known.get(&key).cloned().unwrap_or_else(|| {
                 let (index, ty) = self.start(&key, &hint, false);
@@ -172,12 +199,14 @@ impl<'a> Lowerer<'a> {
         for (i, choice) in choices.iter().enumerate() {
             let kinds = choice.flat.kinds.without(Kinds::NULL);
             let plain = Scalar::of(kinds).is_some() || kinds == Kinds::ARRAY || choice.flat.is_map();
-            let name = match &choice.name {
-                Some(name) => type_name(name),
-                None if plain && choice.flat.unions.is_empty() && choice.flat.values.is_none() => kind_name(kinds).to_owned(),
-                None => format!("Variant{}", i + 1),
+            let name = match (&choice.name, choice.flat.strings().as_deref()) {
+                (Some(name), _) => type_name(name),
+                (None, Some([value])) => type_name(value),
+                (None, Some(_)) => "Known".to_owned(),
+                (None, None) if plain && choice.flat.unions.is_empty() => kind_name(kinds).to_owned(),
+                (None, None) => format!("Variant{}", i + 1),
             };
-            let ty = self.lower_parts(&choice.parts, &Hint::new(format!("{}{name}", hint.name)));
+            let ty = self.lower_parts(&choice.parts, &hint.with(&name));
             if ty.is_any() {
                 return Type::any();
             }
@@ -192,10 +221,10 @@ impl<'a> Lowerer<'a> {
     fn close_variants(&mut self, choices: &[Choice<'a>], types: &[(String, Type)]) {
         for (choice, (_, ty)) in choices.iter().zip(types) {
             let item = ty.as_item().filter(|index| *index != 0 && choice.flat.closed);
-            if let Some(Some(item)) = item.and_then(|index| self.items.get_mut(index)) {
-                if let Shape::Record(record) = &mut item.shape {
-                    record.closed = record.extra.is_none();
-                }
+            if let Some(Shape::Record(record)) =
+                item.and_then(|index| self.items.get_mut(index)).map(|item| &mut item.shape)
+            {
+                record.closed = record.extra.is_none();
             }
         }
     }
@@ -221,7 +250,8 @@ impl<'a> Lowerer<'a> {
         }
         let (index, ty) = self.start(key, hint, nullable);
         let mut scope = Scope::of_types();
-        let variants = kept.into_iter().map(|(name, ty)| Variant { name: scope.take(&variant_name(&name)), tag: None, ty });
+        let variants =
+            kept.into_iter().map(|(name, ty)| Variant { name: scope.take(&variant_name(&name)), tag: None, ty });
         let union = Union { tag: None, variants: variants.collect() };
         self.complete(index, &parts.own_doc, Shape::Union(union));
         ty
@@ -249,7 +279,7 @@ impl<'a> Lowerer<'a> {
             });
         }
         let (index, ty) = self.start(key, hint, nullable);
-        let hint = Hint::new(self.name_of_item(index));
+        let hint = Hint::place(self.name_of_item(index));
         let mut undeclared = Vec::new();
         for choice in choices {
             undeclared.extend(self.lower_undeclared(&choice.flat, &hint));
@@ -311,7 +341,6 @@ fn marked(key: &Key, mark: &str) -> Key {
     key.push(format!("\0{mark}"));
     key
 }
-
 
 /// The required property that is one other string in each alternative.
 fn tag_of<'a>(lowerer: &Lowerer<'a>, choices: &[Choice<'a>], discriminator: Option<&'a str>) -> Option<String> {
