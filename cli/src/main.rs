@@ -31,7 +31,7 @@ use self::{
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How to print
+    /// How to print: for people, or as one JSON document on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
 }

@@ -12,12 +12,10 @@ use celerysalt_contract::Diagnostics;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-/// How to print.
+/// How to print: text for people, or one JSON document for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Text,
-    /// One JSON document on standard output
     Json,
 }
 

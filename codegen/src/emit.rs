@@ -76,3 +76,24 @@ fn told<'a>(findings: impl Iterator<Item = &'a Diagnostic>) -> String {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finding_is_one_line_for_cargo() {
+        let findings: Diagnostics = [
+            Diagnostic::error("unknown-contract", "schemas", "two\nlines"),
+            Diagnostic::warning("no-title", "schemas/a/v1.json", "no title").with_help("add one"),
+        ]
+        .into_iter()
+        .collect();
+        let text = told(findings.iter());
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("cargo::error=") && lines[0].contains("unknown-contract: two"), "{text}");
+        assert!(lines[1].starts_with("cargo::warning=") && lines[1].ends_with("(add one)"), "{text}");
+    }
+}

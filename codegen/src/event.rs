@@ -149,14 +149,10 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
     let kind = match plan.contract.mode {
         Mode::Broadcast => quote! { impl ::celerysalt::Broadcast for #name {} },
         Mode::Rpc => {
-            let response = match plan.response.as_deref().map(ident) {
-                Some(name) => quote! { self::response::#name },
-                None => quote! { ::celerysalt::__private::serde_json::Value },
-            };
-            let error = match plan.error.as_deref().map(ident) {
-                Some(name) => quote! { self::error::#name },
-                None => quote! { ::celerysalt::RpcError },
-            };
+            let response = plan.response.as_deref().map(ident).map(|name| quote! { self::response::#name });
+            let response = response.unwrap_or_else(|| quote! { ::celerysalt::__private::serde_json::Value });
+            let error = plan.error.as_deref().map(ident).map(|name| quote! { self::error::#name });
+            let error = error.unwrap_or_else(|| quote! { ::celerysalt::RpcError });
             quote! {
                 impl ::celerysalt::Rpc for #name {
                     type Response = #response;
@@ -184,9 +180,9 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
 /// The contract as the runtime knows it.
 fn contract(plan: &VersionPlan<'_>) -> TokenStream {
     let contract = plan.contract;
-    let option = |text: Option<TokenStream>| match text {
-        Some(text) => quote! { ::core::option::Option::Some(#text) },
-        None => quote! { ::core::option::Option::None },
+    let option = |text: Option<TokenStream>| {
+        let some = text.map(|text| quote! { ::core::option::Option::Some(#text) });
+        some.unwrap_or_else(|| quote! { ::core::option::Option::None })
     };
     let schema_of = |document: &Option<Document>| option(document.as_ref().map(|document| json(&document.schema)));
     let (topic, version) = (contract.topic.as_str(), contract.version.as_str());
@@ -241,14 +237,11 @@ fn declared_error(items: &Items<'_>, space: &Space) -> TokenStream {
             |field: &&FieldCode| field.key == key && field.is_text && matches!(field.presence, Presence::Required);
         fields.iter().find(fits).map(|field| &field.ident)
     };
-    let display = match (text("error_code"), text("error_message")) {
-        (Some(code), Some(message)) => quote! {
-            ::core::write!(f, "{}: {}", self.#code, self.#message)
-        },
-        _ => {
-            let text = &root.name;
-            quote! { f.write_str(#text) }
-        }
+    let display = if let (Some(code), Some(message)) = (text("error_code"), text("error_message")) {
+        quote! { ::core::write!(f, "{}: {}", self.#code, self.#message) }
+    } else {
+        let text = &root.name;
+        quote! { f.write_str(#text) }
     };
     quote! {
         impl ::celerysalt::DeclaredError for #name {}

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use serde_json::{Number, Value};
 use syn::Type as SynType;
 
 use crate::{
     docs,
+    literal::{literal, only_value, words_of},
     lower::{Item, Record, Shape, Space, Type, Union, Words},
     names::{Scope, field_name, ident, variant_name},
     types::{Prelude, Written},
@@ -142,7 +142,7 @@ impl<'a> Items<'a> {
         let doc = docs::outer(&item.doc);
         let code = match &item.shape {
             Shape::Record(record) => self.record(index, item, record),
-            Shape::Words(words) => self.words(item, words),
+            Shape::Words(words) => Self::words(item, words),
             Shape::Union(union) => self.union(index, item, union),
             Shape::Alias(ty) => self.alias(index, item, ty),
         };
@@ -166,7 +166,8 @@ impl<'a> Items<'a> {
             .enumerate()
             .map(|(i, (field, ty))| {
                 let field_ident = scope.take(&field_name(&field.key));
-                let default = field.default.as_ref().and_then(|value| self.literal(&field.ty, value));
+                let default =
+                    field.default.as_ref().and_then(|value| literal(self.space, self.prelude, &field.ty, value));
                 let nullable = field.ty.nullable;
                 let presence = match (field.required, nullable, &default) {
                     (true, false, _) => Presence::Required,
@@ -177,7 +178,8 @@ impl<'a> Items<'a> {
                 };
                 let default_fn =
                     self.default_fns.get(&(index, i)).filter(|_| !field.required && default.is_some()).cloned();
-                let default = default.or_else(|| self.only_value(&field.ty).filter(|_| field.required));
+                let default =
+                    default.or_else(|| only_value(self.space, self.prelude, &field.ty).filter(|_| field.required));
                 FieldCode {
                     ident: ident(&field_ident),
                     key: field.key.clone(),
@@ -186,7 +188,7 @@ impl<'a> Items<'a> {
                     ty: ty.clone(),
                     default,
                     default_fn,
-                    is_text: field.ty.is_scalar("string") || self.words_of(&field.ty).is_some(),
+                    is_text: field.ty.is_scalar("string") || words_of(self.space, &field.ty).is_some(),
                     is_integer: field.ty.is_scalar("integer"),
                     is_extra: false,
                 }
@@ -238,7 +240,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    fn words(&self, item: &Item, words: &Words) -> TokenStream {
+    fn words(item: &Item, words: &Words) -> TokenStream {
         let name = ident(&item.name);
         let variants = variants_of(words);
         let mut more = vec!["Copy", "Eq", "Hash", "Ord", "PartialOrd"];
@@ -272,10 +274,8 @@ impl<'a> Items<'a> {
     fn union(&self, index: usize, item: &Item, union: &Union) -> TokenStream {
         let name = ident(&item.name);
         let derives = derives(&[]);
-        let telling = match &union.tag {
-            Some(tag) => quote! { #[serde(tag = #tag)] },
-            None => quote! { #[serde(untagged)] },
-        };
+        let telling = union.tag.as_ref().map(|tag| quote! { #[serde(tag = #tag)] });
+        let telling = telling.unwrap_or_else(|| quote! { #[serde(untagged)] });
         let written = self.written(index);
         let variants = union.variants.iter().zip(written).map(|(variant, ty)| {
             let variant_ident = ident(&variant.name);
@@ -329,68 +329,6 @@ impl<'a> Items<'a> {
             }
         }
     }
-
-    /// The one value that a field may have, if there is only one.
-    fn only_value(&self, ty: &Type) -> Option<TokenStream> {
-        match self.words_of(ty).filter(|_| !ty.nullable)?.values.as_slice() {
-            [only] => self.literal(ty, &Value::String(only.clone())),
-            _ => None,
-        }
-    }
-
-    fn words_of(&self, ty: &Type) -> Option<&Words> {
-        match &self.space.items.get(ty.as_item()?)?.shape {
-            Shape::Words(words) => Some(words),
-            _ => None,
-        }
-    }
-
-    /// A default as an expression, none where it would be no literal; defaults are only a convenience.
-    fn literal(&self, ty: &Type, value: &Value) -> Option<TokenStream> {
-        if ty.is_any() {
-            let literal = match value {
-                Value::Bool(value) => quote! { #value },
-                Value::String(value) => quote! { #value },
-                Value::Number(number) => integer(number).or_else(|| float(number))?,
-                _ => return None,
-            };
-            let from = self.prelude.name("From");
-            return Some(quote! { <::celerysalt::__private::serde_json::Value as #from<_>>::from(#literal) });
-        }
-        if let Some(index) = ty.as_item() {
-            let item = self.space.items.get(index)?;
-            let (variant, _) =
-                variants_of(self.words_of(ty)?).into_iter().find(|(_, known)| Some(*known) == value.as_str())?;
-            let name = ident(&item.name);
-            return Some(quote! { #name::#variant });
-        }
-        match value {
-            Value::Bool(value) if ty.is_scalar("boolean") => Some(quote! { #value }),
-            Value::String(value) if ty.is_scalar("string") => {
-                let string = self.prelude.name("String");
-                Some(quote! { #string::from(#value) })
-            }
-            Value::Number(number) if ty.is_scalar("integer") => integer(number),
-            Value::Number(number) if ty.is_scalar("number") => float(number),
-            Value::Array(items)
-                if ty.is_scalar("array") && ty.core.get("items").is_some_and(|items| !items.is_array()) =>
-            {
-                let item = Type { core: ty.core.get("items")?.clone(), nullable: false };
-                let items: Vec<TokenStream> =
-                    items.iter().map(|value| self.literal(&item, value)).collect::<Option<_>>()?;
-                Some(if items.is_empty() {
-                    quote! { ::std::vec::Vec::new() }
-                } else {
-                    quote! { ::std::vec![#(#items),*] }
-                })
-            }
-            Value::Object(members) if ty.is_scalar("object") && members.is_empty() => {
-                let default = self.prelude.name("Default");
-                Some(quote! { #default::default() })
-            }
-            _ => None,
-        }
-    }
 }
 
 fn reads_integer(ty: &Type) -> Option<TokenStream> {
@@ -400,27 +338,7 @@ fn reads_integer(ty: &Type) -> Option<TokenStream> {
 }
 
 /// The variants of an enum of strings, with the strings.
-fn variants_of(words: &Words) -> Vec<(Ident, &str)> {
+pub(crate) fn variants_of(words: &Words) -> Vec<(Ident, &str)> {
     let mut scope = Scope::of_types();
     words.values.iter().map(|value| (ident(&scope.take(&variant_name(value))), value.as_str())).collect()
-}
-
-fn integer(number: &Number) -> Option<TokenStream> {
-    #[allow(clippy::cast_possible_truncation)] // only whole numbers that 64 bits hold exactly
-    let whole = |n: f64| (n.fract() == 0.0 && n.abs() < 9e15).then_some(n as i64);
-    let value = number.as_i64().or_else(|| number.as_f64().and_then(whole))?;
-    Some(signed(value < 0, Literal::u64_unsuffixed(value.unsigned_abs())))
-}
-
-fn float(number: &Number) -> Option<TokenStream> {
-    let value = number.as_f64().filter(|value| value.is_finite())?;
-    Some(signed(value.is_sign_negative(), Literal::f64_unsuffixed(value.abs())))
-}
-
-fn signed(negative: bool, literal: Literal) -> TokenStream {
-    if negative {
-        quote! { -#literal }
-    } else {
-        quote! { #literal }
-    }
 }

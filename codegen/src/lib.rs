@@ -1,10 +1,8 @@
 //! Typed Rust events from a folder of JSON Schema contracts, for `build.rs`.
 //!
 //! ```no_run
-//! // build.rs
-//! fn main() {
-//!     celerysalt_codegen::contracts("schemas").only(["pulse.risk.*", "rpc.pulse.risk.get@v1"]).emit();
-//! }
+//! // build.rs, in its `main`:
+//! celerysalt_codegen::contracts("schemas").only(["pulse.risk.*", "rpc.pulse.risk.get@v1"]).emit();
 //! ```
 //!
 //! The crate then has the events by `celerysalt::include_events!();`, as plain items in `events.rs` of its `OUT_DIR`:
@@ -33,6 +31,7 @@ mod docs;
 mod emit;
 mod event;
 mod items;
+mod literal;
 mod lower;
 mod names;
 mod plan;

@@ -230,3 +230,66 @@ impl Prelude {
         self.get(name).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::lower::{Field, Item, Rank, Record, Shape};
+
+    fn space(types: Vec<Type>) -> Space {
+        let field = |(i, ty)| Field { key: format!("f{i}"), doc: String::new(), ty, required: true, default: None };
+        let fields = types.into_iter().enumerate().map(field).collect();
+        let shape = Shape::Record(Record { fields, extra: None, closed: false });
+        let item = Item { name: "Root".to_owned(), rank: Rank::Root, second_name: None, doc: String::new(), shape };
+        Space { items: vec![item], names: BTreeSet::new() }
+    }
+
+    fn text(written: &Written) -> Vec<String> {
+        written.iter().flatten().map(|ty| quote! { #ty }.to_string().replace(' ', "")).collect()
+    }
+
+    #[test]
+    fn types_are_written_for_the_consumer() {
+        let string = Type::scalar("string");
+        let types = vec![
+            string.clone(),
+            Type::scalar("integer"),
+            Type::array(&Type::any().or_null(true)),
+            Type::map(&string.clone().or_null(true)),
+            Type::map(&Type::any()),
+            Type::tuple(&[Type::scalar("number"), Type::scalar("boolean")]),
+            Type::item(0).or_null(true),
+        ];
+        let (written, lost) = write(&mut space(types), &Prelude::default()).unwrap();
+        assert!(lost.is_empty());
+        let json = "::celerysalt::__private::serde_json::";
+        assert_eq!(
+            text(&written),
+            [
+                "String",
+                "i64",
+                &format!("Vec<{json}Value>"),
+                "::std::collections::BTreeMap<String,Option<String>>",
+                &format!("{json}Map<String,{json}Value>"),
+                "(f64,bool)",
+                "Box<Root>",
+            ]
+        );
+        let prelude = Prelude::new(["String".to_owned()].into());
+        let (written, _) = write(&mut space(vec![string]), &prelude).unwrap();
+        assert_eq!(text(&written), ["::std::string::String"]);
+    }
+
+    #[test]
+    fn what_typify_can_not_take_stays_json_alone() {
+        // typify panics on a reference to nothing.
+        let mut space = space(vec![Type::scalar("string"), Type::item(7), Type::scalar("boolean")]);
+        let (written, lost) = write(&mut space, &Prelude::default()).unwrap();
+        assert_eq!(text(&written), ["String", "::celerysalt::__private::serde_json::Value", "bool"]);
+        assert_eq!(lost.len(), 1);
+        assert!(lost[0].starts_with("part 2 of `Root` has no Rust type and stays JSON: "), "{}", lost[0]);
+        assert!(space.items[0].shape.types()[1].is_any());
+    }
+}

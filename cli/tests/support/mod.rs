@@ -15,24 +15,24 @@ use serde_json::{Value, json};
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A name that no other test has.
-pub fn unique() -> String {
+pub(crate) fn unique() -> String {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     format!("celerysalt_cli_{}_{clock}_{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A folder that is gone with its value.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// An empty one.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let path = env::temp_dir().join(unique());
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
     /// With two versions of a topic, and an RPC, in `schemas`.
-    pub fn with_contracts() -> Self {
+    pub(crate) fn with_contracts() -> Self {
         let folder = Self::empty();
         let risk = |extra: Value| {
             json!({
@@ -57,32 +57,32 @@ impl Folder {
         folder
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// The command, to be run in this folder, with nothing of the caller's environment that means something to it.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_celerysalt"));
         command.args(arguments).current_dir(&self.0).env_remove("CELERYSALT_REGISTRY_URL").stdin(Stdio::null());
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         Run::of(&mut self.command(arguments))
     }
 
-    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -99,10 +99,10 @@ impl Drop for Folder {
 
 /// What a run came to.
 #[derive(Debug)]
-pub struct Run {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<process::Output> for Run {
@@ -118,12 +118,12 @@ impl From<process::Output> for Run {
 }
 
 impl Run {
-    pub fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         Self::from(command.output().unwrap())
     }
 
     /// Standard output as the one JSON document that it must be.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }

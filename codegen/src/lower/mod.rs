@@ -6,6 +6,8 @@
 //! Names are decided here, once, so that no two types of a document can meet in one.
 
 mod flat;
+mod kinds;
+mod parts;
 mod shape;
 mod union;
 
@@ -14,9 +16,14 @@ use std::collections::BTreeMap;
 use celerysalt_contract::{Document, Draft, Source};
 use serde_json::Value;
 
-use self::flat::{Flat, Input, Kinds, Part, Parts, name_of};
-use self::shape::Rank;
-pub(crate) use self::shape::{Field, Item, Record, Shape, Space, Type, Union, Words, canonical, index_of, placeholder};
+pub(crate) use self::shape::{
+    Field, Item, Rank, Record, Shape, Space, Type, Union, Words, canonical, index_of, placeholder,
+};
+use self::{
+    flat::Flat,
+    kinds::{Kinds, Scalar},
+    parts::{Input, Part, Parts, name_of},
+};
 use crate::names::{Scope, type_name};
 
 /// Types nested deeper than this, or more of them, stay JSON.
@@ -45,7 +52,7 @@ fn lower_schema(schema: &Value, draft: Draft, source: Option<&Source>, name: &st
     lowerer.add(&hint);
     let root = Part::new(schema, String::new());
     let parts = lowerer.input.parts(&[root]);
-    lowerer.begun.insert(key_of(&parts.parts), 0);
+    lowerer.begun.insert(key_of(&parts.all), 0);
     lowerer.lower_parts(&parts, &hint);
     if let Some(root) = lowerer.items.first_mut() {
         root.doc = parts.doc;
@@ -155,7 +162,7 @@ impl<'a> Lowerer<'a> {
     }
 
     fn lower_parts(&mut self, parts: &Parts<'a>, hint: &Hint) -> Type {
-        let key = key_of(&parts.parts);
+        let key = key_of(&parts.all);
         if key.is_empty() {
             return Type::any();
         }
@@ -176,7 +183,7 @@ impl<'a> Lowerer<'a> {
             return Type::any();
         }
         self.stack.push(key.clone());
-        let flat = Flat::of(&self.input, &parts.parts);
+        let flat = Flat::of(&self.input, &parts.all);
         let ty = self.lower_flat(flat, parts, &key, &hint);
         self.stack.pop();
         self.finish(key, ty, &parts.own_doc, &hint)
@@ -300,7 +307,7 @@ impl<'a> Lowerer<'a> {
     }
 
     fn lower_object(&mut self, flat: &Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint, nullable: bool) -> Type {
-        let has_fields = parts.parts.iter().any(|part| part.schema.get("properties").is_some());
+        let has_fields = parts.all.iter().any(|part| part.schema.get("properties").is_some());
         let undeclared = self.lower_undeclared(flat, hint);
         let is_record = !flat.is_map() || (undeclared.is_none() && (flat.closed || has_fields));
         if !is_record {
@@ -340,7 +347,7 @@ impl<'a> Lowerer<'a> {
             let mut possible = planned.required;
             for alternative in &planned.alternatives {
                 let parts = self.input.parts(alternative);
-                possible |= Flat::of(&self.input, &parts.parts).kinds != Kinds::NONE;
+                possible |= Flat::of(&self.input, &parts.all).kinds != Kinds::NONE;
                 types.push(self.lower_parts(&parts, &hint));
                 first.get_or_insert(parts);
             }
@@ -378,25 +385,6 @@ impl<'a> Lowerer<'a> {
     fn is_words(&self, ty: &Type) -> bool {
         let item = ty.as_item().and_then(|index| self.items.get(index));
         item.is_some_and(|item| matches!(item.shape, Shape::Words(_)))
-    }
-}
-
-/// A type of JSON that is one of Rust.
-struct Scalar(&'static str);
-
-impl Scalar {
-    fn of(kinds: Kinds) -> Option<Self> {
-        if kinds == Kinds::STRING {
-            Some(Self("string"))
-        } else if kinds == Kinds::BOOLEAN {
-            Some(Self("boolean"))
-        } else if kinds == Kinds::INTEGER {
-            Some(Self("integer"))
-        } else if kinds != Kinds::NONE && Kinds::NUMBER.has(kinds) {
-            Some(Self("number"))
-        } else {
-            None
-        }
     }
 }
 

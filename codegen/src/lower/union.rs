@@ -6,9 +6,12 @@
 use serde_json::Value;
 
 use super::{
-    FieldPlan, Hint, Key, Lowerer, Scalar, Type,
-    flat::{Flat, Kinds, Part, Parts, name_of},
-    key_of, plan_fields,
+    FieldPlan, Hint, Key, Lowerer, Type,
+    flat::Flat,
+    key_of,
+    kinds::{Kinds, Scalar},
+    parts::{Part, Parts, name_of},
+    plan_fields,
     shape::{Rank, Shape, Union, Variant},
 };
 use crate::names::{Scope, type_name, variant_name};
@@ -54,10 +57,8 @@ impl<'a> Lowerer<'a> {
             return Type::any();
         }
         let objects = choices.iter().all(|choice| choice.flat.kinds == Kinds::OBJECT && choice.flat.unions.is_empty());
-        if objects {
-            if let Some(tag) = tag_of(self, &choices, flat.discriminator) {
-                return self.tagged(&choices, &tag, parts, key, hint, nullable);
-            }
+        if let Some(tag) = tag_of(self, &choices, flat.discriminator).filter(|_| objects) {
+            return self.tagged(&choices, &tag, parts, key, hint, nullable);
         }
         match self.ordered(&mut choices) {
             true => self.untagged(&choices, parts, key, hint, nullable),
@@ -70,7 +71,7 @@ impl<'a> Lowerer<'a> {
 
     /// What holds beside the alternatives, nothing if that says nothing about the type.
     fn base(&self, parts: &Parts<'a>) -> Vec<Part<'a>> {
-        let base: Vec<Part<'a>> = parts.parts.iter().cloned().map(|part| Part { taken_apart: true, ..part }).collect();
+        let base: Vec<Part<'a>> = parts.all.iter().cloned().map(|part| Part { taken_apart: true, ..part }).collect();
         let flat = Flat::of(&self.input, &base);
         if flat.kinds == Kinds::ALL && flat.values.is_none() { Vec::new() } else { base }
     }
@@ -88,7 +89,7 @@ impl<'a> Lowerer<'a> {
             let mut conjunction = base.to_vec();
             conjunction.push(member.clone());
             let parts = self.input.parts(&conjunction);
-            let flat = Flat::of(&self.input, &parts.parts);
+            let flat = Flat::of(&self.input, &parts.all);
             if flat.kinds == Kinds::NULL {
                 *nullable = true;
                 continue;
@@ -177,7 +178,7 @@ impl<'a> Lowerer<'a> {
                 }
                 None => own.with(&name),
             };
-            let key = marked(&key_of(&choice.parts.parts), tag);
+            let key = marked(&key_of(&choice.parts.all), tag);
             let ty = self.known.get(&key).cloned().unwrap_or_else(|| {
                 let (index, ty) = self.start(&key, &hint, false);
                 let undeclared = self.lower_undeclared(&choice.flat, &hint);
@@ -332,7 +333,7 @@ impl<'a> Lowerer<'a> {
 
     /// The strings that a property may be, if they are counted.
     fn strings_of(&self, flat: &Flat<'a>, key: &str) -> Option<Vec<&'a str>> {
-        Flat::of(&self.input, &self.input.parts(flat.property(key)?).parts).strings()
+        Flat::of(&self.input, &self.input.parts(flat.property(key)?).all).strings()
     }
 }
 

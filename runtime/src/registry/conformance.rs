@@ -84,6 +84,10 @@ pub fn schema(property: &str, kind: &str) -> Value {
     json!({"type": "object", "properties": {property: {"type": kind}}, "required": [property]})
 }
 
+fn described(contract: &ContractRecord, description: &str) -> ContractRecord {
+    ContractRecord { description: description.to_owned(), ..contract.clone() }
+}
+
 fn topic(text: &str) -> Topic {
     text.parse().unwrap()
 }
@@ -118,13 +122,13 @@ pub async fn created_then_unchanged(registry: Arc<dyn Registry>) {
 }
 
 pub async fn annotations_are_updated(registry: Arc<dyn Registry>) {
-    let mut contract = contract("a.b", "v1", schema("x", "string"));
-    actions(&registry, std::slice::from_ref(&contract)).await;
+    let first = contract("a.b", "v1", schema("x", "string"));
+    actions(&registry, std::slice::from_ref(&first)).await;
+    let mut contract = described(&first, "Said more clearly");
     contract.schema["title"] = json!("A better title");
-    contract.description = "Said more clearly".to_owned();
-    let unchanged = super::conformance::contract("a.c", "v1", schema("x", "string"));
+    let new = super::conformance::contract("a.c", "v1", schema("x", "string"));
     assert_eq!(
-        actions(&registry, &[unchanged, contract.clone()]).await,
+        actions(&registry, &[new, contract.clone()]).await,
         [Action::Create, Action::Update],
         "a title is no meaning"
     );
@@ -149,42 +153,39 @@ pub async fn another_meaning_conflicts(registry: Arc<dyn Registry>) {
 }
 
 pub async fn a_conflict_writes_nothing_of_the_whole_sync(registry: Arc<dyn Registry>) {
-    let mut known = contract("a.b", "v1", schema("x", "string"));
+    let known = contract("a.b", "v1", schema("x", "string"));
     actions(&registry, std::slice::from_ref(&known)).await;
-    known.description = "an update that must not happen".to_owned();
     let found = actions(
         &registry,
         &[
             contract("a.a", "v1", schema("x", "string")),
-            known,
+            described(&known, "an update that must not happen"),
             contract("a.b", "v1", schema("x", "integer")),
             contract("z.z", "v1", schema("x", "string")),
         ],
     )
     .await;
     assert!(matches!(found[..], [Action::Create, Action::Update, Action::Conflict(_), Action::Create]), "{found:?}");
-    assert_eq!(registry.list(None).await.unwrap(), [contract("a.b", "v1", schema("x", "string"))]);
+    assert_eq!(registry.list(None).await.unwrap(), [known]);
 }
 
 pub async fn a_dry_run_writes_nothing(registry: Arc<dyn Registry>) {
-    let mut offered = contract("a.b", "v1", schema("x", "string"));
+    let offered = contract("a.b", "v1", schema("x", "string"));
     let plan = registry.sync(std::slice::from_ref(&offered), true).await.unwrap();
     assert_eq!((plan.steps[0].action.clone(), plan.applied), (Action::Create, false));
     sync_nothing(&registry).await;
     assert_eq!(registry.list(None).await.unwrap(), []);
     registry.register(&offered).await.unwrap();
-    offered.description = "other words".to_owned();
-    let plan = registry.sync(std::slice::from_ref(&offered), true).await.unwrap();
+    let plan = registry.sync(&[described(&offered, "other words")], true).await.unwrap();
     assert_eq!((plan.steps[0].action.clone(), plan.applied), (Action::Update, false));
     assert_eq!(registry.list(None).await.unwrap()[0].description, "");
 }
 
 pub async fn register_says_what_it_did(registry: Arc<dyn Registry>) {
-    let mut contract = contract("a.b", "v1", schema("x", "string"));
+    let contract = contract("a.b", "v1", schema("x", "string"));
     assert_eq!(registry.register(&contract).await.unwrap(), Registered::Created);
     assert_eq!(registry.register(&contract).await.unwrap(), Registered::Unchanged);
-    contract.description = "other words".to_owned();
-    assert_eq!(registry.register(&contract).await.unwrap(), Registered::Updated);
+    assert_eq!(registry.register(&described(&contract, "other words")).await.unwrap(), Registered::Updated);
 }
 
 pub async fn versions_stand_side_by_side(registry: Arc<dyn Registry>) {
@@ -202,9 +203,7 @@ pub async fn spellings_of_a_version_are_one_version(registry: Arc<dyn Registry>)
     assert_eq!(registry.register(&again).await.unwrap(), Registered::Unchanged);
     let other = contract("a.b", "v1.0.0", schema("x", "integer"));
     assert!(matches!(registry.register(&other).await, Err(RegistryError::Conflict(_))));
-    let mut retold = again;
-    retold.description = "other words".to_owned();
-    assert_eq!(registry.register(&retold).await.unwrap(), Registered::Updated);
+    assert_eq!(registry.register(&described(&again, "other words")).await.unwrap(), Registered::Updated);
     let found = registry.get(&topic("a.b"), &version("v1.0.0")).await.unwrap().unwrap();
     assert_eq!((found.version.as_str(), found.description.as_str()), ("v1", "other words"));
     assert_eq!(names(&registry, None).await, ["a.b@v1"]);
@@ -286,8 +285,7 @@ pub async fn documents_come_back_equal(registry: Arc<dyn Registry>) {
 
 pub async fn one_sync_may_name_a_contract_twice(registry: Arc<dyn Registry>) {
     let first = contract("a.b", "v1", schema("x", "string"));
-    let mut retold = first.clone();
-    retold.description = "other words".to_owned();
+    let retold = described(&first, "other words");
     assert_eq!(
         actions(&registry, &[first.clone(), first.clone(), retold.clone()]).await,
         [Action::Create, Action::Unchanged, Action::Update]
@@ -346,11 +344,9 @@ pub async fn concurrent_conflicts_have_one_winner(registry: Arc<dyn Registry>) {
 }
 
 pub async fn a_thousand_contracts_in_one_sync(registry: Arc<dyn Registry>) {
-    let mut contracts: Vec<_> = (0..1100).map(|i| contract(&format!("a.n{i}"), "v1", schema("x", "string"))).collect();
+    let contracts: Vec<_> = (0..1100).map(|i| contract(&format!("a.n{i}"), "v1", schema("x", "string"))).collect();
     assert!(actions(&registry, &contracts).await.iter().all(|action| *action == Action::Create));
-    for contract in &mut contracts {
-        contract.description = "other words".to_owned();
-    }
+    let contracts: Vec<_> = contracts.iter().map(|contract| described(contract, "other words")).collect();
     assert!(actions(&registry, &contracts).await.iter().all(|action| *action == Action::Update));
     assert!(actions(&registry, &contracts).await.iter().all(|action| *action == Action::Unchanged));
     let listed = registry.list(None).await.unwrap();

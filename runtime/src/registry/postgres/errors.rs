@@ -1,5 +1,7 @@
 //! What a failure of the database means to whoever has to mend it.
 
+use std::io::ErrorKind;
+
 use crate::registry::RegistryError;
 
 /// What an operation needs to be allowed.
@@ -99,6 +101,19 @@ fn explain(error: &sqlx::Error, registry: String, needs: Needs, migrating: bool)
                 "no connection within 5 s: nothing listens there, or every connection is in use".to_owned(),
             );
         }
+        // A certificate that is not trusted comes as this; trying again won't help.
+        sqlx::Error::Io(io) if io.kind() == ErrorKind::InvalidData => {
+            return RegistryError::Denied {
+                reason: format!(
+                    "{io}: name the server's CA with `sslrootcert=PATH` in the URL, and its host as certified"
+                ),
+                registry,
+            };
+        }
+        sqlx::Error::Protocol(reason) => {
+            let reason = format!("the answer is not PostgreSQL's, is this its port? {reason}");
+            return RegistryError::Unusable { registry, reason };
+        }
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
             return unavailable(registry, error.to_string());
         }
@@ -137,5 +152,24 @@ fn explain(error: &sqlx::Error, registry: String, needs: Needs, migrating: bool)
         // Connection lost, shutting down, starting up, cancelled.
         code if code.starts_with("08") || code.starts_with("57") => unavailable(registry, message.to_owned()),
         code => RegistryError::Unusable { reason: format!("{message} (SQLSTATE {code})"), registry },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_waiting_can_mend_is_unavailable_and_nothing_else_is() {
+        let explain = |error: sqlx::Error| Failure::from(error).explain("postgres://db", Needs::Read);
+        let refused = explain(io::Error::from(ErrorKind::ConnectionReset).into());
+        assert!(matches!(refused, RegistryError::Unavailable { .. }), "{refused}");
+        let untrusted =
+            explain(io::Error::new(ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer").into());
+        assert!(matches!(untrusted, RegistryError::Denied { .. }), "{untrusted}");
+        let foreign = explain(sqlx::Error::Protocol("unexpected response".to_owned()));
+        assert!(matches!(foreign, RegistryError::Unusable { .. }), "{foreign}");
     }
 }

@@ -205,3 +205,24 @@ impl Registry for PostgresRegistry {
         Ok(sync::select(contracts, filter))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_refused_for_what_is_wrong_with_it() {
+        for (url, said) in [
+            ("postgres://ann:s3cret@db:port/app", "invalid port number"),
+            ("postgres://ann:s3cret@db/app?sslmode=maybe", "unknown value"),
+            #[cfg(not(feature = "tls"))]
+            ("postgres://ann:s3cret@db/app?sslmode=require", "needs feature `tls`"),
+        ] {
+            let error = PostgresRegistry::connect(url).unwrap_err();
+            assert!(matches!(error, RegistryError::Url { .. }) && error.to_string().contains(said), "{error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        let registry = PostgresRegistry::connect("postgres://ann:s3cret@db/app").unwrap();
+        assert!(!format!("{registry:?}").contains("s3cret"), "{registry:?}");
+    }
+}

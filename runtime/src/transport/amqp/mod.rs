@@ -1,9 +1,8 @@
 //! RabbitMQ (AMQP 0-9-1), on [lapin].
 //!
 //! Two connections, because a broker that runs out of memory stops reading from those that publish, acks included:
-//! one that publishes ([`publisher`], a task that owns the channel) and one that consumes ([`consumer`], a task and a
-//! channel per queue). Both come back by themselves ([`link`]). What RabbitMQ calls things is in [`convert`] and
-//! [`topology`], which exchanges and queues there are.
+//! one that publishes (a task that owns the channel) and one that consumes (a task and a channel per queue). Both come
+//! back by themselves.
 //!
 //! # Logging
 //! lapin logs a returned (unroutable) message at `WARN` **with its payload**, and connections at `ERROR` when they are
@@ -14,8 +13,10 @@ mod address;
 mod confirms;
 mod consumer;
 mod convert;
+mod dial;
 mod link;
 mod publisher;
+mod publishing;
 mod settling;
 mod topology;
 

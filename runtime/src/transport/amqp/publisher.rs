@@ -1,37 +1,30 @@
-//! The publishing side: one task owns the channel (two that share one would swap their confirms), writes without
-//! waiting, and keeps each message until it is confirmed, to send it again on the next channel.
+//! The publishing side as senders see it: checks a message, waits for its place, and hands it to the task that
+//! publishes ([`super::publishing`]).
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
     sync::{Arc, Mutex as SyncMutex, PoisonError},
     time::Duration,
 };
 
-use bytes::Bytes;
-use lapin::{
-    BasicProperties, Channel, Confirmation as Confirmed,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
-    types::ShortString,
-};
+use lapin::BasicProperties;
 use tokio::{
-    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Mutex, Semaphore, mpsc},
     task::JoinHandle,
     time::Instant,
 };
 
 use super::{
     AmqpOptions,
-    confirms::{Identity, Pending, Verdicts},
+    confirms::Identity,
     convert,
-    link::{Link, close_channel},
-    topology::{self, Failure, reply_code, short},
+    link::Link,
+    publishing::{Outgoing, Publishing},
+    topology::short,
 };
-use crate::transport::{Confirmation, Confirmer, Message, TransportError, check_names};
+use crate::transport::{Confirmation, Message, TransportError, check_names};
 
 /// How many bytes of bodies may be sent and not yet confirmed, unless one message alone is larger.
 const MAX_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
-/// How long a message may stay confirmed and undecided before the publisher asks; see [`super::confirms`].
-const UNDECIDED: Duration = Duration::from_millis(100);
 
 /// The end of the queue that senders hold.
 #[derive(Debug)]
@@ -48,28 +41,12 @@ pub(super) struct Publisher {
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A message on its way.
-#[derive(Debug)]
-struct Outgoing {
-    identity: Identity,
-    exchange: ShortString,
-    routing_key: ShortString,
-    properties: BasicProperties,
-    body: Bytes,
-    confirmer: Confirmer,
-    since: Instant,
-    /// How often the channel was closed on this message when nothing else was in flight.
-    refusals: u32,
-    _slot: OwnedSemaphorePermit,
-    _room: OwnedSemaphorePermit,
-}
-
 impl Publisher {
     pub(super) fn start(link: Link, options: AmqpOptions) -> Self {
         let link = Arc::new(link);
         let (sender, receiver) = mpsc::unbounded_channel();
         let bytes = MAX_BYTES_IN_FLIGHT.max(options.max_message_size);
-        let task = tokio::spawn(Actor::new(Arc::clone(&link), receiver, options.unavailable_after).run());
+        let task = tokio::spawn(Publishing::new(Arc::clone(&link), receiver, options.unavailable_after).run());
         Self {
             broker: link.broker().to_owned(),
             queue: SyncMutex::new(Some(sender)),
@@ -112,8 +89,8 @@ impl Publisher {
             confirmer,
             since: Instant::now(),
             refusals: 0,
-            _slot: slot,
-            _room: room,
+            slot,
+            room,
         };
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match queue.as_ref() {
@@ -149,282 +126,5 @@ impl Publisher {
             task.abort();
         }
         self.link.close().await;
-    }
-}
-
-/// The task's state. A message is in `waiting` (not written to this channel) or in `written`, in the order of sending.
-struct Actor {
-    link: Arc<Link>,
-    queue: mpsc::UnboundedReceiver<Outgoing>,
-    unavailable_after: Duration,
-    waiting: VecDeque<Outgoing>,
-    written: BTreeMap<u64, Outgoing>,
-    next_number: u64,
-    /// The exchanges known to be there.
-    declared: HashSet<String>,
-    /// How many messages to write one by one, to find the one on which the broker closes the channel.
-    one_by_one: usize,
-    /// When the channel was lost, unless something was confirmed, or nothing was left to confirm, since.
-    away_since: Option<Instant>,
-    /// Whether senders are gone.
-    closing: bool,
-}
-
-impl Actor {
-    fn new(link: Arc<Link>, queue: mpsc::UnboundedReceiver<Outgoing>, unavailable_after: Duration) -> Self {
-        Self {
-            link,
-            queue,
-            unavailable_after,
-            waiting: VecDeque::new(),
-            written: BTreeMap::new(),
-            next_number: 0,
-            declared: HashSet::new(),
-            one_by_one: 0,
-            away_since: None,
-            closing: false,
-        }
-    }
-
-    async fn run(mut self) {
-        while let Some(channel) = self.channel().await {
-            match self.publish_on(&channel).await {
-                None => {
-                    close_channel(&channel).await;
-                    break;
-                }
-                Some(error) => {
-                    self.take_back(&error);
-                    self.link.lost(&error).await;
-                }
-            }
-        }
-        self.link.close().await;
-    }
-
-    /// A channel with confirms on. Meanwhile messages wait, for `unavailable_after` at most.
-    /// None when there is nothing left to do.
-    async fn channel(&mut self) -> Option<Channel> {
-        let away_since = *self.away_since.get_or_insert_with(Instant::now);
-        let limit = self.unavailable_after;
-        // In the order of sending, so the first expires first.
-        let expiry = move |waiting: &VecDeque<Outgoing>| Some(waiting.front()?.since.max(away_since) + limit);
-        let link = Arc::clone(&self.link);
-        let opening = async move {
-            loop {
-                let channel = link.channel().await.ok()?;
-                match channel.confirm_select(ConfirmSelectOptions::default()).await {
-                    Ok(()) => return Some(channel),
-                    Err(error) => link.lost(&error).await,
-                }
-            }
-        };
-        tokio::pin!(opening);
-        loop {
-            if self.closing && self.waiting.is_empty() {
-                return None;
-            }
-            tokio::select! {
-                biased;
-                () = sleep_until(expiry(&self.waiting)) => {
-                    if let Some(expired) = self.waiting.pop_front() {
-                        expired.confirmer.resolve(Err(self.link.away(limit)));
-                    }
-                }
-                more = self.queue.recv(), if !self.closing => self.enqueue(more),
-                channel = &mut opening => return channel,
-            }
-        }
-    }
-
-    fn enqueue(&mut self, outgoing: Option<Outgoing>) {
-        match outgoing {
-            Some(outgoing) => self.waiting.push_back(outgoing),
-            None => self.closing = true,
-        }
-    }
-
-    /// Publishes until everything is done (None) or the channel is lost.
-    async fn publish_on(&mut self, channel: &Channel) -> Option<lapin::Error> {
-        let mut pending = Pending::default();
-        let mut verdicts = Verdicts::default();
-        let mut more = Vec::new();
-        loop {
-            if let Some(error) = self.settle(&mut pending, &mut verdicts) {
-                return Some(error);
-            }
-            if let Err(error) = self.write(channel, &mut pending).await {
-                return Some(error);
-            }
-            if self.waiting.is_empty() && self.written.is_empty() {
-                (self.one_by_one, self.away_since) = (0, None);
-                if self.closing {
-                    return None;
-                }
-            }
-            tokio::select! {
-                () = pending.changed() => {}
-                received = self.queue.recv_many(&mut more, 1_000), if !self.closing => {
-                    self.closing = received == 0;
-                    self.waiting.extend(more.drain(..));
-                }
-                () = tokio::time::sleep(UNDECIDED), if verdicts.undecided() => self.ask(channel, &mut pending),
-            }
-        }
-    }
-
-    /// Writes what waits.
-    async fn write(&mut self, channel: &Channel, pending: &mut Pending) -> Result<(), lapin::Error> {
-        while let Some(next) = self.waiting.front() {
-            if self.one_by_one > 0 && !self.written.is_empty() {
-                break;
-            }
-            if !self.declared.contains(&next.identity.exchange) {
-                let exchange = next.identity.exchange.clone();
-                match self.declare(&exchange).await {
-                    Ok(()) => {
-                        self.declared.insert(exchange);
-                    }
-                    // May publish and may not declare: then somebody else has.
-                    Err(failure) if reply_code(&failure.error) == Some(403) => {
-                        self.declared.insert(exchange);
-                    }
-                    Err(failure) if failure.is_final() => {
-                        if let Some(refused) = self.waiting.pop_front() {
-                            refused.confirmer.resolve(Err(failure.explain(self.link.broker())));
-                        }
-                        continue;
-                    }
-                    Err(failure) => return Err(failure.error),
-                }
-            }
-            let Some(next) = self.waiting.pop_front() else { break };
-            let (channel, body) = (channel.clone(), next.body.clone());
-            let (exchange, routing_key) = (next.exchange.clone(), next.routing_key.clone());
-            let properties = next.properties.clone();
-            let number = self.number();
-            pending.start(number, async move {
-                let options = BasicPublishOptions { mandatory: true, immediate: false };
-                channel.basic_publish(exchange, routing_key, options, &body, properties).await?.await
-            });
-            self.written.insert(number, next);
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
-    }
-
-    /// On a channel of its own: a refusal closes it.
-    async fn declare(&self, exchange: &str) -> Result<(), Failure> {
-        if exchange.is_empty() {
-            return Ok(());
-        }
-        let away = |error: TransportError| Failure {
-            what: format!("exchange `{exchange}`"),
-            error: std::io::Error::other(error.to_string()).into(),
-        };
-        let channel = self.link.try_channel().await.map_err(away)?;
-        topology::declare_exchange(&channel, exchange).await?;
-        close_channel(&channel).await;
-        Ok(())
-    }
-
-    /// Publishes what nobody gets, for the sake of its confirm.
-    fn ask(&mut self, channel: &Channel, pending: &mut Pending) {
-        let channel = channel.clone();
-        pending.start(self.number(), async move {
-            let nowhere = short(&format!("celerysalt.nowhere.{}", uuid::Uuid::new_v4()));
-            let options = BasicPublishOptions::default();
-            channel
-                .basic_publish(ShortString::default(), nowhere, options, &[], BasicProperties::default())
-                .await?
-                .await
-        });
-    }
-
-    /// Resolves what has been decided; an error when the channel is lost.
-    fn settle(&mut self, pending: &mut Pending, verdicts: &mut Verdicts) -> Option<lapin::Error> {
-        let mut lost = None;
-        for (number, result) in pending.drain() {
-            let (acked, returned) = match result {
-                Ok(Confirmed::Ack(returned)) => (true, returned),
-                Ok(Confirmed::Nack(returned)) => (false, returned),
-                Ok(Confirmed::NotRequested) => continue,
-                Err(error) => {
-                    lost.get_or_insert(error);
-                    continue;
-                }
-            };
-            if let Some(returned) = &returned {
-                verdicts.returned(returned);
-            }
-            match (acked, self.written.get(&number)) {
-                (true, Some(outgoing)) => verdicts.acked(number, outgoing.identity.clone(), returned.is_some()),
-                (false, Some(_)) => self.refused_by_queue(number),
-                // Our own question.
-                (_, None) => {}
-            }
-            if returned.is_none() {
-                verdicts.nothing_returned();
-            }
-        }
-        // A lost channel takes along the returns that lapin has not given out.
-        let idle = lost.is_none() && pending.is_empty();
-        for (number, routing) in verdicts.decide(idle) {
-            if let Some(outgoing) = self.written.remove(&number) {
-                outgoing.confirmer.resolve(Ok(routing));
-                self.away_since = None;
-                self.one_by_one = self.one_by_one.saturating_sub(1);
-            }
-        }
-        lost
-    }
-
-    /// A nack. Not repeated here: a full queue would keep all others waiting.
-    fn refused_by_queue(&mut self, number: u64) {
-        if let Some(outgoing) = self.written.remove(&number) {
-            let reason = format!(
-                "it did not take a message for `{}` (basic.nack): a queue is full, or its node is failing",
-                outgoing.identity.routing_key
-            );
-            outgoing.confirmer.resolve(Err(self.link.unavailable(reason)));
-            self.one_by_one = self.one_by_one.saturating_sub(1);
-        }
-    }
-
-    /// Puts what is not confirmed back in front of what waits. When the broker closed the channel over one of these
-    /// messages without saying which, they go one by one until it is found.
-    fn take_back(&mut self, error: &lapin::Error) {
-        let written = std::mem::take(&mut self.written);
-        if error.is_amqp_soft_error() {
-            // It may be that an exchange was deleted.
-            self.declared.clear();
-            self.one_by_one = self.one_by_one.max(written.len());
-        }
-        let alone = written.len() == 1;
-        for (_, mut outgoing) in written.into_iter().rev() {
-            if alone && error.is_amqp_soft_error() {
-                outgoing.refusals += 1;
-                if outgoing.refusals > 1 && reply_code(error).is_some() {
-                    self.one_by_one = self.one_by_one.saturating_sub(1);
-                    let failure = Failure::new(format!("a message for `{}`", outgoing.identity.routing_key));
-                    let (broker, failure) = (self.link.broker().to_owned(), failure(error.clone()));
-                    let reason = failure.error.to_string();
-                    outgoing.confirmer.resolve(Err(TransportError::Refused { broker, what: failure.what, reason }));
-                    continue;
-                }
-            }
-            self.waiting.push_front(outgoing);
-        }
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

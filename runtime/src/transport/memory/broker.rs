@@ -1,19 +1,20 @@
-//! The in-process broker itself: exchanges, queues, routing, expiry, behind one lock that is never held across an await.
+//! The in-process broker as its connections use it: one lock around its [`State`], never held across an await.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use celerysalt_contract::TopicPattern;
 use tokio::{
     sync::{Notify, Semaphore, mpsc, oneshot},
     time::Instant,
 };
 
-use super::queue::{Consumer, Held, Queue};
+use super::{
+    queue::{Consumer, Held, Queue},
+    state::State,
+};
 use crate::transport::{Deliveries, Message, QueueKind, QueueSpec, Routing, Settle, Settlement, TransportError};
 
 /// How long a sender waits for room.
@@ -34,40 +35,18 @@ pub(super) struct Shared {
     deadline_changed: Arc<Notify>,
 }
 
-#[derive(Debug)]
-struct State {
-    me: Weak<Shared>,
-    exchanges: HashMap<String, BTreeSet<(TopicPattern, String)>>,
-    queues: BTreeMap<String, Queue>,
-    /// The connections that are open.
-    connections: BTreeSet<u64>,
-    next_id: u64,
-    /// The task that expires messages, when one runs.
-    reaper: Option<u64>,
-    /// Consumers to drop once the lock is released: dropping one may give a delivery back, which takes the lock.
-    gone: Vec<Consumer>,
-}
-
 impl Shared {
     pub(super) fn new(name: String, capacity: u32) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             name,
             room: Arc::new(Semaphore::new(capacity as usize)),
             capacity,
-            state: Mutex::new(State {
-                me: Weak::clone(me),
-                exchanges: HashMap::new(),
-                queues: BTreeMap::new(),
-                connections: BTreeSet::new(),
-                next_id: 0,
-                reaper: None,
-                gone: Vec::new(),
-            }),
+            state: Mutex::new(State::new(Weak::clone(me))),
             deadline_changed: Arc::new(Notify::new()),
         })
     }
 
-    fn locked<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+    pub(super) fn locked<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut state);
         let gone = std::mem::take(&mut state.gone);
@@ -240,117 +219,6 @@ impl Drop for Shared {
     }
 }
 
-impl State {
-    fn fresh_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
-
-    /// The queues that a message goes to, each once.
-    fn route(&mut self, exchange: &str, routing_key: &str) -> BTreeSet<String> {
-        if exchange.is_empty() {
-            return self.queues.contains_key(routing_key).then(|| routing_key.to_owned()).into_iter().collect();
-        }
-        self.exchanges
-            .entry(exchange.to_owned())
-            .or_default()
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(routing_key))
-            .map(|(_, queue)| queue.clone())
-            .collect()
-    }
-
-    /// Moves what the queue can give: expired messages to its dead-letter queue, others to its consumers.
-    fn deliver(&mut self, name: &str) {
-        let Some(queue) = self.queues.get_mut(name) else { return };
-        let expired = queue.take_expired(Instant::now());
-        self.gone.extend(queue.dispatch(&self.me));
-        let Some(target) = queue.dead_letter.clone() else { return };
-        let dead: Vec<Arc<Held>> = expired.into_iter().map(|entry| dead_letter(&entry.held, name, &target)).collect();
-        if dead.is_empty() {
-            return;
-        }
-        // A dead-lettered message expires no more, so this goes one step deep.
-        if let Some(queue) = self.queues.get_mut(&target) {
-            for held in dead {
-                queue.push(held, None);
-            }
-            self.gone.extend(queue.dispatch(&self.me));
-        }
-    }
-
-    fn delete_queue(&mut self, name: &str) {
-        self.queues.remove(name);
-        for bindings in self.exchanges.values_mut() {
-            bindings.retain(|(_, queue)| queue != name);
-        }
-    }
-
-    fn remove_consumer(&mut self, name: &str, id: u64) {
-        let Some(queue) = self.queues.get_mut(name) else { return };
-        self.gone.extend(queue.remove_consumer(id));
-        if queue.exclusive.is_some() {
-            self.delete_queue(name);
-        }
-    }
-
-    fn expire(&mut self) -> Option<Instant> {
-        let names: Vec<String> = self.queues.keys().cloned().collect();
-        for name in names {
-            self.deliver(&name);
-        }
-        let next = self.queues.values().filter_map(Queue::next_deadline).min();
-        if next.is_none() {
-            self.reaper = None;
-        }
-        next
-    }
-
-    /// Makes sure that something looks after the queues' deadlines. Without a runtime (a delivery dropped elsewhere)
-    /// messages still never reach a consumer after they expired; they only leave later.
-    fn watch_deadlines(&mut self, changed: &Arc<Notify>) {
-        if self.reaper.is_some() {
-            changed.notify_one();
-        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let id = self.fresh_id();
-            self.reaper = Some(id);
-            runtime.spawn(reap(Reaping { broker: Weak::clone(&self.me), id }, Arc::clone(changed)));
-        }
-    }
-}
-
-/// Expires messages at their time, until none is left that can expire.
-async fn reap(reaping: Reaping, changed: Arc<Notify>) {
-    loop {
-        let Some(broker) = reaping.broker.upgrade() else { return };
-        let next = broker.locked(State::expire);
-        drop(broker);
-        let Some(next) = next else { return };
-        tokio::select! {
-            () = tokio::time::sleep_until(next) => {}
-            () = changed.notified() => {}
-        }
-    }
-}
-
-/// Held by the reaper's task: when its runtime ends, the next one takes over.
-struct Reaping {
-    broker: Weak<Shared>,
-    id: u64,
-}
-
-impl Drop for Reaping {
-    fn drop(&mut self) {
-        if let Some(broker) = self.broker.upgrade() {
-            broker.locked(|state| {
-                if state.reaper == Some(self.id) {
-                    state.reaper = None;
-                }
-            });
-        }
-    }
-}
-
 /// A consumer that ends when this is dropped.
 struct Consuming {
     broker: Weak<Shared>,
@@ -411,21 +279,6 @@ fn weigh(value: &serde_json::Value) -> usize {
         Value::Object(fields) => 32 + fields.iter().map(|(key, value)| key.len() + weigh(value)).sum::<usize>(),
         Value::Null | Value::Bool(_) | Value::Number(_) => 32,
     }
-}
-
-/// The message as the dead-letter queue gets it, with RabbitMQ's headers on where and why it died first.
-fn dead_letter(held: &Held, queue: &str, target: &str) -> Arc<Held> {
-    let mut message = held.message.clone();
-    message.properties.expiration = None;
-    if !message.headers.contains_key("x-first-death-reason") {
-        let exchange = std::mem::take(&mut message.exchange);
-        message.headers.insert("x-first-death-reason".to_owned(), "expired".into());
-        message.headers.insert("x-first-death-queue".to_owned(), queue.into());
-        message.headers.insert("x-first-death-exchange".to_owned(), exchange.into());
-    }
-    message.exchange = String::new();
-    target.clone_into(&mut message.routing_key);
-    Arc::new(Held { message, room: Arc::clone(&held.room) })
 }
 
 /// Why the queue is not what `spec` asks for, and what to do.

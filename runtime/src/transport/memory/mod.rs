@@ -15,6 +15,7 @@
 
 mod broker;
 mod queue;
+mod state;
 
 use std::{
     collections::HashMap,
