@@ -23,6 +23,10 @@
 //! | additional or pattern properties with a schema | a map, beside declared fields as `extra` |
 //! | an array of one kind; a fixed number of items | `Vec`; a tuple |
 //! | what Rust has no type for | `serde_json::Value`, for that property alone |
+//!
+//! Every value that a schema allows fits its type, with three exceptions: integers beyond 64 bits; a schema with
+//! `properties` or `items` and no `type` is taken to mean objects or arrays; and undeclared properties that no schema
+//! describes (`additionalProperties` absent or `true`) are ignored when read and so not written again.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -28,11 +28,11 @@ impl Consumer {
         let root = workspace();
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-             [dependencies]\ncelerysalt = {{ path = {:?} }}\n\
+             [dependencies]\ncelerysalt = {{ path = \"{}\" }}\n\
              tokio = {{ version = \"1\", default-features = false, features = [\"macros\", \"rt-multi-thread\"] }}\n\n\
-             [build-dependencies]\ncelerysalt-codegen = {{ path = {:?} }}\n",
-            root.join("runtime"),
-            root.join("codegen"),
+             [build-dependencies]\ncelerysalt-codegen = {{ path = \"{}\" }}\n",
+            root.join("runtime").display(),
+            root.join("codegen").display(),
         );
         let consumer = Self { folder };
         consumer.write("Cargo.toml", &manifest);

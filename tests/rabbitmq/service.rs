@@ -106,7 +106,7 @@ async fn the_broker_sees_what_a_celery_worker_needs() {
     let receipt = event
         .publish(&publisher)
         .priority(7)
-        .expiration(Duration::from_secs(60))
+        .expiration(Duration::from_mins(1))
         .header("tenant", "acme")
         .correlation_id("c-1")
         .await

@@ -17,7 +17,7 @@ use celerysalt::{
 use serde_json::{Map, Value, json};
 
 /// How long anything may take before a test fails. Long, for a loaded machine; nothing waits for it to pass.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One test's exchange, services and registry, on one kind of broker.
 pub struct World {

@@ -1,0 +1,105 @@
+//! Publisher → registry → subscriber, on the servers that users run: RabbitMQ and PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(missing_docs, reason = "the names of the tests say it")]
+
+use std::sync::Arc;
+
+use celerysalt::{AnyEvent, ConnectError, PublishError};
+use celerysalt_reference::events::{self, GetRiskAssessment, GetRiskAssessmentError, RiskAssessmentCreated};
+use celerysalt_tests::{World, header, postgres::in_fresh_schema, within};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscriber_by_topic_needs_nothing_of_the_publisher_but_the_registry() {
+    in_fresh_schema(|schema| async move {
+        let world = World::rabbitmq();
+        let publisher = world.builder("pulse").await.registry(Arc::new(schema.registry()));
+        let publisher = publisher.contracts(events::contracts()).connect().await.unwrap();
+        let subscriber = world.builder("mail").await.registry(Arc::new(schema.registry())).connect().await.unwrap();
+        let (seen, mut seeing) = mpsc::unbounded_channel();
+        let handler = move |event: AnyEvent| {
+            seen.send(event).unwrap();
+            async {}
+        };
+        let running = subscriber.service().on_topic("pulse.risk.*", handler).start().await.unwrap();
+
+        let event =
+            RiskAssessmentCreated::builder().assessment_id("RA-1").company_id(1).risk_score(8.5).build().unwrap();
+        event.publish(&publisher).await.unwrap();
+        assert_eq!(within(seeing.recv()).await.unwrap()["risk_score"], 8.5);
+
+        // What the publisher's own side would refuse, a foreign one can send: the subscriber's side refuses it too.
+        let wrong = RiskAssessmentCreated { risk_score: 99.0, ..event };
+        assert!(matches!(wrong.publish(&publisher).await, Err(PublishError::Invalid(_))));
+        let payload = json!({"assessment_id": "RA-2", "company_id": 1, "risk_score": 99});
+        world.send_event("pulse.risk.created", json!({"version": "v1"}), &payload).await;
+        let letter = world.dead_letters("mail", 1).await.remove(0);
+        assert_eq!(header(&letter, "x-celerysalt-reason"), "invalid");
+        assert_eq!(letter.headers["x-celerysalt-pointers"], json!(["/risk_score"]));
+
+        // By name, from what the registry has.
+        let payload = json!({"assessment_id": "RA-3", "company_id": 1, "risk_score": 1});
+        subscriber.publish_json("pulse.risk.created", payload).await.unwrap();
+        assert_eq!(within(seeing.recv()).await.unwrap()["assessment_id"], "RA-3");
+        running.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_can_not_register_serves_all_the_same() {
+    in_fresh_schema(|schema| async move {
+        let world = World::rabbitmq();
+        // Nobody listens on port 1, and the first try to reach it fails at once.
+        let builder = world.builder("pulse").await.registry_url("postgres://postgres@127.0.0.1:1/test");
+        let server = builder.contracts(events::contracts()).connect().await.unwrap();
+        let decline = |request: GetRiskAssessment| async move {
+            Err::<events::GetRiskAssessmentResponse, _>(GetRiskAssessmentError {
+                error_code: "GONE".to_owned(),
+                error_message: request.assessment_id,
+                details: None,
+            })
+        };
+        let running = server.service().serve(decline).start().await.unwrap();
+        let caller = world.builder("caller").await.registry(Arc::new(schema.registry())).connect().await.unwrap();
+        let error = GetRiskAssessment { assessment_id: "RA-1".to_owned() }.call(&caller).await.unwrap_err();
+        assert!(matches!(error, celerysalt::CallError::Declared(error) if error.error_code == "GONE"));
+        running.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_in_the_database_stops_the_start_and_says_where() {
+    in_fresh_schema(|schema| async move {
+        let world = World::memory();
+        world
+            .builder("pulse")
+            .await
+            .registry(Arc::new(schema.registry()))
+            .contracts(events::contracts())
+            .connect()
+            .await
+            .unwrap();
+        let contract = events::contracts().into_iter().find(|c| c.topic() == "payments.processed").unwrap();
+        let mut changed = contract.to_record().unwrap();
+        changed.schema["properties"]["amount"]["exclusiveMinimum"] = json!(5);
+        changed.fingerprint = celerysalt_contract::fingerprint(changed.mode, &changed.schema, None, None);
+        let error =
+            celerysalt::registry::Registry::register(&schema.registry(), &changed).await.unwrap_err().to_string();
+        assert!(
+            error.contains("payments.processed@v1") && error.contains("/properties/amount/exclusiveMinimum"),
+            "{error}"
+        );
+
+        // The other way round: the program's contract is the one that differs.
+        schema.execute("DROP TABLE celerysalt_schemas; DROP TABLE celerysalt_migrations").await;
+        celerysalt::registry::Registry::register(&schema.registry(), &changed).await.unwrap();
+        let builder = world.builder("pulse").await.registry(Arc::new(schema.registry()));
+        let error = builder.contracts(events::contracts()).connect().await.unwrap_err();
+        assert!(matches!(&error, ConnectError::Conflict(conflicts) if conflicts.len() == 1), "{error}");
+    })
+    .await;
+}
