@@ -2,13 +2,19 @@
 //!
 //! ```text
 //! cargo run --example quickstart
-//! cargo run --example quickstart --features amqp,postgres -- \
+//! cargo run --example quickstart -- \
 //!     --broker amqp://guest:guest@127.0.0.1:5672/%2f --registry postgres://postgres@127.0.0.1/test
 //! ```
 //!
-//! Without arguments, broker and registry are in this process: nothing to install.
+//! Without arguments, broker and registry are in this process: nothing to install. With them, the program is built
+//! again with the features that they need (`--features amqp,postgres`), and run in its own place.
 
-use std::{env, error::Error, process::ExitCode, time::Duration};
+use std::{
+    env,
+    error::Error,
+    process::{Command, ExitCode},
+    time::Duration,
+};
 
 use celerysalt::{AnyEvent, CallError, Meta, PublishError, Salt};
 use celerysalt_reference::events::{
@@ -69,8 +75,15 @@ mod compliance {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
+    let outcome = match Urls::from_arguments(env::args().skip(1)) {
+        Ok(urls) => match urls.missing_features() {
+            features if features.is_empty() => run(urls).await.map(|()| ExitCode::SUCCESS),
+            features => run_with(&features),
+        },
+        Err(usage) => Err(usage.into()),
+    };
+    match outcome {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("quickstart: {error}");
             ExitCode::FAILURE
@@ -78,9 +91,23 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let urls = Urls::from_arguments(env::args().skip(1))?;
+/// Builds this program with more features and runs that, with the same arguments. The first build leaves them out, so
+/// that it builds only what it runs.
+fn run_with(features: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+    let features = features.join(",");
+    eprintln!(
+        "quickstart: these URLs need more features, so now: cargo run --example quickstart --features {features}"
+    );
+    let status = Command::new("cargo")
+        .args(["run", "--quiet", "--example", "quickstart", "--features", &features, "--"])
+        .args(env::args_os().skip(1))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .map_err(|error| format!("cargo can't be run: {error}"))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
+async fn run(urls: Urls) -> Result<(), Box<dyn Error>> {
     step(1, "Two services connect; pulse registers the contracts that it publishes");
     let connect = |service: &'static str| {
         Salt::builder(service).broker_url(urls.broker.clone()).registry_url(urls.registry.clone())
@@ -170,5 +197,24 @@ impl Urls {
             }
         }
         Ok(urls)
+    }
+
+    /// What this build lacks for these URLs.
+    fn missing_features(&self) -> Vec<&'static str> {
+        let broker = self.broker.split("://").next().unwrap_or_default();
+        let registry = self.registry.split("://").next().unwrap_or_default();
+        let needed = [
+            ("amqp", cfg!(feature = "amqp"), matches!(broker, "amqp" | "amqps")),
+            ("tls", cfg!(feature = "tls"), broker == "amqps"),
+            ("postgres", cfg!(feature = "postgres"), matches!(registry, "postgres" | "postgresql")),
+        ];
+        let missing =
+            |(name, is_built, is_needed): &(&'static str, bool, bool)| (*is_needed && !is_built).then_some(*name);
+        let mut missing: Vec<&str> = needed.iter().filter_map(missing).collect();
+        if !missing.is_empty() {
+            // Building with some leaves the others out.
+            missing.extend(needed.iter().filter(|(_, is_built, _)| *is_built).map(|(name, ..)| *name));
+        }
+        missing
     }
 }

@@ -8,9 +8,9 @@ use syn::Type as SynType;
 
 use crate::{
     docs,
-    literal::{literal, only_value, words_of},
+    literal::{literal, only_value, variants_of, words_of},
     lower::{Item, Record, Shape, Space, Type, Union, Words},
-    names::{Scope, field_name, ident, variant_name},
+    names::{Scope, field_name, ident},
     types::{Prelude, Written},
 };
 
@@ -335,10 +335,4 @@ fn reads_integer(ty: &Type) -> Option<TokenStream> {
     let reader =
         if ty.nullable { "::celerysalt::__private::optional_integer" } else { "::celerysalt::__private::integer" };
     ty.is_scalar("integer").then(|| quote! { #[serde(deserialize_with = #reader)] })
-}
-
-/// The variants of an enum of strings, with the strings.
-pub(crate) fn variants_of(words: &Words) -> Vec<(Ident, &str)> {
-    let mut scope = Scope::of_types();
-    words.values.iter().map(|value| (ident(&scope.take(&variant_name(value))), value.as_str())).collect()
 }

@@ -1,13 +1,12 @@
 //! Defaults of schemas as expressions of Rust.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 use serde_json::{Number, Value};
 
 use crate::{
-    items::variants_of,
     lower::{Shape, Space, Type, Words},
-    names::ident,
+    names::{Scope, ident, variant_name},
     types::Prelude,
 };
 
@@ -89,4 +88,10 @@ fn signed(negative: bool, literal: Literal) -> TokenStream {
     } else {
         quote! { #literal }
     }
+}
+
+/// The variants of an enum of strings, with the strings.
+pub(crate) fn variants_of(words: &Words) -> Vec<(Ident, &str)> {
+    let mut scope = Scope::of_types();
+    words.values.iter().map(|value| (ident(&scope.take(&variant_name(value))), value.as_str())).collect()
 }

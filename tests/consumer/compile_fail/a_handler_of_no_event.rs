@@ -1,6 +1,8 @@
 use celerysalt::Salt;
 
-async fn handle(_: String) {}
+struct Note;
+
+async fn handle(_: Note) {}
 
 fn service(salt: Salt) {
     let _ = salt.service().on(handle);
