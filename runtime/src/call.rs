@@ -18,8 +18,9 @@ use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
 use crate::{
     Salt,
-    error::{CallError, Part},
+    error::CallError,
     event::{EventContract, Rpc},
+    invalid::Part,
     publish::{Options, Sending, common_options},
     transport::{Deliveries, Routing, Transport, TransportError},
     wire::{self, result::Reply as WireReply},

@@ -8,7 +8,7 @@ use celerysalt_contract::{ContractRecord, Fingerprint, Mode, Topic, Validator, V
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::error::{DecodeError, Invalid, Part};
+use crate::invalid::{DecodeError, Invalid, Part};
 
 /// A typed event: a Rust type for the payload of one version of one topic.
 ///

@@ -34,8 +34,10 @@
 mod call;
 mod error;
 mod event;
+mod invalid;
 mod number;
 mod publish;
+mod receipt;
 mod registration;
 pub mod registry;
 mod salt;
@@ -49,9 +51,11 @@ pub use call::{Call, Reply};
 pub use celerysalt_contract::{
     ContractRecord, Mode, Selector, Topic, TopicPattern, Version, VersionRange, Violation, Violations,
 };
-pub use error::{BatchError, CallError, ConnectError, DecodeError, Invalid, Part, PublishError, RpcError, StartError};
+pub use error::{BatchError, CallError, ConnectError, PublishError, RpcError, StartError};
 pub use event::{Broadcast, DeclaredError, Event, EventContract, Rpc};
-pub use publish::{Publish, PublishBatch, PublishJson, Receipt};
+pub use invalid::{DecodeError, Invalid, Part};
+pub use publish::{Publish, PublishBatch, PublishJson};
+pub use receipt::Receipt;
 pub use registration::OnConflict;
 pub use salt::{BROKER_URL_VARIABLE, DEFAULT_EXCHANGE, REGISTRY_URL_VARIABLE, Salt, SaltBuilder};
 /// The JSON types that generated fields have.
@@ -82,7 +86,7 @@ pub mod __private {
     pub use serde;
     pub use serde_json;
 
-    use crate::{Broadcast, Call, Event, Invalid, Publish, PublishBatch, Rpc, Salt, error::Part};
+    use crate::{Broadcast, Call, Event, Invalid, Part, Publish, PublishBatch, Rpc, Salt};
     pub use crate::{
         event::Parts,
         number::{integer, optional_integer},

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    error::{Invalid, Part},
+    invalid::{Invalid, Part},
     registry::{Registry, RegistryError},
 };
 

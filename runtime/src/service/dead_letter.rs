@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::message::Meta;
 use crate::{
     Salt,
-    error::Invalid,
+    invalid::Invalid,
     transport::{Delivery, Message, QueueSpec, Routing, TransportError},
     wire::{WireError, celery::iso},
 };

@@ -12,7 +12,7 @@ use super::{
     running::{Counters, Shared},
 };
 use crate::{
-    error::Invalid,
+    invalid::Invalid,
     registry::RegistryError,
     transport::{Delivery, Message},
     wire::{self, Incoming},

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::message::{AnyEvent, Meta};
 use crate::{
-    error::{Invalid, Part},
     event::{DeclaredError, Event, Rpc},
+    invalid::{Invalid, Part},
 };
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
