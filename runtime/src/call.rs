@@ -23,7 +23,7 @@ use crate::{
     invalid::Part,
     publish::{Options, Sending, common_options},
     transport::{Deliveries, Routing, Transport, TransportError},
-    wire::{self, result::Reply as WireReply},
+    wire::{self, celery::unreadable, result::Reply as WireReply},
 };
 
 /// The priority of a request that names none: celery-salt lets calls overtake bulk events.
@@ -89,7 +89,9 @@ impl<'a, R: Rpc> Call<'a, R> {
         let topic = || contract.topic().to_owned();
         let payload = self.request.to_json()?;
         let options = Options { expiration: Some(self.timeout), ..self.options };
-        options.check().map_err(|reason| CallError::Option { topic: topic(), reason })?;
+        let refused = |reason| CallError::Option { topic: topic(), reason };
+        options.check().map_err(refused)?;
+        unreadable(&payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
         self.salt.registration().ensure(contract);
         let deadline = Instant::now() + self.timeout;
         let timed_out = || CallError::Timeout { topic: topic(), timeout: self.timeout };
@@ -99,6 +101,8 @@ impl<'a, R: Rpc> Call<'a, R> {
         let replies = replies.map_err(|_| timed_out())?.map_err(broken)?;
         let id = uuid::Uuid::new_v4().to_string();
         let mut waiting = replies.expect(&id);
+        // The request does not outlive its caller, however long the reply queue took to open.
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let message = wire::encode(wire::Outgoing {
             task: self.salt.task_name(),
             id: id.clone(),
@@ -113,7 +117,7 @@ impl<'a, R: Rpc> Call<'a, R> {
                 ..wire::Meta::default()
             },
             priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
-            expiration: options.expiration,
+            expiration: Some(left),
             reply_to: Some(replies.address().to_owned()),
             headers: options.headers.clone(),
             origin: self.salt.service_name(),
@@ -193,7 +197,8 @@ pub(crate) struct Replies {
     reader: AbortHandle,
 }
 
-type Waiting = Mutex<HashMap<String, oneshot::Sender<WireReply>>>;
+/// `None` once no more replies can come.
+type Waiting = Mutex<Option<HashMap<String, oneshot::Sender<WireReply>>>>;
 
 /// A call that waits; forgotten when dropped.
 struct Expected<'a> {
@@ -212,9 +217,14 @@ impl Replies {
     pub(crate) async fn open(transport: &dyn Transport) -> Result<Self, TransportError> {
         let deliveries = transport.consume_replies().await?;
         let address = deliveries.queue().to_owned();
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(Waiting::new(Some(HashMap::new())));
         let reader = tokio::spawn(read_replies(deliveries, Arc::clone(&waiting))).abort_handle();
         Ok(Self { address, waiting, reader })
+    }
+
+    /// Whether replies still come; else a call needs another queue for its own.
+    pub(crate) fn is_open(&self) -> bool {
+        lock(&self.waiting).is_some()
     }
 
     fn address(&self) -> &str {
@@ -223,7 +233,9 @@ impl Replies {
 
     fn expect<'a>(&'a self, id: &'a str) -> Expected<'a> {
         let (sender, receiver) = oneshot::channel();
-        lock(&self.waiting).insert(id.to_owned(), sender);
+        if let Some(waiting) = &mut *lock(&self.waiting) {
+            waiting.insert(id.to_owned(), sender);
+        }
         Expected { id, waiting: &self.waiting, receiver }
     }
 }
@@ -242,13 +254,17 @@ impl Expected<'_> {
 
 impl Drop for Expected<'_> {
     fn drop(&mut self) {
-        lock(self.waiting).remove(self.id);
+        take(self.waiting, self.id);
     }
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<WireReply>>> {
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Option<HashMap<String, oneshot::Sender<WireReply>>>> {
     // The map is whole after each statement, so a panic elsewhere leaves it usable.
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take(waiting: &Waiting, id: &str) -> Option<oneshot::Sender<WireReply>> {
+    lock(waiting).as_mut()?.remove(id)
 }
 
 async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
@@ -263,7 +279,7 @@ async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
         match wire::result::decode(&delivery.message) {
             Ok((_, WireReply::Wait)) => {}
             Ok((id, reply)) => {
-                if let Some(caller) = lock(&waiting).remove(&id) {
+                if let Some(caller) = take(&waiting, &id) {
                     drop(caller.send(reply));
                 } else {
                     tracing::debug!(id, "a reply came too late and was dropped");
@@ -272,9 +288,7 @@ async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
             Err(error) => {
                 tracing::warn!(%error, "a message on the reply queue is no reply");
                 let message = &delivery.message;
-                if let Some(caller) =
-                    message.properties.correlation_id.as_ref().and_then(|id| lock(&waiting).remove(id))
-                {
+                if let Some(caller) = message.properties.correlation_id.as_ref().and_then(|id| take(&waiting, id)) {
                     let body = String::from_utf8_lossy(&message.body).into_owned();
                     drop(caller.send(WireReply::Unreadable { reason: error.to_string(), body }));
                 }
@@ -284,7 +298,7 @@ async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
         drop(delivery.ack().await);
     }
     // Every waiting call learns that no reply will come.
-    lock(&waiting).clear();
+    lock(&waiting).take();
 }
 
 #[cfg(test)]

@@ -95,8 +95,8 @@ impl std::error::Error for BatchError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError<E: DeclaredError> {
-    /// The serving side declined with the error that the contract declares.
-    #[error("the service declined: {0:?}")]
+    /// The serving side declined with the error that the contract declares. Shown by its `error_code`.
+    #[error("the service declined{}", code(.0))]
     Declared(E),
     /// No reply came in time. The request expires on the broker, so a server that is late will not run it.
     #[error("{topic}: no reply within {timeout:?}")]
@@ -160,6 +160,12 @@ pub enum CallError<E: DeclaredError> {
         #[source]
         source: TransportError,
     },
+}
+
+/// Of a declared error only its code is shown, which programs read; the rest of it is the reply's payload.
+fn code<E: Serialize>(declared: &E) -> String {
+    let json = serde_json::to_value(declared).unwrap_or_default();
+    json.get("error_code").and_then(Value::as_str).map_or_else(String::new, |code| format!(": {code}"))
 }
 
 /// Why a service could not connect.

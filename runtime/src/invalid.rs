@@ -92,6 +92,16 @@ pub enum DecodeError {
     /// JSON that the contract refuses.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// An event that a type of the program's own can't hold.
+    #[error("{topic}: the payload does not fit the type {wanted}: {reason}")]
+    Type {
+        /// The topic.
+        topic: String,
+        /// The type's name.
+        wanted: &'static str,
+        /// What is missing or different; no value of the payload.
+        reason: String,
+    },
 }
 
 impl DecodeError {

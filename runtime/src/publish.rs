@@ -19,7 +19,10 @@ use crate::{
     event::Broadcast,
     receipt::Receipt,
     transport::{Confirmation, Message, Routing},
-    wire::{self, celery::RESERVED_HEADERS},
+    wire::{
+        self,
+        celery::{MEANINGFUL_HEADERS, RESERVED_HEADERS, unreadable},
+    },
 };
 
 /// The priority of an event that names none, as celery-salt has it.
@@ -60,12 +63,15 @@ impl Options {
             name.is_empty()
                 || name.len() > 255
                 || RESERVED_HEADERS.contains(&name.as_str())
+                || MEANINGFUL_HEADERS.contains(&name.as_str())
                 || name.starts_with("x-celerysalt-")
         }) {
             return Err(format!(
-                "header `{}`: expected a name of 1 to 255 bytes that the envelope does not use itself ({}, x-celerysalt-*)",
+                "header `{}`: expected a name of 1 to 255 bytes that the envelope, Celery or RabbitMQ does not use itself \
+                 ({}, {}, x-celerysalt-*)",
                 name.chars().take(40).collect::<String>().escape_debug(),
-                RESERVED_HEADERS.join(", ")
+                RESERVED_HEADERS.join(", "),
+                MEANINGFUL_HEADERS.join(", ")
             ));
         }
         Ok(())
@@ -116,7 +122,8 @@ macro_rules! publish_options {
     () => {
         common_options!();
 
-        /// How long the event is worth delivering, in whole milliseconds; the broker drops it afterwards.
+        /// How long the event is worth delivering, in whole milliseconds. The broker then takes it out of the queues that
+        /// still have it; a Rust service's goes to its dead-letter queue.
         pub fn expiration(mut self, after: Duration) -> Self {
             self.options.expiration = Some(after);
             self
@@ -352,7 +359,9 @@ impl Ready {
         payload: Value,
         options: &Options,
     ) -> Result<Self, PublishError> {
-        options.check().map_err(|reason| PublishError::Option { topic: topic.to_owned(), reason })?;
+        let refused = |reason| PublishError::Option { topic: topic.to_owned(), reason };
+        options.check().map_err(refused)?;
+        unreadable(&payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
         let timestamp = Timestamp::now();
         let message = wire::encode(wire::Outgoing {
             task: salt.task_name(),

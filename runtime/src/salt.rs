@@ -3,7 +3,7 @@
 use std::{env, ffi::OsString, sync::Arc};
 
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::{
     call::Replies,
@@ -55,7 +55,7 @@ struct Inner {
     registry: Arc<dyn Registry>,
     registration: Registration,
     schemas: Schemas,
-    replies: OnceCell<Replies>,
+    replies: Mutex<Option<Arc<Replies>>>,
 }
 
 /// What a [`Salt`] is made of; every setting has a default.
@@ -172,9 +172,13 @@ impl Salt {
         self.inner.transport.send(message).await
     }
 
-    /// The reply queue, opened by the first call.
-    pub(crate) async fn replies(&self) -> Result<&Replies, TransportError> {
-        self.inner.replies.get_or_try_init(|| Replies::open(&*self.inner.transport)).await
+    /// The reply queue, opened by the first call, and by the next one after it was lost for good.
+    pub(crate) async fn replies(&self) -> Result<Arc<Replies>, TransportError> {
+        let mut replies = self.inner.replies.lock().await;
+        if let Some(open) = replies.as_ref().filter(|replies| replies.is_open()) {
+            return Ok(Arc::clone(open));
+        }
+        Ok(Arc::clone(replies.insert(Arc::new(Replies::open(&*self.inner.transport).await?))))
     }
 }
 
@@ -186,7 +190,7 @@ impl SaltBuilder {
         self
     }
 
-    /// A transport made elsewhere.
+    /// A transport made elsewhere. It may be shared; then [`Salt::close`] closes it for all who share it.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.broker = Source::Given(transport);
         self
@@ -251,7 +255,13 @@ impl SaltBuilder {
         let transport = match self.broker {
             Source::Given(transport) => transport,
             Source::Url(url) => transport::connect(&url, &self.service).await?,
-            Source::Environment => transport::connect(&variable(BROKER_URL_VARIABLE)?, &self.service).await?,
+            Source::Environment => {
+                let url = variable(BROKER_URL_VARIABLE)?;
+                if env::var_os(BROKER_URL_VARIABLE).is_none_or(|value| value.is_empty()) {
+                    tracing::warn!("{BROKER_URL_VARIABLE} is not set: events stay within this process");
+                }
+                transport::connect(&url, &self.service).await?
+            }
         };
         let registration = Registration::new(Arc::clone(&registry));
         registration.at_start(&*registry, &self.contracts, self.on_conflict).await?;
@@ -265,7 +275,7 @@ impl SaltBuilder {
                 transport,
                 registry,
                 registration,
-                replies: OnceCell::new(),
+                replies: Mutex::default(),
             }),
         })
     }

@@ -16,9 +16,16 @@ use crate::{
     registry::{Registry, RegistryError},
 };
 
-/// How long an answer is believed: a new version is seen after this time at the latest, an unknown topic is not asked
-/// for with each message.
+/// How long it is believed which version is the newest. A version that was seen is believed for ever, one that is missed
+/// is asked for.
 const FRESH: Duration = Duration::from_secs(5);
+/// How long messages wait for a contract that is not known, from the first of a topic on: whoever published it may be
+/// registering it just now.
+const GRACE: Duration = Duration::from_secs(1);
+/// The pause before a topic is asked for again.
+const AGAIN: Duration = Duration::from_millis(50);
+/// How many topics are remembered before those that the registry does not know are forgotten: anybody can name topics.
+const MOST_TOPICS: usize = 10_000;
 
 /// One version of a topic, ready to check payloads.
 #[derive(Debug)]
@@ -36,7 +43,11 @@ pub(crate) struct Schemas {
 
 #[derive(Clone)]
 struct Answer {
+    /// Before the registry answered.
     asked: Instant,
+    believed_until: Instant,
+    /// Since when messages name what is not there.
+    missed: Option<Instant>,
     /// Oldest first.
     versions: Arc<[Arc<Known>]>,
 }
@@ -81,21 +92,24 @@ impl Schemas {
     /// # Errors
     /// [`RegistryError`] when the registry can't be asked and nothing was heard from it before.
     pub(crate) async fn versions(&self, topic: &Topic) -> Result<Arc<[Arc<Known>]>, RegistryError> {
-        let earlier = self.lock().get(topic.as_str()).cloned();
-        if let Some(answer) = earlier.as_ref().filter(|answer| answer.asked.elapsed() < FRESH) {
-            return Ok(Arc::clone(&answer.versions));
+        if let Some(answer) = self.heard(topic).filter(|answer| Instant::now() < answer.believed_until) {
+            return Ok(answer.versions);
         }
-        let records = match self.registry.list(Some(&Selector::from(topic.clone()))).await {
-            Ok(records) => records,
+        self.ask(topic).await.or_else(|error| {
             // Released contracts never change: what was heard before is still true.
-            Err(error) => match earlier.filter(|answer| !answer.versions.is_empty()) {
-                Some(answer) => {
-                    tracing::warn!(%error, %topic, "the registry is away; going on with the contracts already known");
-                    return Ok(answer.versions);
-                }
-                None => return Err(error),
-            },
-        };
+            let mut topics = self.lock();
+            let earlier = topics.get_mut(topic.as_str()).filter(|answer| !answer.versions.is_empty());
+            let Some(answer) = earlier else { return Err(error) };
+            tracing::warn!(%error, %topic, "the registry is away; going on with the contracts already known");
+            answer.believed_until = Instant::now() + FRESH;
+            Ok(Arc::clone(&answer.versions))
+        })
+    }
+
+    async fn ask(&self, topic: &Topic) -> Result<Arc<[Arc<Known>]>, RegistryError> {
+        let asked = Instant::now();
+        let records = self.registry.list(Some(&Selector::from(topic.clone()))).await?;
+        let earlier = self.heard(topic);
         let compiled = |record: ContractRecord| {
             let same =
                 earlier.iter().flat_map(|answer| answer.versions.iter()).find(|known| known.version == record.version);
@@ -104,8 +118,14 @@ impl Schemas {
         let mut versions: Vec<Arc<Known>> = records.into_iter().map(compiled).collect();
         versions.sort_by(|a, b| a.version.cmp(&b.version));
         let versions: Arc<[Arc<Known>]> = versions.into();
-        self.lock()
-            .insert(topic.as_str().to_owned(), Answer { asked: Instant::now(), versions: Arc::clone(&versions) });
+        let as_before = earlier.filter(|answer| answer.versions.len() == versions.len());
+        let missed = as_before.and_then(|answer| answer.missed);
+        let answer = Answer { asked, believed_until: asked + FRESH, missed, versions: Arc::clone(&versions) };
+        let mut topics = self.lock();
+        if topics.len() >= MOST_TOPICS {
+            topics.retain(|_, answer| !answer.versions.is_empty());
+        }
+        topics.insert(topic.as_str().to_owned(), answer);
         Ok(versions)
     }
 
@@ -118,25 +138,50 @@ impl Schemas {
         topic: &Topic,
         version: Option<&Version>,
     ) -> Result<Option<Arc<Known>>, RegistryError> {
-        let versions = self.versions(topic).await?;
-        Ok(match version {
+        let of = |versions: &[Arc<Known>]| match version {
             None => versions.last().cloned(),
-            Some(version) => versions.iter().find(|known| known.version == *version).cloned(),
-        })
+            Some(version) => find(versions, version),
+        };
+        match version.and_then(|version| find(&self.heard(topic)?.versions, version)) {
+            Some(known) => Ok(Some(known)),
+            None => match of(&self.versions(topic).await?) {
+                Some(known) => Ok(Some(known)),
+                // It may have been registered since.
+                None => Ok(of(&self.ask(topic).await?)),
+            },
+        }
     }
 
     /// The contracts that a message may be checked against, best first: its own version when it names one, otherwise
-    /// every one in `range`, newest first.
+    /// every one in `range`, newest first. Waits a moment for one that is not there.
     ///
     /// # Errors
-    /// As [`Schemas::versions`].
+    /// As [`Schemas::versions`]; also when the registry can't be asked and nothing that was heard from it fits.
     pub(crate) async fn candidates(
         &self,
         topic: &Topic,
         range: &VersionRange,
         message: Option<&Version>,
     ) -> Result<Vec<Arc<Known>>, RegistryError> {
-        let versions = self.versions(topic).await?;
+        let there = |versions: &[Arc<Known>]| match message {
+            Some(version) => find(versions, version).is_some(),
+            None => !versions.is_empty(),
+        };
+        let arrived = Instant::now();
+        let heard = self.heard(topic).map(|answer| answer.versions);
+        let mut versions = match heard {
+            // Which is the newest changes, and so does what an unversioned message may be; a released version does not.
+            Some(versions) if message.is_some() && *range != VersionRange::Latest && there(&versions) => versions,
+            _ => self.versions(topic).await?,
+        };
+        while !there(&versions) {
+            let (asked, missed) = self.missed(topic);
+            if asked >= arrived && missed.elapsed() >= GRACE {
+                break;
+            }
+            tokio::time::sleep(AGAIN).await;
+            versions = self.ask(topic).await?;
+        }
         let newest = versions.last().map(|known| known.version.clone());
         let wanted = |known: &&Arc<Known>| match range {
             VersionRange::Latest => newest.as_ref() == Some(&known.version),
@@ -148,7 +193,25 @@ impl Schemas {
         Ok(versions.iter().rev().filter(wanted).filter(of_message).cloned().collect())
     }
 
+    fn heard(&self, topic: &Topic) -> Option<Answer> {
+        self.lock().get(topic.as_str()).cloned()
+    }
+
+    /// When the topic was asked for last, and since when something of it is missed: now, if it was not before.
+    fn missed(&self, topic: &Topic) -> (Instant, Instant) {
+        let now = Instant::now();
+        match self.lock().get_mut(topic.as_str()) {
+            Some(answer) => (answer.asked, *answer.missed.get_or_insert(now)),
+            // Forgotten, for all the others; so it is not waited for.
+            None => (now, now.checked_sub(GRACE).unwrap_or(now)),
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Answer>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn find(versions: &[Arc<Known>], version: &Version) -> Option<Arc<Known>> {
+    versions.iter().find(|known| known.version == *version).cloned()
 }

@@ -5,10 +5,17 @@
 /// Takes any text: what is no URL is often one with a typing error, with a password inside. Where it is unclear what
 /// belongs to the password, all of it does.
 pub(crate) fn redact_url(url: &str) -> String {
+    let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
+        Some((scheme, rest)) if is_scheme(scheme) => (format!("{scheme}://"), rest),
+        _ => (String::new(), url),
     };
+    // An `@` may stand in a password of the query as well; nothing tells the two cases apart.
+    if let Some((before, _)) = rest.rsplit_once('@')
+        && before.split(['?', '&']).skip(1).any(is_secret)
+    {
+        return format!("{scheme}***");
+    }
     // The last `@`, not the first: an unescaped one is part of the password.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((credentials, rest)) => match credentials.split_once(':') {
@@ -29,11 +36,14 @@ pub(crate) fn redact_url(url: &str) -> String {
 
 fn redact_parameter(parameter: &str) -> String {
     match parameter.split_once('=') {
-        Some((name, _)) if ["pass", "secret", "token"].iter().any(|word| name.to_ascii_lowercase().contains(word)) => {
-            format!("{name}=***")
-        }
+        Some((name, _)) if is_secret(parameter) => format!("{name}=***"),
         _ => parameter.to_owned(),
     }
+}
+
+fn is_secret(parameter: &str) -> bool {
+    let name = parameter.split_once('=').map(|(name, _)| name.to_ascii_lowercase());
+    name.is_some_and(|name| ["pass", "secret", "token"].iter().any(|word| name.contains(word)))
 }
 
 #[cfg(test)]
@@ -49,6 +59,8 @@ mod tests {
             ("postgres://db/app?user=ann&password=s3cret&x=1", "postgres://db/app?user=ann&password=***&x=1"),
             ("postgres://ann@db/app?options=-csearch_path%3Da", "postgres://ann@db/app?options=-csearch_path%3Da"),
             ("ann:s3cret@db", "ann:***@db"),
+            ("ann:s3://cret@db", "ann:***@db"),
+            ("postgres://db:5432/app?user=ann&password=s3@cret&x=1", "postgres://***"),
             ("memory:orders", "memory:orders"),
             ("", ""),
         ] {

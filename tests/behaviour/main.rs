@@ -5,6 +5,7 @@
 
 mod dead_letters;
 mod events;
+mod hostile;
 mod registration;
 mod rpc;
 mod shutdown;

@@ -1,8 +1,11 @@
 //! Contracts become known at start-up, and never at the price of an event.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use celerysalt::{
@@ -23,6 +26,8 @@ on_each_broker!(
     a_conflict_stops_the_start_unless_told_otherwise,
     publishing_goes_on_while_the_registry_is_away,
     messages_wait_for_the_registry,
+    a_subscriber_that_was_there_first_gets_the_first_event,
+    known_contracts_need_no_registry,
 );
 
 async fn naming_contracts_registers_them(world: &World) {
@@ -99,11 +104,13 @@ async fn a_conflict_stops_the_start_unless_told_otherwise(world: &World) {
 #[derive(Debug, Default)]
 struct Cable {
     cut: AtomicBool,
+    asked: AtomicU64,
     registry: MemoryRegistry,
 }
 
 impl Cable {
     fn plug(&self) -> Result<&MemoryRegistry, RegistryError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if self.cut.load(Ordering::SeqCst) {
             return Err(RegistryError::Unavailable { registry: "test".into(), reason: "cut off".into() });
         }
@@ -165,4 +172,39 @@ async fn messages_wait_for_the_registry(world: &World) {
     cable.cut.store(false, Ordering::SeqCst);
     assert_eq!(within(seeing.recv()).await.unwrap()["user_id"], 1);
     assert_eq!(running.shutdown().await.counts.dead_lettered, 0);
+}
+
+/// It asked the registry before the publisher was there; and the publisher registers only while it publishes.
+async fn a_subscriber_that_was_there_first_gets_the_first_event(world: &World) {
+    let subscriber = world.salt("mail").await;
+    let (seen, mut seeing) = mpsc::unbounded_channel();
+    let handler = move |event: AnyEvent| {
+        seen.send(event).unwrap();
+        async {}
+    };
+    let running = subscriber.service().on_topic("auth.user.created", handler).start().await.unwrap();
+    let publisher = world.salt("auth").await;
+    UserCreated { user_id: 1, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    assert_eq!(within(seeing.recv()).await.unwrap()["user_id"], 1);
+    assert_eq!(running.shutdown().await.counts.dead_lettered, 0);
+}
+
+async fn known_contracts_need_no_registry(world: &World) {
+    let publisher = world.publisher("auth").await;
+    let cable = Arc::new(Cable { registry: world.registry().clone(), ..Cable::default() });
+    let subscriber = world.builder("mail").await.registry(cable.clone()).connect().await.unwrap();
+    let (seen, mut seeing) = mpsc::unbounded_channel();
+    let handler = move |event: AnyEvent| {
+        seen.send(event).unwrap();
+        async {}
+    };
+    let running = subscriber.service().on_topic("auth.user.created", handler).start().await.unwrap();
+    cable.asked.store(0, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    for user_id in 0..10 {
+        UserCreated { user_id, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+        within(seeing.recv()).await.unwrap();
+    }
+    assert_eq!(cable.asked.load(Ordering::SeqCst), 0, "a released contract does not change");
+    running.shutdown().await;
 }

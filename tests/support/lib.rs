@@ -10,6 +10,7 @@
 
 pub mod postgres;
 pub mod proxy;
+pub mod python;
 pub mod rabbitmq;
 mod world;
 

@@ -26,6 +26,7 @@ pub struct World {
     suffix: String,
     registry: MemoryRegistry,
     services: Mutex<Vec<String>>,
+    foreign_queues: Mutex<Vec<String>>,
 }
 
 enum Broker {
@@ -46,7 +47,13 @@ impl World {
 
     fn on(broker: Broker) -> Self {
         let suffix = uuid::Uuid::new_v4().simple().to_string();
-        Self { broker, suffix, registry: MemoryRegistry::new(), services: Mutex::default() }
+        Self {
+            broker,
+            suffix,
+            registry: MemoryRegistry::new(),
+            services: Mutex::default(),
+            foreign_queues: Mutex::default(),
+        }
     }
 
     /// The exchange of this test.
@@ -62,6 +69,18 @@ impl World {
     /// The name of a service of this test.
     pub fn service_name(&self, name: &str) -> String {
         format!("{name}-{}", self.suffix)
+    }
+
+    /// The name of a queue that a peer of this test declares.
+    pub fn foreign_queue(&self, name: &str) -> String {
+        let queue = format!("{name}-{}", self.suffix);
+        self.delete_too(queue.clone());
+        queue
+    }
+
+    /// Has a queue deleted with those of this test's services.
+    pub fn delete_too(&self, queue: impl Into<String>) {
+        self.foreign_queues.lock().unwrap().push(queue.into());
     }
 
     /// Settings for a service of this test.
@@ -169,6 +188,7 @@ impl Drop for World {
         let queues = services
             .iter()
             .flat_map(|service| ["events", "rpc", "dead"].map(|part| format!("celerysalt.{service}.{part}")))
+            .chain(std::mem::take(&mut *self.foreign_queues.lock().unwrap()))
             .collect();
         let cleaner = std::thread::spawn(move || crate::rabbitmq::delete(&url, queues, vec![exchange]));
         drop(cleaner.join());

@@ -10,7 +10,10 @@ use crate::{
     Salt,
     invalid::Invalid,
     transport::{Delivery, Message, QueueSpec, Routing, TransportError},
-    wire::{WireError, celery::iso},
+    wire::{
+        WireError,
+        celery::{RESERVED_HEADERS, iso},
+    },
 };
 
 /// The headers that a dead letter has besides its own.
@@ -35,6 +38,8 @@ pub mod headers {
     pub const EXCHANGE: &str = "x-celerysalt-exchange";
     /// The routing key that it came with.
     pub const ROUTING_KEY: &str = "x-celerysalt-routing-key";
+    /// The message's own headers that the broker would not take together with these, an array of names.
+    pub const LEFT_OUT: &str = "x-celerysalt-left-out";
 }
 
 /// Why a message was dead-lettered.
@@ -88,6 +93,11 @@ pub(super) struct Failure {
 const DETAIL_BYTES: usize = 4096;
 const POINTERS: usize = 32;
 const POINTER_BYTES: usize = 256;
+/// Of the message's own headers, when not all fit: how many bytes are kept, and how many names of others are told.
+const OWN_HEADERS: usize = 16 * 1024;
+const LEFT_OUT: usize = 32;
+/// Not too fast: whatever keeps a message from being settled now is likely to in a millisecond too.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 impl Failure {
     pub(super) fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
@@ -123,35 +133,37 @@ pub(super) async fn dead_letter(
     failure: &Failure,
 ) -> Result<(), TransportError> {
     let letter = letter(salt, &queue.name, &delivery.message, meta, failure);
-    let outcome = match keep(salt, letter.clone()).await {
-        Ok(Routing::Routed) => Ok(()),
-        // Somebody deleted the queue while the service runs: make it again.
-        Ok(Routing::Unroutable) => match salt.transport().declare(queue).await {
-            Ok(()) => match keep(salt, letter).await {
-                Ok(Routing::Routed) => Ok(()),
-                Ok(Routing::Unroutable) => Err(TransportError::Refused {
-                    broker: "the service's broker".to_owned(),
-                    what: format!("a message for the dead-letter queue `{}`", queue.name),
-                    reason: "the queue is deleted again and again; leave it to the service".to_owned(),
-                }),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
+    let outcome = match keep(salt, queue, letter.clone()).await {
+        // Its own headers may have filled a frame already.
+        Err(TransportError::Refused { .. }) => keep(salt, queue, with_fewer_headers(letter)).await,
+        outcome => outcome,
     };
     match outcome {
         Ok(()) => delivery.ack().await,
         Err(error) => {
-            // Not too fast: whatever is wrong now is likely to be wrong in a millisecond too.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(PAUSE).await;
             drop(delivery.requeue().await);
             Err(error)
         }
     }
 }
 
-async fn keep(salt: &Salt, letter: Message) -> Result<Routing, TransportError> {
+async fn keep(salt: &Salt, queue: &QueueSpec, letter: Message) -> Result<(), TransportError> {
+    if send(salt, letter.clone()).await? == Routing::Routed {
+        return Ok(());
+    }
+    // Somebody deleted the queue while the service runs: make it again.
+    salt.transport().declare(queue).await?;
+    if send(salt, letter).await? == Routing::Routed {
+        return Ok(());
+    }
+    Err(TransportError::Unavailable {
+        broker: "the service's broker".to_owned(),
+        reason: format!("the dead-letter queue `{}` is deleted again and again; leave it to the service", queue.name),
+    })
+}
+
+async fn send(salt: &Salt, letter: Message) -> Result<Routing, TransportError> {
     salt.transport().send(letter).await?.await
 }
 
@@ -162,7 +174,8 @@ fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, fai
     letter.properties.persistent = true;
     // It did expire, or would; what is kept for a person is kept until that person comes.
     letter.properties.expiration = None;
-    // A broker may check it against the connection's user, which is now this service's.
+    // RabbitMQ would route it to the queues that these name too, such as the one that it came from.
+    letter.headers.retain(|name, _| name != "CC" && name != "BCC");
     let mut set = |name: &str, value: Value| drop(letter.headers.insert(name.to_owned(), value));
     set(headers::REASON, json!(failure.reason.as_str()));
     set(headers::DETAIL, json!(cut(&failure.detail, DETAIL_BYTES)));
@@ -182,6 +195,24 @@ fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, fai
             failure.pointers.iter().take(POINTERS).map(|pointer| cut(pointer, POINTER_BYTES)).collect();
         set(headers::POINTERS, json!(pointers));
     }
+    letter
+}
+
+/// The letter with what the service and the envelope say, and as much of the other headers as is sure to fit.
+fn with_fewer_headers(mut letter: Message) -> Message {
+    let (mut room, mut left_out) = (OWN_HEADERS, Vec::new());
+    letter.headers.retain(|name, value| {
+        let size = name.len() + value.to_string().len();
+        let ours = name.starts_with("x-celerysalt-") || (RESERVED_HEADERS.contains(&name.as_str()) && size < 512);
+        if !ours && size > room {
+            left_out.push(name.clone());
+            return false;
+        }
+        room -= if ours { 0 } else { size };
+        true
+    });
+    left_out.truncate(LEFT_OUT);
+    letter.headers.insert(headers::LEFT_OUT.to_owned(), json!(left_out));
     letter
 }
 

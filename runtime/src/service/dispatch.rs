@@ -144,6 +144,7 @@ async fn run_handler(
             (VersionRange::Exact(base) | VersionRange::Compatible(base), Some(message)) if !base.accepts(message) => {
                 return Taken::NotMine;
             }
+            (VersionRange::Exact(_) | VersionRange::Compatible(_), None) if said_version => return Taken::NotMine,
             (_, message) => message.clone(),
         },
         Takes::Registered => match registered(shared, registration, meta, said_version, payload).await {

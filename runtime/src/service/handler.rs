@@ -234,27 +234,30 @@ pub(super) trait ErasedHandler: Send + Sync {
     fn accept(&self, event: AnyEvent, meta: Meta) -> Result<Boxed<Result<(), HandlerError>>, Invalid>;
 }
 
-struct Typed<E, H, Args>(H, std::marker::PhantomData<fn(E, Args)>);
-struct Untyped<H, Args>(H, std::marker::PhantomData<fn(Args)>);
+// Each handler is called within its future: what it does before its first await may panic too.
+struct Typed<E, H, Args>(Arc<H>, std::marker::PhantomData<fn(E, Args)>);
+struct Untyped<H, Args>(Arc<H>, std::marker::PhantomData<fn(Args)>);
 
 pub(super) fn typed<E: Event, Args: 'static>(handler: impl Handler<E, Args>) -> Arc<dyn ErasedHandler> {
-    Arc::new(Typed(handler, std::marker::PhantomData))
+    Arc::new(Typed(Arc::new(handler), std::marker::PhantomData))
 }
 
 pub(super) fn untyped<Args: 'static>(handler: impl Handler<AnyEvent, Args>) -> Arc<dyn ErasedHandler> {
-    Arc::new(Untyped(handler, std::marker::PhantomData))
+    Arc::new(Untyped(Arc::new(handler), std::marker::PhantomData))
 }
 
 impl<E: Event, Args: 'static, H: Handler<E, Args>> ErasedHandler for Typed<E, H, Args> {
     fn accept(&self, event: AnyEvent, meta: Meta) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
         let event = E::from_json(event.into_json())?;
-        Ok(Box::pin(self.0.handle(event, meta)))
+        let handler = Arc::clone(&self.0);
+        Ok(Box::pin(async move { handler.handle(event, meta).await }))
     }
 }
 
 impl<Args: 'static, H: Handler<AnyEvent, Args>> ErasedHandler for Untyped<H, Args> {
     fn accept(&self, event: AnyEvent, meta: Meta) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
-        Ok(Box::pin(self.0.handle(event, meta)))
+        let handler = Arc::clone(&self.0);
+        Ok(Box::pin(async move { handler.handle(event, meta).await }))
     }
 }
 
@@ -266,19 +269,19 @@ pub(super) trait ErasedRpcHandler: Send + Sync {
     fn accept(&self, request: Value, meta: Meta) -> Result<Boxed<Answered>, Invalid>;
 }
 
-struct Serving<R, H, Args>(H, std::marker::PhantomData<fn(R, Args)>);
+struct Serving<R, H, Args>(Arc<H>, std::marker::PhantomData<fn(R, Args)>);
 
 pub(super) fn rpc<R: Rpc, Args: 'static>(handler: impl RpcHandler<R, Args>) -> Arc<dyn ErasedRpcHandler> {
-    Arc::new(Serving(handler, std::marker::PhantomData))
+    Arc::new(Serving(Arc::new(handler), std::marker::PhantomData))
 }
 
 impl<R: Rpc, Args: 'static, H: RpcHandler<R, Args>> ErasedRpcHandler for Serving<R, H, Args> {
     fn accept(&self, request: Value, meta: Meta) -> Result<Boxed<Answered>, Invalid> {
         let request = R::from_json(request)?;
-        let running = self.0.answer(request, meta);
+        let handler = Arc::clone(&self.0);
         Ok(Box::pin(async move {
             let contract = R::contract();
-            match running.await {
+            match handler.answer(request, meta).await {
                 Ok(response) => Ok(contract.encode(Part::Response, &response)?),
                 Err(ServeError::Declared(error)) => Ok(contract.encode(Part::Error, &error)?),
                 Err(ServeError::Failed(error)) => Err(error),

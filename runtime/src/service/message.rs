@@ -1,12 +1,13 @@
 //! What a handler gets besides, or instead of, a typed event.
 
-use std::ops::Index;
+use std::{any, ops::Index};
 
 use celerysalt_contract::Version;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
+    invalid::DecodeError,
     transport::Message,
     wire::{self, Incoming},
 };
@@ -113,9 +114,19 @@ impl AnyEvent {
     /// The payload as a type of the handler's own.
     ///
     /// # Errors
-    /// When the type does not fit the payload.
-    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        T::deserialize(&self.payload)
+    /// [`DecodeError::Type`] when the type does not fit the payload. It quotes no value, so a handler can pass it on
+    /// with `?`.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        T::deserialize(&self.payload).map_err(|error| {
+            // serde's texts quote the payload, but for the one that is about what is not in it.
+            let text = error.to_string();
+            let missing = text.starts_with("missing field");
+            DecodeError::Type {
+                topic: self.topic.clone(),
+                wanted: any::type_name::<T>(),
+                reason: if missing { text } else { "a value is of another type".to_owned() },
+            }
+        })
     }
 }
 

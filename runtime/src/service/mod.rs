@@ -12,7 +12,7 @@ mod running;
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
-use celerysalt_contract::{Selector, TopicPattern, Version};
+use celerysalt_contract::{Selector, TopicPattern, Version, VersionRange};
 
 pub use dead_letter::{DeadLetterReason, headers as dead_letter_headers};
 pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
@@ -34,6 +34,8 @@ const DEFAULT_PREFETCH: u16 = 100;
 const DEFAULT_CONCURRENCY: usize = 16;
 /// How long a shutdown waits for handlers that are running.
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+/// What "without end" comes to: a clock can't hold `Duration::MAX` from now.
+const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365);
 
 /// A service that is being put together: add handlers, then [`start`](Service::start) it.
 ///
@@ -156,22 +158,30 @@ impl Service {
     }
 
     /// Handles events by topic, without a generated type and without the publisher's code: `pulse.risk.created`,
-    /// `scranton.#`, `auth.user.signup@v1`. `*` stands for one word, `#` for any number, none included.
+    /// `scranton.#`, `auth.user.signup@v1`. `*` stands for one word, `#` for any number, none included. `@v1` takes
+    /// v1 and its compatible successors, as a handler of that version's type does; `@latest` what is newest in the
+    /// registry.
     ///
     /// Each message is checked against the contract that the registry has of its topic and version; one that the
-    /// registry does not know is dead-lettered. While the registry is away, messages wait.
+    /// registry does not know is dead-lettered, a moment after the first of its topic came: its publisher may still be
+    /// registering it. While the registry is away, messages wait.
     pub fn on_topic<Args: 'static>(self, pattern: &str, handler: impl Handler<AnyEvent, Args>) -> Self {
         self.untyped(pattern, Takes::Registered, handler)
     }
 
-    /// As [`Service::on_topic`], without a registry: every message of a matching topic, unchecked.
+    /// As [`Service::on_topic`], without a registry: every message of a matching topic, unchecked. So there is no
+    /// `@latest` here.
     pub fn on_raw<Args: 'static>(self, pattern: &str, handler: impl Handler<AnyEvent, Args>) -> Self {
         self.untyped(pattern, Takes::Raw, handler)
     }
 
     fn untyped<Args: 'static>(mut self, pattern: &str, takes: Takes, handler: impl Handler<AnyEvent, Args>) -> Self {
         let name = Named::of(&handler);
-        match pattern.parse() {
+        match pattern.parse::<Selector>() {
+            Ok(selector) if matches!((&takes, &selector.versions), (Takes::Raw, VersionRange::Latest)) => {
+                let problem = "only the registry knows which version is the latest: use `on_topic`, or name a version";
+                self.problems.push(format!("handler {name} of {selector}: {problem}"));
+            }
             Ok(selector) => {
                 let handler = handler::untyped(handler);
                 self.events.push(Registration { name, selector, contract: None, takes, handler });
@@ -205,8 +215,8 @@ impl Service {
         self
     }
 
-    /// Handlers of this instance that run at a time, per queue; 16 unless set, at least 1. With 1, messages are handled
-    /// in the order of the queue.
+    /// Handlers of this instance that run at a time, per queue; 16 unless set, at least 1, and never more than
+    /// [`prefetch`](Self::prefetch). With 1, messages are handled in the order of the queue.
     pub fn concurrency(mut self, handlers: usize) -> Self {
         self.concurrency = handlers.max(1);
         self
@@ -215,7 +225,7 @@ impl Service {
     /// How long a shutdown waits for running handlers, 30 seconds unless set. What is not done then goes back to its
     /// queue.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.drain = timeout;
+        self.drain = timeout.min(LONGEST_DRAIN);
         self
     }
 

@@ -6,17 +6,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    dead_letter::{DeadLetterReason, Failure, dead_letter},
+    dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter},
     dispatch::{guarded, report},
     message::Meta,
     running::{Counters, Shared},
 };
 use crate::{
-    transport::{Delivery, Routing},
+    transport::{Delivery, Message, Routing, TransportError},
     wire::{self, Incoming, result::Answer},
 };
 
-/// Handles one delivery of the requests queue: the caller is told, then the request is acked.
+/// Handles one delivery of the requests queue: the caller is told, then the request is acked. One that failed and has no
+/// caller to be told is dead-lettered.
 pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
     Counters::add(&shared.counters.received);
     let incoming = match wire::decode(&delivery.message) {
@@ -27,39 +28,65 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
         }
         Ok(_) => {
             let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of a request");
-            return give_up(&shared, delivery, &failure).await;
+            return give_up(&shared, delivery, None, &failure).await;
         }
-        Err(error) => return give_up(&shared, delivery, &error.into()).await,
+        Err(error) => return give_up(&shared, delivery, None, &error.into()).await,
     };
     let meta = Meta::of(&delivery.message, &incoming, delivery.redelivered);
-    let topic = meta.topic.clone();
-    let id = meta.message_id.clone();
-    let answer = answer(&shared, meta, incoming).await;
-    if let (Some(reply_to), Some(id)) = (&delivery.message.properties.reply_to, id) {
-        let reply = wire::result::encode(&answer, &id, &topic, reply_to, Timestamp::now());
-        let sent = async { shared.salt.transport().send(reply).await?.await };
-        match sent.await {
-            Ok(Routing::Routed) => {}
-            Ok(Routing::Unroutable) => {
-                tracing::warn!(topic, id, "the caller is gone: its reply queue does not exist");
-            }
-            Err(error) => {
-                // The request stays with the broker, which will hand it out again.
-                tracing::warn!(%error, topic, id, "a reply could not be sent; the request will come again");
-                return settled(delivery.requeue().await);
-            }
+    let (answer, failure) = answer(&shared, meta.clone(), incoming).await;
+    match (tell(&shared, &delivery, &meta, &answer).await, failure) {
+        (Err(error), _) => {
+            // The request stays with the broker, which will hand it out again.
+            tracing::warn!(%error, topic = meta.topic, "a reply could not be sent; the request will come again");
+            tokio::time::sleep(PAUSE).await;
+            settled(delivery.requeue().await);
         }
-    } else {
-        tracing::warn!(topic, "a request names no reply queue or has no id; its answer is dropped");
+        // Nobody was told, so somebody must be able to find out.
+        (Ok(false), Some(failure)) => give_up(&shared, delivery, Some(&meta), &failure).await,
+        _ => {
+            Counters::add(&shared.counters.handled);
+            settled(delivery.ack().await);
+        }
     }
-    Counters::add(&shared.counters.handled);
-    settled(delivery.ack().await);
 }
 
-async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> Answer {
+/// Whether the caller has the answer.
+///
+/// # Errors
+/// When the broker is away.
+async fn tell(shared: &Shared, delivery: &Delivery, meta: &Meta, answer: &Answer) -> Result<bool, TransportError> {
+    let topic = meta.topic.as_str();
+    let (Some(reply_to), Some(id)) = (&delivery.message.properties.reply_to, &meta.message_id) else {
+        tracing::warn!(topic, "a request names no reply queue or has no id; its caller is not told");
+        return Ok(false);
+    };
+    let mut sent = send(shared, wire::result::encode(answer, id, topic, reply_to, Timestamp::now())).await;
+    if let Err(error @ (TransportError::TooLarge { .. } | TransportError::Refused { .. })) = &sent {
+        // It would be refused again, after its handler ran again.
+        tracing::error!(%error, topic, id, "a reply was refused");
+        let refused = Answer::Failed { handler: String::new(), message: "the answer could not be sent".to_owned() };
+        sent = send(shared, wire::result::encode(&refused, id, topic, reply_to, Timestamp::now())).await;
+    }
+    match sent {
+        Ok(Routing::Routed) => Ok(true),
+        Ok(Routing::Unroutable) => {
+            tracing::warn!(topic, id, "the caller is gone: its reply queue does not exist");
+            Ok(false)
+        }
+        Err(TransportError::TooLarge { .. } | TransportError::Refused { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn send(shared: &Shared, reply: Message) -> Result<Routing, TransportError> {
+    shared.salt.transport().send(reply).await?.await
+}
+
+/// What the caller is to be told, and what it means for the request when the caller can't be told.
+async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> (Answer, Option<Failure>) {
     if incoming.expires.is_some_and(|at| at <= Timestamp::now()) {
         tracing::debug!(topic = meta.topic, "a request came too late and was not run");
-        return Answer::Expired;
+        return (Answer::Expired, None);
     }
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
     let serving = shared.requests.iter().filter(|r| r.contract.topic() == meta.topic);
@@ -72,34 +99,39 @@ async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> Answer {
     };
     let Some(serving) = serving else {
         tracing::warn!(topic = meta.topic, version = ?meta.version, "a request has no handler of its version");
-        return Answer::NoHandler;
+        let failure = Failure::new(DeadLetterReason::NoHandler, "no handler of this service takes its version");
+        return (Answer::NoHandler, Some(failure));
     };
-    let handler = serving.name.as_str().to_owned();
+    let name = serving.name.as_str();
     let topic = meta.topic.clone();
-    let failed = |message: String| {
-        tracing::error!(topic, handler, message, "a request failed");
-        Answer::Failed { handler: handler.clone(), message }
+    let failed = |message: String, failure: Failure| {
+        tracing::error!(topic, handler = name, message, "a request failed");
+        (Answer::Failed { handler: name.to_owned(), message }, Some(failure.by(name)))
     };
     match serving.handler.accept(Value::Object(incoming.payload), meta) {
-        Err(invalid) => failed(invalid.to_string()),
+        Err(invalid) => failed(invalid.to_string(), Failure::invalid(&invalid)),
         Ok(running) => match guarded(running).await {
-            Ok(Ok(value)) => Answer::Value { handler, value },
-            Ok(Err(error)) => failed(error.to_string()),
-            Err(_) => failed("the handler panicked".to_owned()),
+            Ok(Ok(value)) => (Answer::Value { handler: name.to_owned(), value }, None),
+            Ok(Err(error)) => {
+                failed(error.to_string(), Failure::new(DeadLetterReason::HandlerFailed, error.to_string()))
+            }
+            Err(panic) => {
+                failed("the handler panicked".to_owned(), Failure::new(DeadLetterReason::HandlerPanicked, panic))
+            }
         },
     }
 }
 
-async fn give_up(shared: &Shared, delivery: Delivery, failure: &Failure) {
-    report(shared, None, &delivery.message, failure);
-    let kept = dead_letter(&shared.salt, &shared.dead, delivery, None, failure).await;
+async fn give_up(shared: &Shared, delivery: Delivery, meta: Option<&Meta>, failure: &Failure) {
+    report(shared, meta, &delivery.message, failure);
+    let kept = dead_letter(&shared.salt, &shared.dead, delivery, meta, failure).await;
     if kept.is_ok() {
         Counters::add(&shared.counters.dead_lettered);
     }
     settled(kept);
 }
 
-fn settled(outcome: Result<(), crate::transport::TransportError>) {
+fn settled(outcome: Result<(), TransportError>) {
     if let Err(error) = outcome {
         tracing::warn!(%error, "a request could not be settled and will come again");
     }

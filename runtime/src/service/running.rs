@@ -134,7 +134,10 @@ async fn look_up(salt: &Salt, events: &[Registration]) {
                 tracing::warn!(%topic, "the registry has no contract of this topic yet; its messages are dead-lettered until it has");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, %topic, "the registry is away; messages of this topic wait for it"),
+            Err(error) => {
+                tracing::warn!(%error, %topic, "the registry is away; messages of this topic and others wait for it");
+                return;
+            }
         }
     }
 }
@@ -262,8 +265,9 @@ impl Running {
 
     async fn ended(&mut self) -> (Shutdown, Option<TransportError>) {
         let (mut abandoned, mut error) = (0, None);
-        for ended in std::mem::take(&mut self.loops) {
-            if let Ok(ended) = ended.await {
+        // Not taken out: when this is dropped half-way, `Drop` still ends the rest.
+        for running in &mut self.loops {
+            if let Ok(ended) = running.await {
                 abandoned += ended.abandoned;
                 error = error.or(ended.error);
             }

@@ -93,7 +93,7 @@ pub enum WireError {
     /// A body in an encoding that is not read here.
     #[error("the body is encoded as `{encoding}`, which is not read here")]
     Encoding {
-        /// The value of the header.
+        /// The value of the header, its beginning.
         encoding: String,
     },
     /// Text that is no JSON, or JSON nested deeper than 128 levels.
@@ -210,6 +210,30 @@ pub(crate) const RESERVED_HEADERS: [&str; 18] = [
     "stamps",
 ];
 
+/// Header names with a meaning to whoever reads or carries the message: Celery would decompress the body, RabbitMQ would
+/// route the message to the queues that they name.
+pub(crate) const MEANINGFUL_HEADERS: [&str; 4] = ["compression", "body_encoding", "CC", "BCC"];
+
+/// What serde_json reads, so what every Rust service can.
+const MAX_DEPTH: usize = 127;
+/// Of a topic and of an id, in bytes: what AMQP can carry as a routing key and as a reply's correlation id.
+const MAX_NAME: usize = 255;
+
+/// Why a payload would not arrive as it is, if so.
+pub(crate) fn unreadable(payload: &Value) -> Option<&'static str> {
+    fn fits(value: &Value, levels: usize) -> bool {
+        match value {
+            Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
+            Value::Object(fields) => levels > 0 && fields.values().all(|field| fits(field, levels - 1)),
+            _ => true,
+        }
+    }
+    if payload.get(META_KEY).is_some() {
+        return Some("the payload has a property `_tchu_meta`, which is the envelope's own");
+    }
+    (!fits(payload, MAX_DEPTH)).then_some("the payload is nested deeper than 127 levels, which services can't read")
+}
+
 /// ISO 8601 as Celery writes it: microseconds and an offset.
 pub(crate) fn iso(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
@@ -224,7 +248,7 @@ pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
         if let Some(Value::String(encoding)) = message.headers.get(header)
             && !encoding.is_empty()
         {
-            return Err(WireError::Encoding { encoding: encoding.clone() });
+            return Err(WireError::Encoding { encoding: encoding.chars().take(40).collect() });
         }
     }
     if message.body.is_empty() {
@@ -288,6 +312,9 @@ fn event(
     let Value::Object(mut payload) = inner else { return Err(WireError::Payload) };
     let meta = payload.remove(META_KEY).map(Meta::from_json).transpose()?;
     let topic = kwargs.get("routing_key").and_then(Value::as_str).map(str::to_owned);
+    if [&topic, &id].into_iter().flatten().any(|name| name.len() > MAX_NAME) {
+        return Err(WireError::Envelope { reason: "its topic and its id have at most 255 bytes" });
+    }
     Ok(Incoming { task, id, topic, payload, meta, expires })
 }
 

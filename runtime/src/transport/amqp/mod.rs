@@ -31,6 +31,8 @@ use tokio::{
 use self::{address::Address, consumer::Source, link::Link, publisher::Publisher};
 use super::{Confirmation, Deliveries, Message, QueueSpec, Transport, TransportError, check_names};
 
+/// What "without end" comes to: a clock can't hold `Duration::MAX` from now.
+const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 /// RabbitMQ 3.10's `max_message_size`: a larger message closes the channel.
 const LARGEST_MESSAGE: usize = 128 * 1024 * 1024;
 /// How long [`Transport::close`] waits for confirms.
@@ -112,7 +114,7 @@ impl AmqpOptions {
     /// for room or for the connection. Default 10 s.
     #[must_use]
     pub fn unavailable_after(mut self, limit: Duration) -> Self {
-        self.unavailable_after = limit;
+        self.unavailable_after = limit.min(LONGEST_WAIT);
         self
     }
 

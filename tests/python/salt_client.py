@@ -1,0 +1,48 @@
+"""A process that publishes and calls with celery-salt."""
+
+import contracts
+from celery import Celery
+from peer import BROKER, EXCHANGE, serve
+
+app = Celery("salt_client", broker=BROKER, backend="rpc://")
+app.conf.task_routes = {"celery_salt.dispatch_event": {"exchange": EXCHANGE, "exchange_type": "topic"}}
+
+
+class GetRiskAssessmentV2(contracts.GetRiskAssessment):
+    """A version that no Rust service of these tests serves."""
+
+    class Meta:
+        topic = "rpc.pulse.risk.get"
+        mode = "rpc"
+        version = "v2"
+        exchange_name = EXCHANGE
+
+
+class CarelessRequest(contracts.SaltEvent):
+    """A contract that allows what the real one does not."""
+
+    class Schema(contracts.BaseModel):
+        assessment_id: int
+
+    class Meta:
+        topic = "rpc.pulse.risk.get"
+        mode = "rpc"
+        exchange_name = EXCHANGE
+        auto_register = False
+
+
+EVENTS = {**vars(contracts), "GetRiskAssessmentV2": GetRiskAssessmentV2, "CarelessRequest": CarelessRequest}
+
+
+def publish(event, by, fields, **options):
+    # A broker URL makes celery-salt leave Celery out and publish by kombu, as it does without Celery.
+    broker = {"celery": None, "kombu": BROKER}[by]
+    return EVENTS[event](**fields).publish(broker_url=broker, **options)
+
+
+def call(event, fields, timeout=30):
+    reply = EVENTS[event](**fields).call(timeout=timeout)
+    return {"type": type(reply.data).__name__, "fields": reply.payload}
+
+
+serve(app, {"publish": publish, "call": call})
