@@ -6,6 +6,7 @@
 mod dead_letters;
 mod events;
 mod registration;
+mod retries;
 mod rpc;
 mod shutdown;
 mod versions;

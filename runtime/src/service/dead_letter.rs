@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::message::Meta;
+use super::{message::Meta, retry::Tries};
 use crate::{
     Salt,
     invalid::Invalid,
@@ -27,6 +27,10 @@ pub mod headers {
     pub const POINTERS: &str = "x-celerysalt-pointers";
     /// The handler that failed.
     pub const HANDLER: &str = "x-celerysalt-handler";
+    /// How often the handlers were tried, a number.
+    pub const TRIES: &str = "x-celerysalt-tries";
+    /// The handlers that are to be tried again, an array; only on messages that wait for another try.
+    pub const HANDLERS: &str = "x-celerysalt-handlers";
     /// The service that gave up.
     pub const SERVICE: &str = "x-celerysalt-service";
     /// When, ISO 8601 in UTC.
@@ -82,6 +86,8 @@ pub(super) struct Failure {
     pub(super) detail: String,
     pub(super) handler: Option<&'static str>,
     pub(super) pointers: Vec<String>,
+    /// The handler to try again, when another try may mend it.
+    pub(super) again: Option<String>,
 }
 
 /// What a header is cut to: enough to understand, little enough for a frame.
@@ -91,11 +97,17 @@ const POINTER_BYTES: usize = 256;
 
 impl Failure {
     pub(super) fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), handler: None, pointers: Vec::new() }
+        Self { reason, detail: detail.into(), handler: None, pointers: Vec::new(), again: None }
     }
 
     pub(super) fn by(mut self, handler: &'static str) -> Self {
         self.handler = Some(handler);
+        self
+    }
+
+    /// Another try of the handler of this id may mend it.
+    pub(super) fn again(mut self, handler_id: &str) -> Self {
+        self.again = Some(handler_id.to_owned());
         self
     }
 
@@ -122,25 +134,16 @@ pub(super) async fn dead_letter(
     meta: Option<&Meta>,
     failure: &Failure,
 ) -> Result<(), TransportError> {
-    let letter = letter(salt, &queue.name, &delivery.message, meta, failure);
-    let outcome = match keep(salt, letter.clone()).await {
-        Ok(Routing::Routed) => Ok(()),
-        // Somebody deleted the queue while the service runs: make it again.
-        Ok(Routing::Unroutable) => match salt.transport().declare(queue).await {
-            Ok(()) => match keep(salt, letter).await {
-                Ok(Routing::Routed) => Ok(()),
-                Ok(Routing::Unroutable) => Err(TransportError::Refused {
-                    broker: "the service's broker".to_owned(),
-                    what: format!("a message for the dead-letter queue `{}`", queue.name),
-                    reason: "the queue is deleted again and again; leave it to the service".to_owned(),
-                }),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
-    };
-    match outcome {
+    let letter = letter(salt, queue, &delivery.message, meta, failure);
+    settle_after(keep(salt, queue, letter).await, delivery).await
+}
+
+/// Acks what was kept elsewhere, and gives back what was not.
+///
+/// # Errors
+/// Why it was not kept, or could not be acked.
+pub(super) async fn settle_after(kept: Result<(), TransportError>, delivery: Delivery) -> Result<(), TransportError> {
+    match kept {
         Ok(()) => delivery.ack().await,
         Err(error) => {
             // Not too fast: whatever is wrong now is likely to be wrong in a millisecond too.
@@ -151,26 +154,50 @@ pub(super) async fn dead_letter(
     }
 }
 
-async fn keep(salt: &Salt, letter: Message) -> Result<Routing, TransportError> {
-    salt.transport().send(letter).await?.await
+/// Puts a message into one of the service's own queues, which is made when it is not there.
+///
+/// # Errors
+/// When the broker did not confirm it.
+pub(super) async fn keep(salt: &Salt, queue: &QueueSpec, letter: Message) -> Result<(), TransportError> {
+    let send = async |letter: Message| salt.transport().send(letter).await?.await;
+    if send(letter.clone()).await? == Routing::Routed {
+        return Ok(());
+    }
+    salt.transport().declare(queue).await?;
+    match send(letter).await? {
+        Routing::Routed => Ok(()),
+        Routing::Unroutable => Err(TransportError::Refused {
+            broker: "the service's broker".to_owned(),
+            what: format!("a message for the queue `{}`", queue.name),
+            reason: "the queue is deleted again and again; leave it to the service".to_owned(),
+        }),
+    }
 }
 
-fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, failure: &Failure) -> Message {
+/// The message with what is known of its failure in its headers, addressed to `queue`.
+pub(super) fn letter(
+    salt: &Salt,
+    queue: &QueueSpec,
+    original: &Message,
+    meta: Option<&Meta>,
+    failure: &Failure,
+) -> Message {
     let mut letter = original.clone();
     letter.exchange = String::new();
-    queue.clone_into(&mut letter.routing_key);
+    letter.routing_key.clone_from(&queue.name);
     letter.properties.persistent = true;
     // It did expire, or would; what is kept for a person is kept until that person comes.
     letter.properties.expiration = None;
-    // A broker may check it against the connection's user, which is now this service's.
+    let tries = Tries::of(original);
     let mut set = |name: &str, value: Value| drop(letter.headers.insert(name.to_owned(), value));
     set(headers::REASON, json!(failure.reason.as_str()));
     set(headers::DETAIL, json!(cut(&failure.detail, DETAIL_BYTES)));
     set(headers::SERVICE, json!(salt.service_name()));
     set(headers::FAILED_AT, json!(iso(Timestamp::now())));
-    set(headers::EXCHANGE, json!(original.exchange));
-    set(headers::ROUTING_KEY, json!(original.routing_key));
-    set(headers::TOPIC, json!(meta.map_or(original.routing_key.as_str(), |meta| meta.topic.as_str())));
+    set(headers::TRIES, json!(tries.done.saturating_add(1)));
+    set(headers::EXCHANGE, json!(tries.exchange));
+    set(headers::ROUTING_KEY, json!(tries.routing_key));
+    set(headers::TOPIC, json!(meta.map_or(tries.routing_key, |meta| meta.topic.as_str())));
     if let Some(version) = meta.and_then(|meta| meta.version.as_ref()) {
         set(headers::VERSION, json!(version.as_str()));
     }
@@ -182,6 +209,7 @@ fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, fai
             failure.pointers.iter().take(POINTERS).map(|pointer| cut(pointer, POINTER_BYTES)).collect();
         set(headers::POINTERS, json!(pointers));
     }
+    letter.headers.remove(headers::HANDLERS);
     letter
 }
 
