@@ -1,6 +1,6 @@
 //! What can't be handled is kept, with the reason, and the service goes on.
 
-use celerysalt::{AnyEvent, HandlerError};
+use celerysalt::{AnyEvent, HandlerError, service::Retry};
 use celerysalt_reference::events::{RiskAssessmentCreated, UserCreated};
 use celerysalt_tests::{World, header, no_headers, within};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn a_handler_that_fails_or_panics_loses_nothing(world: &World) {
             Ok(())
         }
     };
-    let running = subscriber.service().on(handler).start().await.unwrap();
+    let running = subscriber.service().retry(Retry::never()).on(handler).start().await.unwrap();
     for user_id in 1..=4 {
         UserCreated { user_id, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
     }
@@ -159,7 +159,7 @@ async fn a_failed_handler_does_not_stop_the_others(world: &World) {
     let (seen, mut seeing) = mpsc::unbounded_channel();
     let running = subscriber
         .service()
-        .on(|_: UserCreated| async { Err::<(), _>(HandlerError::new("first")) })
+        .on(|_: UserCreated| async { Err::<(), _>(HandlerError::reject("first")) })
         .on(move |_: UserCreated| {
             seen.send(()).unwrap();
             async {}

@@ -7,6 +7,7 @@ mod dead_letters;
 mod events;
 mod hostile;
 mod registration;
+mod retries;
 mod rpc;
 mod shutdown;
 mod versions;

@@ -187,7 +187,11 @@ impl Drop for World {
         let services = std::mem::take(&mut *self.services.lock().unwrap());
         let queues = services
             .iter()
-            .flat_map(|service| ["events", "rpc", "dead"].map(|part| format!("celerysalt.{service}.{part}")))
+            .flat_map(|service| {
+                let retries = (1..=20).map(|tries| format!("retry.{tries}"));
+                let parts = ["events", "rpc", "dead"].map(str::to_owned).into_iter().chain(retries);
+                parts.map(|part| format!("celerysalt.{service}.{part}")).collect::<Vec<_>>()
+            })
             .chain(std::mem::take(&mut *self.foreign_queues.lock().unwrap()))
             .collect();
         let cleaner = std::thread::spawn(move || crate::rabbitmq::delete(&url, queues, vec![exchange]));

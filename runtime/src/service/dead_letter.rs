@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::message::Meta;
+use super::{message::Meta, retry::Tries};
 use crate::{
     Salt,
     invalid::Invalid,
@@ -30,6 +30,10 @@ pub mod headers {
     pub const POINTERS: &str = "x-celerysalt-pointers";
     /// The handler that failed.
     pub const HANDLER: &str = "x-celerysalt-handler";
+    /// How often the handlers were tried, a number.
+    pub const TRIES: &str = "x-celerysalt-tries";
+    /// The handlers that are to be tried again, an array; only on messages that wait for another try.
+    pub const HANDLERS: &str = "x-celerysalt-handlers";
     /// The service that gave up.
     pub const SERVICE: &str = "x-celerysalt-service";
     /// When, ISO 8601 in UTC.
@@ -87,6 +91,8 @@ pub(super) struct Failure {
     pub(super) detail: String,
     pub(super) handler: Option<&'static str>,
     pub(super) pointers: Vec<String>,
+    /// The handler to try again, when another try may mend it.
+    pub(super) again: Option<String>,
 }
 
 /// What a header is cut to: enough to understand, little enough for a frame.
@@ -101,11 +107,17 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 impl Failure {
     pub(super) fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), handler: None, pointers: Vec::new() }
+        Self { reason, detail: detail.into(), handler: None, pointers: Vec::new(), again: None }
     }
 
     pub(super) fn by(mut self, handler: &'static str) -> Self {
         self.handler = Some(handler);
+        self
+    }
+
+    /// Another try of the handler of this id may mend it.
+    pub(super) fn again(mut self, handler_id: &str) -> Self {
+        self.again = Some(handler_id.to_owned());
         self
     }
 
@@ -132,13 +144,16 @@ pub(super) async fn dead_letter(
     meta: Option<&Meta>,
     failure: &Failure,
 ) -> Result<(), TransportError> {
-    let letter = letter(salt, &queue.name, &delivery.message, meta, failure);
-    let outcome = match keep(salt, queue, letter.clone()).await {
-        // Its own headers may have filled a frame already.
-        Err(TransportError::Refused { .. }) => keep(salt, queue, with_fewer_headers(letter)).await,
-        outcome => outcome,
-    };
-    match outcome {
+    let letter = letter(salt, queue, &delivery.message, meta, failure);
+    settle_after(keep(salt, queue, letter).await, delivery).await
+}
+
+/// Acks what was kept elsewhere, and gives back what was not.
+///
+/// # Errors
+/// Why it was not kept, or could not be acked.
+pub(super) async fn settle_after(kept: Result<(), TransportError>, delivery: Delivery) -> Result<(), TransportError> {
+    match kept {
         Ok(()) => delivery.ack().await,
         Err(error) => {
             tokio::time::sleep(PAUSE).await;
@@ -148,42 +163,61 @@ pub(super) async fn dead_letter(
     }
 }
 
-async fn keep(salt: &Salt, queue: &QueueSpec, letter: Message) -> Result<(), TransportError> {
-    if send(salt, letter.clone()).await? == Routing::Routed {
+/// Puts a message into one of the service's own queues, which is made when it is not there, with fewer headers when the
+/// broker does not take all.
+///
+/// # Errors
+/// When the broker did not confirm it.
+pub(super) async fn keep(salt: &Salt, queue: &QueueSpec, letter: Message) -> Result<(), TransportError> {
+    match keep_whole(salt, queue, letter.clone()).await {
+        // Its own headers may have filled a frame already.
+        Err(TransportError::Refused { .. }) => keep_whole(salt, queue, with_fewer_headers(letter)).await,
+        outcome => outcome,
+    }
+}
+
+async fn keep_whole(salt: &Salt, queue: &QueueSpec, letter: Message) -> Result<(), TransportError> {
+    let send = async |letter: Message| salt.transport().send(letter).await?.await;
+    if send(letter.clone()).await? == Routing::Routed {
         return Ok(());
     }
-    // Somebody deleted the queue while the service runs: make it again.
+    // It was never needed before, or somebody deleted it while the service runs.
     salt.transport().declare(queue).await?;
-    if send(salt, letter).await? == Routing::Routed {
+    if send(letter).await? == Routing::Routed {
         return Ok(());
     }
     Err(TransportError::Unavailable {
         broker: "the service's broker".to_owned(),
-        reason: format!("the dead-letter queue `{}` is deleted again and again; leave it to the service", queue.name),
+        reason: format!("the queue `{}` is deleted again and again; leave it to the service", queue.name),
     })
 }
 
-async fn send(salt: &Salt, letter: Message) -> Result<Routing, TransportError> {
-    salt.transport().send(letter).await?.await
-}
-
-fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, failure: &Failure) -> Message {
+/// The message with what is known of its failure in its headers, addressed to `queue`.
+pub(super) fn letter(
+    salt: &Salt,
+    queue: &QueueSpec,
+    original: &Message,
+    meta: Option<&Meta>,
+    failure: &Failure,
+) -> Message {
     let mut letter = original.clone();
     letter.exchange = String::new();
-    queue.clone_into(&mut letter.routing_key);
+    letter.routing_key.clone_from(&queue.name);
     letter.properties.persistent = true;
     // It did expire, or would; what is kept for a person is kept until that person comes.
     letter.properties.expiration = None;
     // RabbitMQ would route it to the queues that these name too, such as the one that it came from.
     letter.headers.retain(|name, _| name != "CC" && name != "BCC");
+    let tries = Tries::of(original);
     let mut set = |name: &str, value: Value| drop(letter.headers.insert(name.to_owned(), value));
     set(headers::REASON, json!(failure.reason.as_str()));
     set(headers::DETAIL, json!(cut(&failure.detail, DETAIL_BYTES)));
     set(headers::SERVICE, json!(salt.service_name()));
     set(headers::FAILED_AT, json!(iso(Timestamp::now())));
-    set(headers::EXCHANGE, json!(original.exchange));
-    set(headers::ROUTING_KEY, json!(original.routing_key));
-    set(headers::TOPIC, json!(meta.map_or(original.routing_key.as_str(), |meta| meta.topic.as_str())));
+    set(headers::TRIES, json!(tries.done.saturating_add(1)));
+    set(headers::EXCHANGE, json!(tries.exchange));
+    set(headers::ROUTING_KEY, json!(tries.routing_key));
+    set(headers::TOPIC, json!(meta.map_or(tries.routing_key, |meta| meta.topic.as_str())));
     if let Some(version) = meta.and_then(|meta| meta.version.as_ref()) {
         set(headers::VERSION, json!(version.as_str()));
     }
@@ -195,6 +229,7 @@ fn letter(salt: &Salt, queue: &str, original: &Message, meta: Option<&Meta>, fai
             failure.pointers.iter().take(POINTERS).map(|pointer| cut(pointer, POINTER_BYTES)).collect();
         set(headers::POINTERS, json!(pointers));
     }
+    letter.headers.remove(headers::HANDLERS);
     letter
 }
 

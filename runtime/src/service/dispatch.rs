@@ -7,14 +7,15 @@ use serde_json::Value;
 
 use super::{
     Registration, Takes,
-    dead_letter::{DeadLetterReason, Failure, dead_letter},
+    dead_letter::{DeadLetterReason, Failure, keep, letter, settle_after},
     message::{AnyEvent, Meta},
+    retry::{self, Tries},
     running::{Counters, Shared},
 };
 use crate::{
     invalid::Invalid,
     registry::RegistryError,
-    transport::{Delivery, Message},
+    transport::{Delivery, Message, TransportError},
     wire::{self, Incoming},
 };
 
@@ -34,18 +35,51 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
             Counters::add(&shared.counters.passed_over);
             delivery.ack().await
         }
-        Outcome::Failed(failure) => {
-            report(&shared, meta.as_ref(), &delivery.message, &failure);
-            let kept = dead_letter(&shared.salt, &shared.dead, delivery, meta.as_ref(), &failure).await;
-            if kept.is_ok() {
-                Counters::add(&shared.counters.dead_lettered);
-            }
-            kept
+        Outcome::Failed(failures) => {
+            let kept = put_aside(&shared, &delivery.message, meta.as_ref(), &failures).await;
+            settle_after(kept, delivery).await
         }
     };
     if let Err(error) = settled {
         tracing::warn!(%error, "a message could not be settled and will come again");
     }
+}
+
+/// Keeps a message for another try of the handlers that may mend, and in the dead-letter queue for those that won't.
+async fn put_aside(
+    shared: &Shared,
+    message: &Message,
+    meta: Option<&Meta>,
+    failures: &[Failure],
+) -> Result<(), TransportError> {
+    let tries = Tries::of(message).done.saturating_add(1);
+    let pause = shared.retry.pause_after(tries);
+    let (again, lost): (Vec<&Failure>, Vec<&Failure>) =
+        failures.iter().partition(|failure| pause.is_some() && failure.again.is_some());
+    if let Some(failure) = lost.first() {
+        report(shared, meta, message, failure);
+        let letter = letter(&shared.salt, &shared.dead, message, meta, failure);
+        keep(&shared.salt, &shared.dead, letter).await?;
+        Counters::add(&shared.counters.dead_lettered);
+    }
+    if let (Some(failure), Some(pause)) = (again.first(), pause) {
+        let queue = retry::queue(shared.salt.service_name(), &shared.events_queue, tries);
+        let mut letter = letter(&shared.salt, &queue, message, meta, failure);
+        let handlers: Vec<&str> = again.iter().filter_map(|failure| failure.again.as_deref()).collect();
+        retry::again(&mut letter, pause, &handlers);
+        keep(&shared.salt, &queue, letter).await?;
+        Counters::add(&shared.counters.retried);
+        tracing::warn!(
+            service = shared.salt.service_name(),
+            topic = meta.map_or(message.routing_key.as_str(), |meta| meta.topic.as_str()),
+            handler = failure.handler,
+            detail = failure.detail,
+            tries,
+            ?pause,
+            "a handler failed and is tried again"
+        );
+    }
+    Ok(())
 }
 
 pub(super) fn report(shared: &Shared, meta: Option<&Meta>, message: &Message, failure: &Failure) {
@@ -64,13 +98,14 @@ pub(super) enum Outcome {
     Handled,
     /// Not meant for handlers: a Python worker's second hop.
     PassedOver,
-    Failed(Failure),
+    /// Never empty.
+    Failed(Vec<Failure>),
 }
 
 async fn decide(shared: &Shared, message: &Message, redelivered: bool) -> (Option<Meta>, Outcome) {
     let incoming = match wire::decode(message) {
         Ok(incoming) => incoming,
-        Err(error) => return (None, Outcome::Failed(error.into())),
+        Err(error) => return (None, Outcome::Failed(vec![error.into()])),
     };
     if incoming.is_second_hop() {
         return (None, Outcome::PassedOver);
@@ -78,40 +113,45 @@ async fn decide(shared: &Shared, message: &Message, redelivered: bool) -> (Optio
     let meta = Meta::of(message, &incoming, redelivered);
     if !incoming.is_event() {
         let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of an event");
-        return (Some(meta), Outcome::Failed(failure));
+        return (Some(meta), Outcome::Failed(vec![failure]));
     }
-    let outcome = run_handlers(shared, &meta, incoming).await;
+    let only = Tries::of(message).handlers;
+    let outcome = run_handlers(shared, &meta, incoming, &only).await;
     (Some(meta), outcome)
 }
 
-async fn run_handlers(shared: &Shared, meta: &Meta, incoming: Incoming) -> Outcome {
+/// Runs every handler that takes the message, of those named by `only` unless it is empty.
+async fn run_handlers(shared: &Shared, meta: &Meta, incoming: Incoming, only: &[&str]) -> Outcome {
     let payload = Value::Object(incoming.payload);
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
     let mut taken = false;
     let mut refused: Option<Invalid> = None;
-    let mut failure: Option<Failure> = None;
-    for registration in shared.events.iter().filter(|r| r.selector.pattern.matches(&meta.topic)) {
-        // Every handler is tried, whatever the others make of it; the first failure names the dead letter.
+    let mut failures: Vec<Failure> = Vec::new();
+    let named = |r: &&Registration| only.is_empty() || only.contains(&r.id.as_str());
+    for registration in shared.events.iter().filter(|r| r.selector.pattern.matches(&meta.topic)).filter(named) {
+        // Every handler is tried, whatever the others make of it.
         match run_handler(shared, registration, meta, said_version, &payload).await {
             Taken::NotMine => {}
             Taken::Handled => taken = true,
             Taken::Refused(invalid) => refused = refused.or(Some(invalid)),
             Taken::Failed(failed) => {
                 taken = true;
-                failure = failure.or(Some(failed));
+                failures.push(failed);
             }
         }
     }
-    match (failure, refused) {
-        (Some(failure), _) => Outcome::Failed(failure),
-        (None, Some(invalid)) if !taken || said_version => Outcome::Failed(Failure::invalid(&invalid)),
-        (None, _) if taken => Outcome::Handled,
-        (None, _) => {
+    if let Some(invalid) = refused.filter(|_| !taken || said_version) {
+        failures.push(Failure::invalid(&invalid));
+    }
+    match (failures.is_empty(), taken) {
+        (false, _) => Outcome::Failed(failures),
+        (true, true) => Outcome::Handled,
+        (true, false) => {
             let version = meta.version.as_ref().map_or("without a version".to_owned(), |v| format!("of {v}"));
-            Outcome::Failed(Failure::new(
+            Outcome::Failed(vec![Failure::new(
                 DeadLetterReason::NoHandler,
                 format!("no handler of this service takes {} {version}", meta.topic.escape_debug()),
-            ))
+            )])
         }
     }
 }
@@ -157,7 +197,10 @@ async fn run_handler(
         Err(invalid) => Taken::Refused(invalid),
         Ok(running) => match guarded(running).await {
             Ok(Ok(())) => Taken::Handled,
-            Ok(Err(error)) => Taken::Failed(Failure::new(DeadLetterReason::HandlerFailed, error.to_string()).by(name)),
+            Ok(Err(error)) => {
+                let failure = Failure::new(DeadLetterReason::HandlerFailed, error.to_string()).by(name);
+                Taken::Failed(if error.is_final() { failure } else { failure.again(&registration.id) })
+            }
             Err(panic) => Taken::Failed(Failure::new(DeadLetterReason::HandlerPanicked, panic).by(name)),
         },
     }

@@ -14,17 +14,30 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Why a handler did not handle an event.
 ///
-/// Any [`std::error::Error`] becomes one by `?`. The message is kept in the service's dead-letter queue, with this
-/// error's text in a header; so the text must not hold what must not be stored.
+/// Any [`std::error::Error`] becomes one by `?`: the handler is tried again, as the service's
+/// [`Retry`](super::Retry) says, for most failures pass. What [`reject`](HandlerError::reject) makes is not tried again.
+/// In the end the message is kept in the service's dead-letter queue, with this error's text in a header; so the text
+/// must not hold what must not be stored.
 pub struct HandlerError {
     message: String,
+    is_final: bool,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl HandlerError {
-    /// An error with a text of its own.
+    /// An error with a text of its own, after which the handler is tried again.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
+        Self { message: message.into(), is_final: false, source: None }
+    }
+
+    /// An error that no further try can mend: the message goes to the dead-letter queue at once.
+    pub fn reject(message: impl Into<String>) -> Self {
+        Self { is_final: true, ..Self::new(message) }
+    }
+
+    /// Whether the handler is not to be tried again.
+    pub fn is_final(&self) -> bool {
+        self.is_final
     }
 
     /// The error that it was made from.
@@ -54,7 +67,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
             message.push_str(&next.to_string());
             cause = next.source();
         }
-        Self { message, source: Some(Box::new(error)) }
+        Self { message, is_final: false, source: Some(Box::new(error)) }
     }
 }
 

@@ -6,6 +6,7 @@ use celerysalt_contract::Version;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::retry::Tries;
 use crate::{
     invalid::DecodeError,
     transport::Message,
@@ -36,6 +37,8 @@ pub struct Meta {
     pub is_rpc: bool,
     /// Whether the message was delivered before, to any instance.
     pub redelivered: bool,
+    /// Which try of the handler this is, from 1.
+    pub tries: u32,
     /// 0 to 10.
     pub priority: Option<u8>,
     /// Every header, those of the envelope included.
@@ -46,9 +49,10 @@ impl Meta {
     pub(super) fn of(message: &Message, incoming: &Incoming, redelivered: bool) -> Self {
         let properties = &message.properties;
         let meta: wire::Meta = incoming.meta.clone().unwrap_or_default();
+        let tries = Tries::of(message);
         Self {
-            topic: incoming.topic.clone().unwrap_or_else(|| message.routing_key.clone()),
-            routing_key: message.routing_key.clone(),
+            topic: incoming.topic.clone().unwrap_or_else(|| tries.routing_key.to_owned()),
+            routing_key: tries.routing_key.to_owned(),
             version: meta.version.as_deref().and_then(|text| Version::parse_lenient(text).ok()),
             message_id: incoming.id.clone().or_else(|| properties.message_id.clone()),
             correlation_id: meta.correlation_id,
@@ -60,6 +64,7 @@ impl Meta {
                 .or_else(|| message.headers.get("origin").and_then(Value::as_str).map(str::to_owned)),
             is_rpc: meta.is_rpc.unwrap_or(false),
             redelivered,
+            tries: tries.done.saturating_add(1),
             priority: properties.priority,
             headers: message.headers.clone(),
         }

@@ -7,6 +7,7 @@ mod dead_letter;
 mod dispatch;
 mod handler;
 mod message;
+mod retry;
 mod rpc;
 mod running;
 
@@ -17,6 +18,7 @@ use celerysalt_contract::{Selector, TopicPattern, Version, VersionRange};
 pub use dead_letter::{DeadLetterReason, headers as dead_letter_headers};
 pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
 pub use message::{AnyEvent, Meta};
+pub use retry::Retry;
 pub use running::{Counts, Running, Shutdown};
 
 use crate::{
@@ -47,6 +49,7 @@ pub struct Service {
     prefetch: u16,
     concurrency: usize,
     drain: Duration,
+    retry: Retry,
     queue_kind: QueueKind,
     events: Vec<Registration>,
     requests: Vec<RpcRegistration>,
@@ -68,6 +71,8 @@ impl fmt::Debug for Service {
 /// A handler of events with what it takes.
 struct Registration {
     name: Named,
+    /// Tells it apart from the service's other handlers, also after a restart.
+    id: String,
     selector: Selector,
     /// What the handler's type was generated from, when it has one.
     contract: Option<&'static EventContract>,
@@ -121,6 +126,7 @@ impl Service {
             prefetch: DEFAULT_PREFETCH,
             concurrency: DEFAULT_CONCURRENCY,
             drain: DEFAULT_DRAIN,
+            retry: Retry::default(),
             queue_kind: QueueKind::Quorum,
             events: Vec::new(),
             requests: Vec::new(),
@@ -147,6 +153,7 @@ impl Service {
         match contract.topic().parse::<Selector>() {
             Ok(selector) => self.events.push(Registration {
                 name,
+                id: self.handler_id(name, &selector),
                 selector,
                 contract: Some(contract),
                 takes: Takes::Typed { version: contract.version().clone(), newer_majors: options.newer_majors },
@@ -175,6 +182,13 @@ impl Service {
         self.untyped(pattern, Takes::Raw, handler)
     }
 
+    /// What it handles and its name; and a number, for closures of one function have one name.
+    fn handler_id(&self, name: Named, selector: &Selector) -> String {
+        let id = format!("{selector} {name}");
+        let same = self.events.iter().filter(|other| other.id.starts_with(&id)).count();
+        if same == 0 { id } else { format!("{id} {same}") }
+    }
+
     fn untyped<Args: 'static>(mut self, pattern: &str, takes: Takes, handler: impl Handler<AnyEvent, Args>) -> Self {
         let name = Named::of(&handler);
         match pattern.parse::<Selector>() {
@@ -184,7 +198,14 @@ impl Service {
             }
             Ok(selector) => {
                 let handler = handler::untyped(handler);
-                self.events.push(Registration { name, selector, contract: None, takes, handler });
+                self.events.push(Registration {
+                    name,
+                    id: self.handler_id(name, &selector),
+                    selector,
+                    contract: None,
+                    takes,
+                    handler,
+                });
             }
             Err(error) => self.problems.push(format!("handler {name}: {error}")),
         }
@@ -229,6 +250,14 @@ impl Service {
         self
     }
 
+    /// How often handlers of events that fail are tried again; five tries with growing pauses unless set. A handler that
+    /// panics, and a message that no handler takes, is not tried again. With several handlers of one message, only those
+    /// that failed are.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
     /// Keeps events in a classic queue with priorities 0 to 10 instead of a quorum queue. A queue can't change its kind:
     /// one that exists must be deleted first.
     pub fn classic_queue_with_priorities(mut self) -> Self {
@@ -255,6 +284,7 @@ impl Service {
             prefetch: self.prefetch,
             concurrency: self.concurrency,
             drain: self.drain,
+            retry: self.retry,
             events: self.events,
             requests: self.requests,
         })

@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Queues, Registration, RpcRegistration, dispatch, rpc};
+use super::{Queues, Registration, Retry, RpcRegistration, dispatch, rpc};
 use crate::{
     Salt,
     error::StartError,
@@ -33,6 +33,7 @@ pub(super) struct Settings {
     pub(super) prefetch: u16,
     pub(super) concurrency: usize,
     pub(super) drain: Duration,
+    pub(super) retry: Retry,
     pub(super) events: Vec<Registration>,
     pub(super) requests: Vec<RpcRegistration>,
 }
@@ -41,6 +42,9 @@ pub(super) struct Settings {
 pub(super) struct Shared {
     pub(super) salt: Salt,
     pub(super) dead: QueueSpec,
+    pub(super) retry: Retry,
+    /// The name of the queue that messages come back to.
+    pub(super) events_queue: String,
     pub(super) events: Vec<Registration>,
     pub(super) requests: Vec<RpcRegistration>,
     pub(super) counters: Counters,
@@ -51,6 +55,7 @@ pub(super) struct Counters {
     pub(super) received: AtomicU64,
     pub(super) handled: AtomicU64,
     pub(super) passed_over: AtomicU64,
+    pub(super) retried: AtomicU64,
     pub(super) dead_lettered: AtomicU64,
 }
 
@@ -70,6 +75,8 @@ pub struct Counts {
     pub handled: u64,
     /// Not for handlers: the second hop of a Python worker.
     pub passed_over: u64,
+    /// Put aside to be tried again; such a message is received again.
+    pub retried: u64,
     /// Kept in the dead-letter queue.
     pub dead_lettered: u64,
 }
@@ -104,14 +111,22 @@ impl std::fmt::Debug for Running {
 }
 
 pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
-    let Settings { salt, queues, prefetch, concurrency, drain, events, requests } = settings;
+    let Settings { salt, queues, prefetch, concurrency, drain, retry, events, requests } = settings;
     let transport = Arc::clone(salt.transport());
     // First the queue that nothing may be lost from, then those that feed it.
     transport.declare(&queues.dead).await?;
     look_up(&salt, &events).await;
     let contracts = events.iter().filter_map(|r| r.contract).chain(requests.iter().map(|r| r.contract));
     check_drift(&salt, contracts).await;
-    let shared = Arc::new(Shared { salt, dead: queues.dead, events, requests, counters: Counters::default() });
+    let shared = Arc::new(Shared {
+        salt,
+        dead: queues.dead,
+        retry,
+        events_queue: queues.events.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
+        events,
+        requests,
+        counters: Counters::default(),
+    });
     let (stop, stopped) = watch::channel(false);
     let mut loops = Vec::new();
     for (queue, is_rpc) in [(queues.events, false), (queues.requests, true)] {
@@ -222,6 +237,7 @@ impl Running {
             received: read(&counters.received),
             handled: read(&counters.handled),
             passed_over: read(&counters.passed_over),
+            retried: read(&counters.retried),
             dead_lettered: read(&counters.dead_lettered),
         }
     }
