@@ -155,7 +155,7 @@ impl EventContract {
         self.parts.topic
     }
 
-    /// The version. Text that is no version (generated code has none such) counts as `v0`, which no message matches.
+    /// The version. Text that is no version (generated code has none such) counts as `v0`.
     pub fn version(&self) -> &Version {
         self.version.get_or_init(|| self.parts.version.parse().unwrap_or_default())
     }

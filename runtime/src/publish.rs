@@ -18,7 +18,7 @@ use crate::{
     error::{BatchError, PublishError},
     event::Broadcast,
     receipt::Receipt,
-    transport::{Confirmation, Message, Routing},
+    transport::{Confirmation, Message, Routing, TransportError},
     wire::{
         self,
         celery::{MEANINGFUL_HEADERS, RESERVED_HEADERS, unreadable},
@@ -218,17 +218,17 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
             if !failed.is_empty() {
                 return Err(BatchError { published: Vec::new(), failed });
             }
-            let mut published = Vec::with_capacity(self.events.len());
+            let mut outcomes = Outcomes { published: Vec::with_capacity(self.events.len()), failed, gone: None };
             let mut in_flight: VecDeque<(usize, Sent)> = VecDeque::new();
-            let mut settle = |place, outcome: Result<Receipt, PublishError>| match outcome {
-                Ok(receipt) => published.push((place, receipt)),
-                Err(error) => failed.push((place, error)),
-            };
             for (place, event) in self.events.iter().enumerate() {
                 if in_flight.len() >= self.window
                     && let Some((oldest, sent)) = in_flight.pop_front()
                 {
-                    settle(oldest, sent.receipt().await);
+                    outcomes.settle(oldest, sent.receipt().await);
+                }
+                if let Some(error) = outcomes.gone.clone() {
+                    outcomes.settle(place, Err(error));
+                    continue;
                 }
                 let sent = match Ready::typed(self.salt, event, &self.options) {
                     Ok(ready) => ready.send(self.salt).await,
@@ -236,20 +236,49 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
                 };
                 match sent {
                     Ok(sent) => in_flight.push_back((place, sent)),
-                    Err(error) => settle(place, Err(error)),
+                    Err(error) => outcomes.settle(place, Err(error)),
                 }
             }
             for (place, sent) in in_flight {
-                settle(place, sent.receipt().await);
+                outcomes.settle(place, sent.receipt().await);
             }
-            if failed.is_empty() {
-                Ok(published.into_iter().map(|(_, receipt)| receipt).collect())
-            } else {
-                failed.sort_by_key(|(place, _)| *place);
-                published.sort_by_key(|(place, _)| *place);
-                Err(BatchError { published, failed })
-            }
+            outcomes.into_result()
         })
+    }
+}
+
+/// What has become of a batch so far.
+struct Outcomes {
+    published: Vec<(usize, Receipt)>,
+    failed: Vec<(usize, PublishError)>,
+    /// The broker is away, and was waited for: each further event would wait as long in vain.
+    gone: Option<PublishError>,
+}
+
+impl Outcomes {
+    fn settle(&mut self, place: usize, outcome: Result<Receipt, PublishError>) {
+        match outcome {
+            Ok(receipt) => self.published.push((place, receipt)),
+            Err(error) => {
+                if let PublishError::Transport {
+                    source: TransportError::Unavailable { .. } | TransportError::Closed,
+                    ..
+                } = &error
+                {
+                    self.gone.get_or_insert_with(|| error.clone());
+                }
+                self.failed.push((place, error));
+            }
+        }
+    }
+
+    fn into_result(mut self) -> Result<Vec<Receipt>, BatchError> {
+        if self.failed.is_empty() {
+            return Ok(self.published.into_iter().map(|(_, receipt)| receipt).collect());
+        }
+        self.failed.sort_by_key(|(place, _)| *place);
+        self.published.sort_by_key(|(place, _)| *place);
+        Err(BatchError { published: self.published, failed: self.failed })
     }
 }
 

@@ -141,7 +141,7 @@ impl Salt {
     }
 
     /// Waits for what was sent to be confirmed and for contracts to be registered (five seconds at most, and not for a
-    /// registry that is away), then lets go of the broker, for every clone of this handle.
+    /// registry that is away), then lets go of the broker, for every clone of this handle. Shut running services down first.
     pub async fn close(&self) {
         self.inner.registration.flush().await;
         self.inner.transport.close().await;

@@ -133,6 +133,19 @@ impl From<WireError> for Failure {
     }
 }
 
+/// Says that a message is dead-lettered, and why.
+pub(super) fn report(salt: &Salt, meta: Option<&Meta>, message: &Message, failure: &Failure) {
+    tracing::error!(
+        service = salt.service_name(),
+        topic = meta.map_or(message.routing_key.as_str(), |meta| meta.topic.as_str()),
+        message_id = meta.and_then(|meta| meta.message_id.as_deref()),
+        handler = failure.handler,
+        reason = failure.reason.as_str(),
+        detail = failure.detail,
+        "a message is dead-lettered"
+    );
+}
+
 /// Moves a delivery to the dead-letter queue: it is there, confirmed, before it is acked here.
 ///
 /// # Errors

@@ -1,16 +1,17 @@
 //! One event: which handlers take it, what each makes of it, and what that means for the message.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use celerysalt_contract::{Topic, Version, VersionRange};
 use serde_json::Value;
 
 use super::{
     Registration, Takes,
-    dead_letter::{DeadLetterReason, Failure, keep, letter, settle_after},
+    dead_letter::{DeadLetterReason, Failure, keep, letter, report, settle_after},
+    handler::guarded,
     message::{AnyEvent, Meta},
     retry::{self, Tries},
-    running::{Counters, Shared},
+    shared::{Counters, Shared},
 };
 use crate::{
     invalid::Invalid,
@@ -57,7 +58,7 @@ async fn put_aside(
     let (again, lost): (Vec<&Failure>, Vec<&Failure>) =
         failures.iter().partition(|failure| pause.is_some() && failure.again.is_some());
     if let Some(failure) = lost.first() {
-        report(shared, meta, message, failure);
+        report(&shared.salt, meta, message, failure);
         let letter = letter(&shared.salt, &shared.dead, message, meta, failure);
         keep(&shared.salt, &shared.dead, letter).await?;
         Counters::add(&shared.counters.dead_lettered);
@@ -80,18 +81,6 @@ async fn put_aside(
         );
     }
     Ok(())
-}
-
-pub(super) fn report(shared: &Shared, meta: Option<&Meta>, message: &Message, failure: &Failure) {
-    tracing::error!(
-        service = shared.salt.service_name(),
-        topic = meta.map_or(message.routing_key.as_str(), |meta| meta.topic.as_str()),
-        message_id = meta.and_then(|meta| meta.message_id.as_deref()),
-        handler = failure.handler,
-        reason = failure.reason.as_str(),
-        detail = failure.detail,
-        "a message is dead-lettered"
-    );
 }
 
 pub(super) enum Outcome {
@@ -233,7 +222,12 @@ async fn registered(
     let candidates = loop {
         match shared.salt.schemas().candidates(&topic, range, meta.version.as_ref()).await {
             Ok(candidates) => break candidates,
-            Err(error @ RegistryError::Unavailable { .. }) => {
+            // A missing grant and a missing migration will be mended too, and then the message can be judged.
+            Err(
+                error @ (RegistryError::Unavailable { .. }
+                | RegistryError::Denied { .. }
+                | RegistryError::Unusable { .. }),
+            ) => {
                 tracing::warn!(%error, %topic, "a message waits for the registry");
                 tokio::time::sleep(delay).await;
                 delay = (delay * 2).min(LAST_RETRY);
@@ -256,26 +250,4 @@ async fn registered(
         }
     }
     Err(refused.map_or(Taken::NotMine, Taken::Refused))
-}
-
-/// Runs a handler's future on a task of its own, so that a panic ends that task and nothing else.
-///
-/// # Errors
-/// The panic's message.
-pub(super) async fn guarded<T: Send + 'static>(running: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
-    // Dropped when the service is torn down at its deadline: then the handler must not go on either.
-    let mut task = tokio::task::JoinSet::new();
-    task.spawn(running);
-    match task.join_next().await {
-        Some(Ok(done)) => Ok(done),
-        Some(Err(error)) => Err(match error.try_into_panic() {
-            Ok(panic) => panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "the handler panicked with no text".to_owned()),
-            Err(_) => "the handler was cancelled".to_owned(),
-        }),
-        None => Err("the handler was never run".to_owned()),
-    }
 }

@@ -63,8 +63,12 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(next) = cause {
-            message.push_str(": ");
-            message.push_str(&next.to_string());
+            let text = next.to_string();
+            // Some errors say their cause themselves.
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
             cause = next.source();
         }
         Self { message, is_final: false, source: Some(Box::new(error)) }
@@ -300,5 +304,27 @@ impl<R: Rpc, Args: 'static, H: RpcHandler<R, Args>> ErasedRpcHandler for Serving
                 Err(ServeError::Failed(error)) => Err(error),
             }
         }))
+    }
+}
+
+/// Runs a handler's future on a task of its own, so that a panic ends that task and nothing else.
+///
+/// # Errors
+/// The panic's message.
+pub(super) async fn guarded<T: Send + 'static>(running: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    // Dropped when the service is torn down at its deadline: then the handler must not go on either.
+    let mut task = tokio::task::JoinSet::new();
+    task.spawn(running);
+    match task.join_next().await {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(error)) => Err(match error.try_into_panic() {
+            Ok(panic) => panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "the handler panicked with no text".to_owned()),
+            Err(_) => "the handler was cancelled".to_owned(),
+        }),
+        None => Err("the handler was never run".to_owned()),
     }
 }

@@ -10,6 +10,7 @@ mod message;
 mod retry;
 mod rpc;
 mod running;
+mod shared;
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
@@ -19,7 +20,8 @@ pub use dead_letter::{DeadLetterReason, headers as dead_letter_headers};
 pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
 pub use message::{AnyEvent, Meta};
 pub use retry::Retry;
-pub use running::{Counts, Running, Shutdown};
+pub use running::{Running, Shutdown};
+pub use shared::Counts;
 
 use crate::{
     Salt,
@@ -43,6 +45,9 @@ const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365);
 ///
 /// Events reach it through the queue `celerysalt.<service>.events`, requests through `celerysalt.<service>.rpc`; what
 /// can't be handled is kept in `celerysalt.<service>.dead`. All instances of a service share these queues.
+///
+/// Bindings stay: when a service stops handling a topic, its queue goes on getting the topic's messages, which are then
+/// dead-lettered as `no-handler`, until the binding is removed at the broker.
 #[must_use = "a service does nothing before `start` or `run_until_signal`"]
 pub struct Service {
     salt: Salt,

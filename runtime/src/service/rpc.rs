@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter},
-    dispatch::{guarded, report},
+    dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter, report},
+    handler::guarded,
     message::Meta,
-    running::{Counters, Shared},
+    shared::{Counters, Shared},
 };
 use crate::{
     transport::{Delivery, Message, Routing, TransportError},
@@ -33,7 +33,16 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
         Err(error) => return give_up(&shared, delivery, None, &error.into()).await,
     };
     let meta = Meta::of(&delivery.message, &incoming, delivery.redelivered);
-    let (answer, failure) = answer(&shared, meta.clone(), incoming).await;
+    let expired = match delivery.message.properties.expiration {
+        // The broker has not let it expire, so what counts is the wait in here; two machines' clocks may differ.
+        Some(expiration) => delivery.waited() >= expiration,
+        None => incoming.expires.is_some_and(|at| at <= Timestamp::now()),
+    };
+    if expired {
+        tracing::debug!(topic = meta.topic, "a request came too late and is not run");
+    }
+    let (answer, failure) =
+        if expired { (Answer::Expired, None) } else { answer(&shared, meta.clone(), incoming).await };
     match (tell(&shared, &delivery, &meta, &answer).await, failure) {
         (Err(error), _) => {
             // The request stays with the broker, which will hand it out again.
@@ -84,10 +93,6 @@ async fn send(shared: &Shared, reply: Message) -> Result<Routing, TransportError
 
 /// What the caller is to be told, and what it means for the request when the caller can't be told.
 async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> (Answer, Option<Failure>) {
-    if incoming.expires.is_some_and(|at| at <= Timestamp::now()) {
-        tracing::debug!(topic = meta.topic, "a request came too late and was not run");
-        return (Answer::Expired, None);
-    }
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
     let serving = shared.requests.iter().filter(|r| r.contract.topic() == meta.topic);
     let serving = match (&meta.version, said_version) {
@@ -123,7 +128,7 @@ async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> (Answer, Opt
 }
 
 async fn give_up(shared: &Shared, delivery: Delivery, meta: Option<&Meta>, failure: &Failure) {
-    report(shared, meta, &delivery.message, failure);
+    report(&shared.salt, meta, &delivery.message, failure);
     let kept = dead_letter(&shared.salt, &shared.dead, delivery, meta, failure).await;
     if kept.is_ok() {
         Counters::add(&shared.counters.dead_lettered);

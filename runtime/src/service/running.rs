@@ -1,29 +1,18 @@
 //! A service at work: it takes deliveries while there is room, and ends in good order.
 
-use std::{
-    future::Future,
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
-use serde::Serialize;
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-    time::Instant,
-};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
-use super::{Queues, Registration, Retry, RpcRegistration, dispatch, rpc};
+use super::{
+    Queues, Registration, Retry, RpcRegistration, dispatch, rpc,
+    shared::{Counters, Counts, Shared},
+};
 use crate::{
     Salt,
     error::StartError,
     event::EventContract,
-    transport::{Deliveries, QueueSpec, TransportError},
+    transport::{Deliveries, TransportError},
 };
 
 /// What a service is started with.
@@ -36,49 +25,6 @@ pub(super) struct Settings {
     pub(super) retry: Retry,
     pub(super) events: Vec<Registration>,
     pub(super) requests: Vec<RpcRegistration>,
-}
-
-/// What every message is handled with.
-pub(super) struct Shared {
-    pub(super) salt: Salt,
-    pub(super) dead: QueueSpec,
-    pub(super) retry: Retry,
-    /// The name of the queue that messages come back to.
-    pub(super) events_queue: String,
-    pub(super) events: Vec<Registration>,
-    pub(super) requests: Vec<RpcRegistration>,
-    pub(super) counters: Counters,
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    pub(super) received: AtomicU64,
-    pub(super) handled: AtomicU64,
-    pub(super) passed_over: AtomicU64,
-    pub(super) retried: AtomicU64,
-    pub(super) dead_lettered: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn add(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// What became of the messages that a running service was given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Taken from the queues.
-    pub received: u64,
-    /// Handled: every handler that takes it returned `Ok`, or its caller was told.
-    pub handled: u64,
-    /// Not for handlers: the second hop of a Python worker.
-    pub passed_over: u64,
-    /// Put aside to be tried again; such a message is received again.
-    pub retried: u64,
-    /// Kept in the dead-letter queue.
-    pub dead_lettered: u64,
 }
 
 /// How a service ended.
@@ -96,7 +42,7 @@ pub struct Shutdown {
 pub struct Running {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
-    loops: Vec<JoinHandle<Ended>>,
+    loops: JoinSet<Ended>,
 }
 
 struct Ended {
@@ -128,12 +74,12 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         counters: Counters::default(),
     });
     let (stop, stopped) = watch::channel(false);
-    let mut loops = Vec::new();
+    let mut loops = JoinSet::new();
     for (queue, is_rpc) in [(queues.events, false), (queues.requests, true)] {
         let Some(queue) = queue else { continue };
         let deliveries = transport.consume(&queue, prefetch).await?;
         let work = Work { shared: Arc::clone(&shared), concurrency, drain, is_rpc, stopped: stopped.clone() };
-        loops.push(tokio::spawn(work.run(deliveries)));
+        loops.spawn(work.run(deliveries));
     }
     tracing::info!(service = shared.salt.service_name(), "started");
     Ok(Running { shared, stop, loops })
@@ -210,7 +156,11 @@ impl Work {
                         error = Some(lost);
                         break;
                     }
-                    None => break,
+                    None => {
+                        tracing::error!("the queue ended: the transport is closed");
+                        error = Some(TransportError::Closed);
+                        break;
+                    }
                 },
             }
         }
@@ -231,15 +181,7 @@ impl Work {
 impl Running {
     /// What became of the messages so far.
     pub fn counts(&self) -> Counts {
-        let counters = &self.shared.counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts {
-            received: read(&counters.received),
-            handled: read(&counters.handled),
-            passed_over: read(&counters.passed_over),
-            retried: read(&counters.retried),
-            dead_lettered: read(&counters.dead_lettered),
-        }
+        self.shared.counters.counts()
     }
 
     /// The name of the queue that keeps what can't be handled.
@@ -250,55 +192,41 @@ impl Running {
     /// Stops taking messages, waits for running handlers until the drain timeout, and gives back what is not done.
     pub async fn shutdown(mut self) -> Shutdown {
         self.stop.send_replace(true);
-        self.ended().await.0
+        self.ended(None).await.0
     }
 
-    /// Runs until `signal` resolves, then shuts down.
+    /// Runs until `signal` resolves, then shuts down; also when a queue is lost for good before.
     ///
     /// # Errors
-    /// [`StartError::Broker`] when the queues were lost for good before.
+    /// [`StartError::Broker`] when a queue was lost for good.
     pub async fn until(mut self, signal: impl Future<Output = ()>) -> Result<Shutdown, StartError> {
-        tokio::pin!(signal);
-        let lost = async {
-            loop {
-                if self.loops.iter().any(JoinHandle::is_finished) {
-                    break;
-                }
-                // A loop that ends without being told to is rare; a second's delay in noticing costs nothing.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
+        let lost = tokio::select! {
+            () = signal => None,
+            Some(Ok(ended)) = self.loops.join_next() => Some(ended),
         };
-        tokio::select! {
-            () = &mut signal => {}
-            () = lost => {}
-        }
         self.stop.send_replace(true);
-        match self.ended().await {
+        match self.ended(lost).await {
             (_, Some(error)) => Err(StartError::Broker(error)),
             (shutdown, None) => Ok(shutdown),
         }
     }
 
-    async fn ended(&mut self) -> (Shutdown, Option<TransportError>) {
+    /// Waits for the loops; dropped half-way, it ends them.
+    async fn ended(&mut self, mut ended: Option<Ended>) -> (Shutdown, Option<TransportError>) {
         let (mut abandoned, mut error) = (0, None);
-        // Not taken out: when this is dropped half-way, `Drop` still ends the rest.
-        for running in &mut self.loops {
-            if let Ok(ended) = running.await {
+        loop {
+            if let Some(ended) = ended.take() {
                 abandoned += ended.abandoned;
                 error = error.or(ended.error);
+            }
+            match self.loops.join_next().await {
+                Some(joined) => ended = joined.ok(),
+                None => break,
             }
         }
         let counts = self.counts();
         tracing::info!(service = self.shared.salt.service_name(), ?counts, abandoned, "stopped");
         (Shutdown { counts, abandoned }, error)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        for running in &self.loops {
-            running.abort();
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -241,6 +241,7 @@ pub struct Delivery {
     pub message: Message,
     /// Whether it was delivered before, to anyone.
     pub redelivered: bool,
+    taken: Instant,
     settle: Option<Box<dyn Settle>>,
 }
 
@@ -269,7 +270,12 @@ pub enum Settlement {
 impl Delivery {
     /// Made by a transport.
     pub fn new(message: Message, redelivered: bool, settle: Box<dyn Settle>) -> Self {
-        Self { message, redelivered, settle: Some(settle) }
+        Self { message, redelivered, taken: Instant::now(), settle: Some(settle) }
+    }
+
+    /// How long it has been in this process.
+    pub fn waited(&self) -> Duration {
+        self.taken.elapsed()
     }
 
     /// Done with: the broker forgets it.
@@ -374,8 +380,7 @@ pub async fn connect(url: &str, service: &str) -> Result<Arc<dyn Transport>, Tra
     let is_amqp = url.starts_with("amqp://") || url.starts_with("amqps://");
     #[cfg(feature = "amqp")]
     if is_amqp {
-        // A dead letter is kept whatever its size; what is published has a limit of its own.
-        let options = amqp::AmqpOptions::new().connection_name(service).max_message_size(usize::MAX);
+        let options = amqp::AmqpOptions::new().connection_name(service);
         return Ok(Arc::new(amqp::AmqpTransport::connect(url, options).await?));
     }
     #[cfg(not(feature = "amqp"))]

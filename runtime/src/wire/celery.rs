@@ -393,7 +393,8 @@ impl Incoming {
     /// Whether the message is a worker's own second hop (`celery_salt.<topic>.<function>`), which a subscriber of `#`
     /// sees and must pass over.
     pub(crate) fn is_second_hop(&self) -> bool {
-        !self.is_event() && (self.task.starts_with("celery_salt.") || self.task.starts_with("tchu_tchu."))
+        let names = ["celery_salt.", "tchu_tchu."].iter().find_map(|package| self.task.strip_prefix(package));
+        !self.is_event() && names.is_some_and(|names| names.contains('.'))
     }
 
     /// Whether the task name is one of the two that carry events.

@@ -65,7 +65,7 @@ impl AmqpOptions {
         Self {
             connection_name: "celerysalt".to_owned(),
             max_in_flight: 1_000,
-            max_message_size: 16 * 1024 * 1024,
+            max_message_size: LARGEST_MESSAGE,
             connect_timeout: Duration::from_secs(5),
             heartbeat: Duration::from_secs(10),
             unavailable_after: Duration::from_secs(10),
@@ -87,8 +87,8 @@ impl AmqpOptions {
         self
     }
 
-    /// The largest body that is sent, in bytes. Default 16 MiB; at most 128 MiB, which is what RabbitMQ takes. What is
-    /// received is not limited: another service may send more.
+    /// The largest body that is sent, in bytes. Default, and at most, 128 MiB, which is what RabbitMQ takes: what a service
+    /// publishes has a limit of its own, and a dead letter is kept whatever its size. What is received is not limited.
     #[must_use]
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes.min(LARGEST_MESSAGE);
