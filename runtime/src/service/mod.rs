@@ -6,6 +6,7 @@
 mod dead_letter;
 mod dispatch;
 mod handler;
+pub mod headers;
 mod message;
 mod retry;
 mod rpc;
@@ -16,7 +17,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use celerysalt_contract::{Selector, TopicPattern, Version, VersionRange};
 
-pub use dead_letter::{DeadLetterReason, headers as dead_letter_headers};
+pub use dead_letter::DeadLetterReason;
 pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
 pub use message::{AnyEvent, Meta};
 pub use retry::Retry;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::dead_letter::headers;
+use super::headers;
 use crate::transport::{Message, QueueKind, QueueSpec};
 
 /// The pauses between the tries of a handler that failed: each longer than the one before, and none quite like another.
