@@ -7,6 +7,8 @@
 
 pub mod catalog;
 mod check;
+#[cfg(feature = "compare")]
+pub mod compare;
 pub mod diagnostic;
 mod difference;
 mod draft;

@@ -1,0 +1,45 @@
+//! One of the two documents: its draft, and where its references lead.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::{Draft, library::Names};
+
+/// A schema document with its names.
+pub(super) struct Document<'a> {
+    pub(super) root: &'a Value,
+    pub(super) draft: Draft,
+    /// Whether its instances have declared properties only.
+    pub(super) closed: bool,
+    names: &'a Names,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(root: &'a Value, draft: Draft, names: &'a Names, closed: bool) -> Self {
+        Self { root, draft, closed, names }
+    }
+
+    pub(super) fn at(&self, pointer: &str) -> Option<&'a Value> {
+        self.root.pointer(pointer)
+    }
+
+    /// The pointer that the reference at `pointer` leads to, if it is in this document.
+    pub(super) fn target(&self, pointer: &str, reference: &str) -> Option<String> {
+        let target = self.names.local(pointer, reference)?;
+        self.root.pointer(&target).filter(|schema| schema.is_object() || schema.is_boolean())?;
+        Some(target)
+    }
+
+    /// The pointer that a dynamic reference leads to, where it does not matter from where one comes.
+    pub(super) fn dynamic_target(&self, pointer: &str, reference: &str) -> Option<String> {
+        let name = reference.split_once('#').map(|(_, name)| name)?;
+        let targets: HashSet<&str> = self.names.every_anchor(name).collect();
+        (targets.len() <= 1).then(|| self.target(pointer, reference)).flatten()
+    }
+
+    /// Where `$recursiveRef` leads, unless schemas of several files are in here.
+    pub(super) fn recursive_target(&self) -> Option<String> {
+        (!self.names.has_inner_ids()).then(String::new)
+    }
+}

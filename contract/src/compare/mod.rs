@@ -1,0 +1,213 @@
+//! Whether every instance of one schema is an instance of another, decided by meaning.
+//!
+//! [`contains`] looks for a value that the old schema accepts and the new one refuses. A value that is found was
+//! confirmed by the [`Validator`]; where there is none, that was shown; and where neither can be done within a limit of
+//! work, the verdict says so. Numbers are exact, patterns are compared as languages, references may be recursive, and the
+//! drafts of the two may differ. Formats are annotations.
+//!
+//! The walk: `compile` makes formulas of both schemas, `solve` looks for a value of the one and not of the other,
+//! `explain` finds the place, `search` tries values at random before a verdict that is not known.
+
+mod array;
+mod branch;
+mod cells;
+mod compile;
+mod compile_array;
+mod compile_object;
+mod distinct;
+mod document;
+mod evaluate;
+mod exact;
+mod explain;
+mod formula;
+mod number;
+mod object;
+mod pattern;
+mod search;
+mod solve;
+mod text;
+mod unevaluated;
+
+use serde_json::Value;
+
+pub use self::explain::Finding;
+use self::{document::Document, exact::Exact, solve::Solver};
+use crate::{Draft, SchemaError, Validator, library::Names};
+
+/// How schemas are compared.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The old schema is a writer's, who writes declared properties only: objects that declare any are read as closed.
+    pub closed_writer: bool,
+    /// How much work one comparison may be. More decides more, and takes longer.
+    pub steps: u64,
+}
+
+impl Default for Options {
+    /// Both schemas as they are written, and well under a second of work.
+    fn default() -> Self {
+        Self { closed_writer: false, steps: 200_000 }
+    }
+}
+
+impl Options {
+    /// With the old schema read as a writer's.
+    #[must_use]
+    pub fn closed_writer(mut self, closed: bool) -> Self {
+        self.closed_writer = closed;
+        self
+    }
+}
+
+/// What comes of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Every instance of the old schema is an instance of the new one.
+    Compatible,
+    /// Some instance is not.
+    Breaking {
+        /// One that is not: the old schema accepts it, the new one refuses it, and the validator agrees.
+        witness: Value,
+        /// Which rule refuses it, and where.
+        findings: Vec<Finding>,
+    },
+    /// It could not be decided; to be treated as breaking.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Whether every instance of `old` is an instance of `new`.
+///
+/// Both are self-contained documents of the drafts that their `$schema` names, 2020-12 without one.
+///
+/// ```
+/// use celerysalt_contract::compare::{Options, Verdict, contains};
+/// use serde_json::json;
+///
+/// let old = json!({"properties": {"amount": {"type": "integer", "minimum": 0}}});
+/// let new = json!({"properties": {"amount": {"type": "number", "minimum": 0}}});
+/// assert_eq!(contains(&old, &new, &Options::default()), Verdict::Compatible);
+///
+/// let Verdict::Breaking { witness, findings } = contains(&new, &old, &Options::default()) else { unreachable!() };
+/// assert_eq!(witness, json!({"amount": 0.1}));
+/// assert_eq!((findings[0].rule, findings[0].pointer_new.as_str()), ("TYPE_NARROWED", "/properties/amount/type"));
+/// ```
+///
+/// A writer that writes what is declared only does not mind a new optional property:
+///
+/// ```
+/// # use celerysalt_contract::compare::{Options, Verdict, contains};
+/// # use serde_json::json;
+/// let old = json!({"properties": {"amount": {"type": "integer"}}});
+/// let new = json!({"properties": {"amount": {"type": "integer"}, "note": {"type": "string"}}});
+/// assert!(matches!(contains(&old, &new, &Options::default()), Verdict::Breaking { .. }));
+/// let options = Options::default().closed_writer(true);
+/// assert_eq!(contains(&old, &new, &options), Verdict::Compatible);
+/// ```
+pub fn contains(old: &Value, new: &Value, options: &Options) -> Verdict {
+    match (Comparable::new(old), Comparable::new(new)) {
+        (Ok(old), Ok(new)) => old.is_within(&new, options),
+        (Err(error), _) => Verdict::Unknown { reason: unusable("old", &error) },
+        (_, Err(error)) => Verdict::Unknown { reason: unusable("new", &error) },
+    }
+}
+
+/// A schema that is compared more than once: what is the same each time is done once.
+///
+/// ```
+/// use celerysalt_contract::compare::{Comparable, Options, Verdict};
+/// use serde_json::json;
+///
+/// let versions = [json!({"maximum": 1}), json!({"maximum": 2})].map(|schema| Comparable::new(&schema).unwrap());
+/// assert_eq!(versions[0].is_within(&versions[1], &Options::default()), Verdict::Compatible);
+/// assert!(matches!(versions[1].is_within(&versions[0], &Options::default()), Verdict::Breaking { .. }));
+/// ```
+#[derive(Debug)]
+pub struct Comparable {
+    schema: Value,
+    draft: Draft,
+    names: Names,
+    validator: Validator,
+}
+
+impl Comparable {
+    /// Takes a self-contained schema of the draft that its `$schema` names, 2020-12 without one.
+    ///
+    /// # Errors
+    /// As [`Validator::new`].
+    pub fn new(schema: &Value) -> Result<Self, SchemaError> {
+        let validator = Validator::new(schema)?;
+        let draft = Draft::of(schema).unwrap_or(Draft::Draft202012);
+        Ok(Self { schema: schema.clone(), draft, names: Names::of(schema, draft), validator })
+    }
+
+    /// Whether every instance of this schema is an instance of `new`, as [`contains`].
+    pub fn is_within(&self, new: &Self, options: &Options) -> Verdict {
+        decide(self, new, options)
+    }
+
+    fn document(&self, closed: bool) -> Document<'_> {
+        Document::new(&self.schema, self.draft, &self.names, closed)
+    }
+}
+
+fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
+    if old.schema == new.schema {
+        return Verdict::Compatible;
+    }
+    let documents = [old.document(options.closed_writer), new.document(false)];
+    let mut solver = Solver::new(documents, options.steps);
+    let (old_formula, new_formula) = (solver.root(0), solver.root(1));
+    let refused = solver.arena.not(new_formula);
+    let found = solver.solve(&[old_formula, refused], 1);
+    let spent = solver.is_spent();
+    solver.refill(options.steps / 4);
+    let confirmed = |solver: &mut Solver<'_>, value: &Exact| {
+        let json = value.to_json();
+        let is = old.validator.is_valid(&json) && !new.validator.is_valid(&json);
+        // The validator knows nothing of writers.
+        let mut written = || Exact::of(&json).is_some_and(|value| solver.holds(old_formula, &value) == Some(true));
+        (is && (!options.closed_writer || written())).then_some(json)
+    };
+    let candidates: Vec<Exact> = found.all().cloned().collect();
+    for value in &candidates {
+        if let Some(witness) = confirmed(&mut solver, value) {
+            let findings = explain::explain(&old.document(false), new, &witness);
+            return Verdict::Breaking { witness, findings };
+        }
+    }
+    // Every value that might be a witness was tried: the rest was shown to be none. (Only where the solver is sure of
+    // those is a validator that disagrees no proof.)
+    let written = candidates.iter().all(|value| Exact::of(&value.to_json()).as_ref() == Some(value));
+    let tried = candidates.is_empty() || written && !options.closed_writer;
+    if found.complete && found.values.is_empty() && tried && !spent {
+        return Verdict::Compatible;
+    }
+    for value in search::candidates(&mut solver, old_formula, refused) {
+        if let Some(witness) = confirmed(&mut solver, &value) {
+            let findings = explain::explain(&old.document(false), new, &witness);
+            return Verdict::Breaking { witness, findings };
+        }
+    }
+    Verdict::Unknown { reason: reason(spent, &candidates) }
+}
+
+fn unusable(side: &str, error: &SchemaError) -> String {
+    let place = if error.pointer.is_empty() { String::new() } else { format!(" at {}", error.pointer) };
+    format!("the {side} schema can't be used{place}: {}", error.message)
+}
+
+fn reason(spent: bool, candidates: &[Exact]) -> String {
+    if spent {
+        "the schemas are too much work to compare".to_owned()
+    } else if let Some(value) = candidates.first() {
+        let value = crate::words::cut(value.to_json().to_string());
+        format!("what may tell the schemas apart could not be confirmed, such as {value}")
+    } else {
+        "the schemas use something that is not understood".to_owned()
+    }
+}

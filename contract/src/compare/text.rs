@@ -1,0 +1,189 @@
+//! Texts that keep all rules at once: bounds of length and patterns, by walking the product of their automata.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    rc::Rc,
+};
+
+use super::{
+    exact::Exact,
+    pattern::{Pattern, Progress},
+    solve::{Found, Solver},
+};
+
+/// The longest text that is written out without a pattern.
+const MAX_LENGTH: u64 = 20_000;
+/// The most states of a product.
+const MAX_STATES: usize = 20_000;
+
+/// What is asked of a text.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub(super) min: u64,
+    pub(super) max: Option<u64>,
+    pub(super) patterns: Vec<(Rc<Pattern>, bool)>,
+    pub(super) excluded: BTreeSet<String>,
+}
+
+/// Where a text is in all automata; the last part is how far it is in the excluded texts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Place {
+    patterns: Vec<Progress>,
+    /// Up to the minimum.
+    length: u64,
+    /// The text so far, as long as an excluded one begins with it.
+    prefix: Option<String>,
+}
+
+impl Texts {
+    /// Up to `want` texts, the shortest first.
+    pub(super) fn solve(mut self, want: usize, solver: &mut Solver<'_>) -> Found {
+        let mut found = Found::none();
+        if self.max.is_some_and(|max| self.min > max) {
+            return found;
+        }
+        if self.patterns.is_empty() {
+            return self.plain(want, solver);
+        }
+        let alphabet = self.alphabet();
+        while found.values.len() < want {
+            match self.shortest(&alphabet, solver) {
+                Ok(Some(text)) => {
+                    self.excluded.insert(text.clone());
+                    found.values.push(Exact::Text(text));
+                }
+                Ok(None) => return found,
+                Err(()) => {
+                    found.complete = false;
+                    return found;
+                }
+            }
+        }
+        found.complete = false;
+        found
+    }
+
+    /// One character for each that the automata can't tell apart; letters and digits where there is a choice.
+    fn alphabet(&self) -> Vec<char> {
+        let mut cuts = vec![0, u32::from('a'), 0xD800, 0xE000, 0x11_0000];
+        for (pattern, _) in &self.patterns {
+            pattern.cuts(&mut cuts);
+        }
+        let special: BTreeSet<char> = self.excluded.iter().flat_map(|text| text.chars()).collect();
+        cuts.extend(special.iter().flat_map(|c| [u32::from(*c), u32::from(*c) + 1]));
+        cuts.extend([u32::from('0'), u32::from('A')]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut letters: Vec<char> = cuts.into_iter().filter_map(char::from_u32).collect();
+        // A tie goes to the letter that reads best.
+        letters.sort_by_key(|c| (!c.is_ascii_lowercase(), !c.is_ascii_alphanumeric(), !c.is_ascii_graphic(), *c));
+        let mut seen = HashSet::new();
+        letters.retain(|c| {
+            let mut signature = Vec::new();
+            for (pattern, _) in &self.patterns {
+                pattern.signature(*c, &mut signature);
+            }
+            special.contains(c) || seen.insert(signature)
+        });
+        letters
+    }
+
+    /// The shortest text that keeps every rule; an error when the work is too much.
+    fn shortest(&self, alphabet: &[char], solver: &mut Solver<'_>) -> Result<Option<String>, ()> {
+        let start = Place {
+            patterns: self.patterns.iter().map(|(pattern, _)| pattern.begin()).collect(),
+            length: 0,
+            prefix: Some(String::new()),
+        };
+        let mut known: HashMap<Place, usize> = HashMap::from([(start.clone(), 0)]);
+        let mut origins: Vec<Option<(usize, char)>> = vec![None];
+        let mut queue = VecDeque::from([(start, 0_usize, 0_u64)]);
+        while let Some((place, number, length)) = queue.pop_front() {
+            if self.accepts(&place) {
+                return Ok(Some(spell(&origins, number)));
+            }
+            if self.max.is_some_and(|max| length >= max) {
+                continue;
+            }
+            for c in alphabet {
+                if !solver.step(1) {
+                    return Err(());
+                }
+                let next = self.step(&place, *c);
+                if self.is_dead(&next) || known.contains_key(&next) {
+                    continue;
+                }
+                if known.len() >= MAX_STATES {
+                    return Err(());
+                }
+                known.insert(next.clone(), origins.len());
+                queue.push_back((next, origins.len(), length + 1));
+                origins.push(Some((number, *c)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Without patterns: `a`s, with another letter at the end where more than one text is wanted.
+    fn plain(&self, want: usize, solver: &mut Solver<'_>) -> Found {
+        let Ok(base) = usize::try_from(self.min) else { return Found::unknown() };
+        if self.min > MAX_LENGTH {
+            return Found::unknown();
+        }
+        let mut found = Found::none();
+        let longer = self.max.is_none_or(|max| max > self.min);
+        if base == 0 && !self.excluded.contains("") {
+            found.values.push(Exact::Text(String::new()));
+        }
+        if base == 0 && !longer {
+            return found;
+        }
+        found.complete = false;
+        // More texts than are excluded: enough of them are free.
+        let letters = ('a'..='z').chain('\u{4e00}'..='\u{9fff}').take(self.excluded.len().saturating_add(want));
+        for letter in letters {
+            let lengths = if longer { base.max(1)..=base + 1 } else { base..=base };
+            for length in lengths {
+                if found.values.len() >= want || !solver.step(1) {
+                    return found;
+                }
+                let mut text = "a".repeat(length - 1);
+                text.push(letter);
+                if !self.excluded.contains(&text) {
+                    found.values.push(Exact::Text(text));
+                }
+            }
+        }
+        found
+    }
+
+    fn step(&self, place: &Place, c: char) -> Place {
+        let patterns = self.patterns.iter().zip(&place.patterns).map(|((pattern, _), at)| pattern.step(at, c));
+        let prefix = place.prefix.as_ref().map(|prefix| format!("{prefix}{c}"));
+        Place {
+            patterns: patterns.collect(),
+            length: self.min.min(place.length + 1),
+            prefix: prefix.filter(|prefix| self.excluded.iter().any(|text| text.starts_with(prefix.as_str()))),
+        }
+    }
+
+    fn accepts(&self, place: &Place) -> bool {
+        place.length >= self.min
+            && !place.prefix.as_ref().is_some_and(|prefix| self.excluded.contains(prefix))
+            && self.patterns.iter().zip(&place.patterns).all(|((pattern, holds), at)| pattern.accepts(at) == *holds)
+    }
+
+    /// A text that matched a forbidden pattern for good.
+    fn is_dead(&self, place: &Place) -> bool {
+        self.patterns.iter().zip(&place.patterns).any(|((_, holds), at)| !holds && at.is_done())
+    }
+}
+
+fn spell(origins: &[Option<(usize, char)>], mut number: usize) -> String {
+    let mut letters = Vec::new();
+    while let Some(Some((before, c))) = origins.get(number) {
+        letters.push(*c);
+        number = *before;
+    }
+    letters.iter().rev().collect()
+}

@@ -1,0 +1,270 @@
+//! Pairs of schemas whose verdict is known: what registries get wrong, each kind of change, and pairs made to be hard.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use celerysalt_contract::compare::{Options, Verdict, contains};
+use serde_json::{Value, json};
+
+fn verdict(old: &Value, new: &Value) -> Verdict {
+    let start = Instant::now();
+    let verdict = contains(old, new, &Options::default());
+    let took = start.elapsed();
+    // Unoptimised code takes ten times as long.
+    let most = if cfg!(debug_assertions) { 10 } else { 1 };
+    let shown: String = old.to_string().chars().take(300).collect();
+    println!("{took:?} {shown}");
+    assert!(took < Duration::from_secs(most), "{took:?}: {shown}");
+    verdict
+}
+
+fn compatible(old: &Value, new: &Value) {
+    assert_eq!(verdict(old, new), Verdict::Compatible, "{old} in {new}");
+}
+
+fn breaking(rule: &str, old: &Value, new: &Value) -> Value {
+    match verdict(old, new) {
+        Verdict::Breaking { witness, findings } => {
+            let rules: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
+            assert!(rules.contains(&rule), "{rule}: {findings:?}: {old} in {new}");
+            witness
+        }
+        other => panic!("{other:?}: {old} in {new}"),
+    }
+}
+
+#[test]
+fn rewrites_that_mean_the_same_are_compatible_both_ways() {
+    let pairs = [
+        (json!({"type": ["string", "null"]}), json!({"anyOf": [{"type": "null"}, {"type": "string"}]})),
+        (json!({"type": "integer"}), json!({"type": "number", "multipleOf": 1})),
+        (json!({"enum": [1, 2]}), json!({"anyOf": [{"const": 1.0}, {"const": 2}]})),
+        (json!({"pattern": "^a+$"}), json!({"pattern": "^aa*$"})),
+        (json!({"pattern": "^(a|b)$"}), json!({"pattern": "^[ab]$"})),
+        (
+            json!({"type": "string", "minLength": 2, "maxLength": 2}),
+            json!({"type": "string", "pattern": "^[\\s\\S]{2}$"}),
+        ),
+        (json!({"not": {"required": ["a"]}}), json!({"type": "object", "properties": {"a": false}})),
+        (json!({"exclusiveMinimum": 0, "type": "integer"}), json!({"minimum": 1, "type": "integer"})),
+        (json!({"$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}), json!({"type": "null"})),
+        (
+            json!({"items": {"type": "boolean"}, "uniqueItems": true}),
+            json!({"items": {"type": "boolean"}, "uniqueItems": true, "maxItems": 2}),
+        ),
+        (
+            json!({"type": "object", "minProperties": 1, "propertyNames": {"enum": ["a"]}}),
+            json!({"propertyNames": {"enum": ["a"]}, "type": "object", "not": {"maxProperties": 0}}),
+        ),
+        (
+            json!({"$ref": "#/$defs/tree", "$defs": {"tree": {"items": {"$ref": "#/$defs/tree"}}}}),
+            json!({"$ref": "#/$defs/node", "$defs": {"node": {"items": {"items": {"$ref": "#/$defs/node"}}}}}),
+        ),
+    ];
+    for (a, b) in &pairs {
+        compatible(a, b);
+        compatible(b, a);
+    }
+}
+
+#[test]
+fn each_kind_of_narrowing_is_found() {
+    for (rule, old, new) in [
+        ("TYPE_NARROWED", json!({"type": "number"}), json!({"type": "integer"})),
+        ("TYPE_CHANGED", json!({}), json!({"type": "integer"})),
+        ("SCHEMA_FALSE", json!({}), json!(false)),
+        ("ENUM_VALUE_REMOVED", json!({"enum": [1, 2]}), json!({"enum": [1]})),
+        ("ENUM_ADDED", json!({"type": "string"}), json!({"enum": ["a"]})),
+        ("CONST_CHANGED", json!({"const": 1}), json!({"const": 2})),
+        ("NUM_BOUND_TIGHTENED", json!({"minimum": 0}), json!({"minimum": 1e-17})),
+        (
+            "NUM_BOUND_TIGHTENED",
+            json!({"maximum": 9_007_199_254_740_993_i64}),
+            json!({"maximum": 9_007_199_254_740_992_i64}),
+        ),
+        ("NUM_MULTIPLEOF", json!({"multipleOf": 0.1}), json!({"multipleOf": 0.3})),
+        ("STR_LENGTH", json!({"maxLength": 10}), json!({"maxLength": 9})),
+        ("STR_PATTERN_CHANGED", json!({"pattern": "^[a-z]+$"}), json!({"pattern": "^[a-y]+$"})),
+        ("REQ_ADDED", json!({"properties": {"a": {}}}), json!({"properties": {"a": {}}, "required": ["a"]})),
+        ("REQ_ADDED", json!({}), json!({"required": ["undeclared"]})),
+        (
+            "ADDL_CLOSED",
+            json!({"properties": {"a": {}}}),
+            json!({"properties": {"a": {}}, "additionalProperties": false}),
+        ),
+        (
+            "PROP_REMOVED_CLOSED",
+            json!({"properties": {"a": {}}, "additionalProperties": false}),
+            json!({"additionalProperties": false}),
+        ),
+        ("PROP_FORBIDDEN", json!({}), json!({"properties": {"a": false}})),
+        ("TYPE_CHANGED", json!({}), json!({"patternProperties": {"^x": {"type": "string"}}})),
+        ("PROP_COUNT", json!({"maxProperties": 3}), json!({"maxProperties": 2})),
+        ("DEP_REQUIRED", json!({}), json!({"dependentRequired": {"a": ["b"]}})),
+        ("ITEMS_COUNT", json!({"maxItems": 3}), json!({"maxItems": 2})),
+        ("UNIQUE_ADDED", json!({"type": "array"}), json!({"type": "array", "uniqueItems": true})),
+        ("CONTAINS_ADDED", json!({}), json!({"contains": {"type": "null"}})),
+        ("ANYOF_BRANCH_REMOVED", json!({}), json!({"anyOf": [{"type": "null"}, {"type": "string"}]})),
+        (
+            "ONEOF_OVERLAP",
+            json!({"oneOf": [{"type": "string"}, {"type": "null"}]}),
+            json!({"oneOf": [{"type": "string"}, {"type": "null"}, {"maxLength": 3, "type": "string"}]}),
+        ),
+        ("NOT_ADDED", json!({}), json!({"not": {"type": "null"}})),
+        (
+            "UNEVALUATED_PROPS",
+            json!({"properties": {"a": {}}}),
+            json!({"properties": {"a": {}}, "unevaluatedProperties": false}),
+        ),
+    ] {
+        breaking(rule, &old, &new);
+    }
+}
+
+#[test]
+fn what_other_checkers_miss() {
+    // Bounds that a double can't tell apart, an overlap of `oneOf`, a change inside `else`, under `not`, of a name.
+    breaking(
+        "NUM_BOUND_TIGHTENED",
+        &json!({"type": "integer"}),
+        &json!({"type": "integer", "minimum": -9_007_199_254_740_993_i64}),
+    );
+    breaking("ONEOF_OVERLAP", &json!({"type": "integer"}), &json!({"oneOf": [{"type": "integer"}, {"multipleOf": 2}]}));
+    breaking(
+        "TYPE_NARROWED",
+        &json!({"if": {"type": "object", "required": ["a"]}, "else": {"type": ["object", "null"]}}),
+        &json!({"if": {"type": "object", "required": ["a"]}, "else": {"type": "object"}}),
+    );
+    breaking("NOT_WIDENED", &json!({"not": {"minimum": 5}}), &json!({"not": {"minimum": 4}}));
+    compatible(&json!({"not": {"minimum": 4}}), &json!({"not": {"minimum": 5}}));
+    breaking("STR_LENGTH", &json!({"propertyNames": {"maxLength": 3}}), &json!({"propertyNames": {"maxLength": 2}}));
+    // A new property that is narrower than what additional ones may be, and one that is not.
+    let old = json!({"additionalProperties": {"type": "string"}});
+    breaking(
+        "STR_LENGTH",
+        &old,
+        &json!({"properties": {"a": {"maxLength": 3}}, "additionalProperties": {"type": "string"}}),
+    );
+    compatible(
+        &old,
+        &json!({"properties": {"a": {"type": ["string", "null"]}}, "additionalProperties": {"type": "string"}}),
+    );
+    compatible(&json!({"type": "object"}), &json!(true));
+    // Across drafts: a flag there is a number here.
+    let draft4 = json!({"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 0, "exclusiveMinimum": true});
+    compatible(&draft4, &json!({"exclusiveMinimum": 0}));
+    compatible(&json!({"exclusiveMinimum": 0}), &draft4);
+}
+
+#[test]
+fn recursion_ends_and_is_decided() {
+    let tree = |value: Value| json!({"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {"v": value, "l": {"$ref": "#/$defs/n"}, "r": {"$ref": "#/$defs/n"}}, "required": ["v"]}}});
+    compatible(&tree(json!({"type": "integer"})), &tree(json!({"type": "number"})));
+    breaking("TYPE_NARROWED", &tree(json!({"type": "number"})), &tree(json!({"type": "integer"})));
+    // No value is finite: whatever is asked of it holds.
+    let endless = json!({"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}}});
+    compatible(&endless, &json!(false));
+}
+
+/// A union of many kinds of events, told apart by one property.
+fn union(kinds: usize, keyword: &str, bound: usize) -> Value {
+    let branches: Vec<Value> = (0..kinds)
+        .map(|kind| {
+            json!({
+                "type": "object",
+                "properties": {
+                    "kind": {"const": format!("kind{kind}")},
+                    "amount": {"type": "integer", "minimum": 0, "maximum": 1000 + bound},
+                    "text": {"type": "string", "maxLength": 100},
+                },
+                "required": ["kind", "amount"],
+            })
+        })
+        .collect();
+    json!({ keyword: branches })
+}
+
+#[test]
+fn large_and_hostile_pairs_end_in_time() {
+    for keyword in ["anyOf", "oneOf"] {
+        compatible(&union(30, keyword, 0), &union(31, keyword, 0));
+        compatible(&union(30, keyword, 0), &union(30, keyword, 1));
+        assert!(matches!(verdict(&union(31, keyword, 0), &union(30, keyword, 0)), Verdict::Breaking { .. }));
+    }
+    let wide = |bound: i32| {
+        let properties: serde_json::Map<String, Value> = (0..300)
+            .map(|at| {
+                (
+                    format!("p{at}"),
+                    json!({"type": "object", "properties": {"x": {"type": "integer", "maximum": bound}}}),
+                )
+            })
+            .collect();
+        let names: Vec<&String> = properties.keys().collect();
+        json!({"type": "object", "required": names, "properties": properties, "additionalProperties": false})
+    };
+    compatible(&wide(5), &wide(6));
+    breaking("NUM_BOUND_TIGHTENED", &wide(6), &wide(5));
+    let names = |count: usize| json!({"enum": (0..count).map(|at| format!("value{at}")).collect::<Vec<_>>()});
+    compatible(&names(5_000), &names(5_001));
+    breaking("ENUM_VALUE_REMOVED", &names(5_001), &names(5_000));
+    let deep = |levels: usize, leaf: Value| (0..levels).fold(leaf, |inner, _| json!({"properties": {"a": inner}}));
+    for levels in [10, 30, 40, 60] {
+        let (old, new) = (deep(levels, json!({"minimum": 1})), deep(levels, json!({"minimum": 0})));
+        assert!(!matches!(verdict(&old, &new), Verdict::Breaking { .. }));
+        assert!(!matches!(verdict(&new, &old), Verdict::Compatible));
+    }
+    let chain = |last: Value| {
+        let mut shared: serde_json::Map<String, Value> = (0..3_000)
+            .map(|at| (format!("d{at}"), json!({"properties": {"a": {"$ref": format!("#/$defs/d{}", at + 1)}}})))
+            .collect();
+        shared.insert("d3000".to_owned(), last);
+        json!({"$ref": "#/$defs/d0", "$defs": shared})
+    };
+    assert!(!matches!(verdict(&chain(json!({"minimum": 1})), &chain(json!({"minimum": 2}))), Verdict::Compatible));
+    // Work that nests: items that must exist within items, schemas within schemas.
+    let nest = |levels: usize, around: &dyn Fn(Value) -> Value| {
+        (0..levels).fold(json!({"minimum": 1}), |inner, _| around(inner))
+    };
+    let around: [&dyn Fn(Value) -> Value; 8] = [
+        &|inner| json!({"items": inner, "minItems": 600, "type": "array"}),
+        &|inner| json!({"additionalProperties": inner, "minProperties": 200, "type": "object"}),
+        &|inner| json!({"contains": inner, "minContains": 30, "type": "array"}),
+        &|inner| json!({"contains": inner, "minContains": 2, "maxContains": 3, "uniqueItems": true, "minItems": 1}),
+        &|inner| json!({"not": inner}),
+        &|inner| json!({"oneOf": [inner, {"type": "null"}]}),
+        &|inner| json!({"patternProperties": {"^a": inner, "b$": {"minProperties": 1}}, "minProperties": 3}),
+        &|inner| json!({"if": inner, "then": {"maxLength": 2}}),
+    ];
+    for around in around {
+        for levels in [5, 20, 45] {
+            let (one, other) = (nest(levels, around), nest(levels + 1, around));
+            verdict(&one, &other);
+            verdict(&other, &one);
+        }
+    }
+    // Automata that double with each letter, and a product of two.
+    let far = |from: &str, count: usize| json!({"pattern": format!("{from}[ab]{{{count}}}$")});
+    for (old, new) in [(far("a", 30), far("b", 30)), (far("^(a|b)*a", 25), far("^(a|b)*a", 26))] {
+        assert!(!matches!(verdict(&old, &new), Verdict::Compatible));
+    }
+    verdict(&json!({"pattern": "^(([a-z]+\\.)*[a-z]+@)+$"}), &json!({"pattern": "^[\\w.@]{3,400}$"}));
+    verdict(&json!({"pattern": "^\\w{1,64}$"}), &json!({"pattern": "^[\\p{L}\\p{N}_]{1,80}$"}));
+    verdict(&json!({"minLength": 1_000_000_000}), &json!({"maxLength": 10}));
+    verdict(&json!({"minItems": 1_000_000_000}), &json!({"maxItems": 10}));
+    verdict(&json!({"multipleOf": 1e-300}), &json!({"multipleOf": 1e300}));
+    verdict(&json!({"multipleOf": 1e300, "minimum": 1}), &json!({"maximum": 1e-300}));
+    // Many choices that have nothing to do with each other.
+    let choices = |count: usize| {
+        let rules: Vec<Value> = (0..count)
+            .map(|at| json!({"anyOf": [{"required": [format!("a{at}")]}, {"required": [format!("b{at}")]}, {"maxProperties": at}]}))
+            .collect();
+        json!({"type": "object", "allOf": rules})
+    };
+    verdict(&choices(20), &choices(21));
+    verdict(&choices(21), &choices(20));
+    let few = |count: u64| json!({"contains": {"type": "string"}, "minContains": count, "maxContains": count + 30, "uniqueItems": true});
+    verdict(&few(10), &few(11));
+    verdict(&json!({"not": {"not": few(25)}, "maxItems": 40}), &few(3));
+}
