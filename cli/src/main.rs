@@ -1,7 +1,7 @@
 //! The command `celerysalt`: contracts checked, generated, released and listed.
 //!
 //! Each command takes its arguments and gives a [`Report`](output::Report); [`output`] prints it and turns it into the
-//! exit status: 0 fine, 1 findings, 2 could not run.
+//! exit status: 0 fine, 1 findings, 2 could not run, 3 could not decide.
 
 mod commands;
 mod contracts;
@@ -23,7 +23,7 @@ use self::{
     name = "celerysalt",
     version,
     after_help = "Exit status: 0 fine, 1 findings (invalid contracts or payloads, a conflict, a stale file), 2 could not \
-                  run (wrong arguments, unreadable folder, registry away).\n\
+                  run (wrong arguments, unreadable folder, registry away), 3 could not decide (compat).\n\
                   With --format json, standard output is one JSON document; a command that stopped prints \
                   {\"error\": {\"kind\": ..., \"message\": ...}}.\n\n\
                   Example:\n  celerysalt validate --schemas schemas"

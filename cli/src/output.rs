@@ -45,6 +45,8 @@ pub(crate) struct Report {
 pub(crate) enum Stop {
     /// The contracts of a folder are invalid: findings.
     Refused(Diagnostics),
+    /// It ran, and could not decide: neither fine nor a finding.
+    Undecided(Report),
     /// It could not run.
     Failed {
         /// Stable, for programs.
@@ -144,6 +146,7 @@ impl Output {
                 }});
                 (1, String::new(), format!("{}{}: {message}", style.diagnostics(&findings), style.bad("error")), json)
             }
+            Err(Stop::Undecided(report)) => (3, report.text, report.summary, report.json),
             Err(Stop::Failed { kind, message }) => {
                 let json = json!({"error": {"kind": kind, "message": message}});
                 (2, String::new(), format!("{}: {}", style.bad("error"), escape_lines(&message)), json)

@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments, help and what is said.
 
+mod compat;
 mod generate;
 mod list_events;
 mod show;
@@ -18,6 +19,7 @@ pub(crate) enum Command {
     Show(show::Show),
     Generate(generate::Generate),
     Sync(sync::Sync),
+    Compat(compat::Compat),
 }
 
 impl Command {
@@ -28,6 +30,7 @@ impl Command {
             Self::Show(command) => command.run(style).await,
             Self::Generate(command) => command.run(style),
             Self::Sync(command) => command.run(style).await,
+            Self::Compat(command) => command.run(style),
         }
     }
 }

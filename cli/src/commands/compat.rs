@@ -1,0 +1,157 @@
+//! `celerysalt compat`: may one schema take the place of another, decided by meaning and shown by an example.
+
+use std::{fs, path::PathBuf};
+
+use celerysalt_contract::{
+    Validator,
+    compare::{Options, Verdict, contains},
+};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::output::{Report, Stop, Style, escape, lines};
+
+/// Check whether a schema may take the place of another, without any reader being surprised
+///
+/// Backward: readers of NEW accept all that writers of OLD send. Forward: readers of OLD accept all that writers of NEW
+/// send. A writer sends declared properties only, and a reader ignores what it does not know unless its schema closes
+/// the object: so an optional property may be added. What breaks is shown by a value that the one side may send and the
+/// other refuses.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 compatible, 1 breaking, 2 could not run, 3 could not decide (to be treated as \
+    breaking).\n\n\
+    Examples:\n  celerysalt compat old.json new.json\n  \
+    celerysalt compat --direction backward --format json old.json new.json\n  \
+    celerysalt compat --literal old.json new.json")]
+pub(crate) struct Compat {
+    /// Schema that is in use: one self-contained JSON document
+    #[arg(value_name = "OLD.json")]
+    old: PathBuf,
+    /// Schema that is to take its place
+    #[arg(value_name = "NEW.json")]
+    new: PathBuf,
+    /// Whose messages must be readable by whom
+    #[arg(long, value_enum, default_value_t = Direction::Full)]
+    direction: Direction,
+    /// Compare both schemas as they are written, whoever writes or reads
+    #[arg(long)]
+    literal: bool,
+    /// Expect writers to send properties that their schema does not declare, where it lets them
+    #[arg(long, conflicts_with = "literal")]
+    open_writers: bool,
+}
+
+/// Whose messages must be readable by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Direction {
+    /// Messages of OLD by readers of NEW
+    Backward,
+    /// Messages of NEW by readers of OLD
+    Forward,
+    /// Both
+    Full,
+}
+
+impl Compat {
+    pub(crate) fn run(self, style: Style) -> Result<Report, Stop> {
+        let (old, new) = (read(&self.old)?, read(&self.new)?);
+        let closed = !self.literal && !self.open_writers;
+        let options = Options::default().closed_writer(closed);
+        let mut checks = Vec::new();
+        if self.direction != Direction::Forward {
+            checks.push(Check { name: "backward", from: "OLD", to: "NEW", verdict: contains(&old, &new, &options) });
+        }
+        if self.direction != Direction::Backward {
+            checks.push(Check { name: "forward", from: "NEW", to: "OLD", verdict: contains(&new, &old, &options) });
+        }
+        let breaking = checks.iter().any(|check| matches!(check.verdict, Verdict::Breaking { .. }));
+        let decided =
+            checks.iter().all(|check| matches!(check.verdict, Verdict::Breaking { .. } | Verdict::Compatible));
+        let (verdict, summary) = match (breaking, decided) {
+            (true, _) => {
+                ("breaking", "breaking: let the reading side accept the example, or release a new major version")
+            }
+            (false, false) => (
+                "unknown",
+                "could not decide, so treat it as breaking: write the schemas more alike, or release a new major version",
+            ),
+            (false, true) => ("compatible", "compatible"),
+        };
+        let report = Report {
+            findings: breaking,
+            text: lines(&checks.iter().flat_map(|check| check.lines(style)).collect::<Vec<_>>()),
+            summary: summary.to_owned(),
+            json: json!({
+                "verdict": verdict,
+                "writers": if closed { "closed" } else { "open" },
+                "checks": checks.iter().map(Check::to_json).collect::<Vec<_>>(),
+            }),
+        };
+        if breaking || decided { Ok(report) } else { Err(Stop::Undecided(report)) }
+    }
+}
+
+/// One direction and what came of it.
+struct Check {
+    name: &'static str,
+    /// Who writes, and who reads.
+    from: &'static str,
+    to: &'static str,
+    verdict: Verdict,
+}
+
+impl Check {
+    fn lines(&self, style: Style) -> Vec<String> {
+        let Self { name, from, to, verdict } = self;
+        match verdict {
+            Verdict::Compatible => {
+                vec![format!("{name}: {}: {to} accepts all that {from} allows", style.good("compatible"))]
+            }
+            Verdict::Breaking { witness, findings } => {
+                let mut said = vec![
+                    format!("{name}: {}: {to} refuses what {from} allows", style.bad("breaking")),
+                    format!("  example: {}", escape(&witness.to_string())),
+                ];
+                for finding in findings {
+                    let place = if finding.pointer_new.is_empty() { "/" } else { &finding.pointer_new };
+                    let other = if finding.pointer_old.is_empty() { "/" } else { &finding.pointer_old };
+                    said.push(format!(
+                        "  {} at {} of {to} ({} of {from})",
+                        style.bold(finding.rule),
+                        escape(place),
+                        escape(other)
+                    ));
+                }
+                said
+            }
+            Verdict::Unknown { reason } => {
+                vec![format!("{name}: {}: {}", style.notable("could not decide"), escape(reason))]
+            }
+            _ => vec![format!("{name}: {}", style.notable("could not decide"))],
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let direction = self.name;
+        match &self.verdict {
+            Verdict::Compatible => json!({"direction": direction, "verdict": "compatible"}),
+            Verdict::Breaking { witness, findings } => json!({
+                "direction": direction, "verdict": "breaking", "witness": witness, "findings": findings,
+            }),
+            Verdict::Unknown { reason } => json!({"direction": direction, "verdict": "unknown", "reason": reason}),
+            _ => json!({"direction": direction, "verdict": "unknown"}),
+        }
+    }
+}
+
+/// A schema that can be used: whatever else is a failure, not a verdict.
+fn read(path: &PathBuf) -> Result<Value, Stop> {
+    let content =
+        fs::read(path).map_err(|error| Stop::failed("schema", format!("can't read {}: {error}", path.display())))?;
+    let schema: Value = serde_json::from_slice(&content)
+        .map_err(|error| Stop::failed("schema", format!("{} is no JSON document: {error}", path.display())))?;
+    Validator::new(&schema).map_err(|error| {
+        Stop::failed("schema", format!("{} is no schema that can be used: {error}", path.display()))
+    })?;
+    Ok(schema)
+}
