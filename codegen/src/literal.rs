@@ -71,7 +71,7 @@ pub(crate) fn literal(space: &Space, prelude: &Prelude, ty: &Type, value: &Value
 }
 
 fn integer(number: &Number) -> Option<TokenStream> {
-    #[allow(clippy::cast_possible_truncation)] // only whole numbers that 64 bits hold exactly
+    #[allow(clippy::cast_possible_truncation, reason = "only whole numbers that 64 bits hold exactly")]
     let whole = |n: f64| (n.fract() == 0.0 && n.abs() < 9e15).then_some(n as i64);
     let value = number.as_i64().or_else(|| number.as_f64().and_then(whole))?;
     Some(signed(value < 0, Literal::u64_unsuffixed(value.unsigned_abs())))

@@ -1,6 +1,6 @@
 //! Folders in, code or findings out.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{fs, path::PathBuf};
 

@@ -200,7 +200,7 @@ mod tests {
     }
 
     /// The definition of the standard, written as recursion: slow, and obviously right.
-    #[allow(clippy::match_same_arms)]
+    #[allow(clippy::match_same_arms, reason = "one arm for each case of the definition")]
     fn by_definition(pattern: &[&str], words: &[&str]) -> bool {
         match (pattern.first(), words.first()) {
             (None, None) => true,

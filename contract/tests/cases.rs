@@ -2,7 +2,7 @@
 //!
 //! `CELERYSALT_BLESS=1 cargo test -p celerysalt-contract --test cases` writes what it says now; read the diff.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, reason = "tests fail by panicking")]
 
 use std::{
     fmt::Write as _,

@@ -1,6 +1,6 @@
 //! Input that was made to hurt: nothing hangs, nothing panics, nothing is read that was not meant, nothing leaks.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, reason = "tests fail by panicking")]
 
 use std::{
     fs,

@@ -100,7 +100,7 @@ impl<'a, R: Rpc> Call<'a, R> {
         let replies = tokio::time::timeout_at(deadline, self.salt.replies()).await;
         let replies = replies.map_err(|_| timed_out())?.map_err(broken)?;
         let id = uuid::Uuid::new_v4().to_string();
-        let mut waiting = replies.expect(&id);
+        let mut waiting = replies.wait_for(&id);
         // The request does not outlive its caller, however long the reply queue took to open.
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let message = wire::encode(wire::Outgoing {
@@ -231,7 +231,7 @@ impl Replies {
         &self.address
     }
 
-    fn expect<'a>(&'a self, id: &'a str) -> Expected<'a> {
+    fn wait_for<'a>(&'a self, id: &'a str) -> Expected<'a> {
         let (sender, receiver) = oneshot::channel();
         if let Some(waiting) = &mut *lock(&self.waiting) {
             waiting.insert(id.to_owned(), sender);

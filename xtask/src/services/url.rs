@@ -98,7 +98,7 @@ impl Url {
 }
 
 /// What a failed read or write says about a server.
-#[allow(clippy::needless_pass_by_value)]
+#[allow(clippy::needless_pass_by_value, reason = "it is given to `map_err`, which passes by value")]
 pub(super) fn broken(why: io::Error) -> String {
     match why.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "closes the connection".to_owned(),
