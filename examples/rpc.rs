@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use celerysalt::{CallError, HandlerError, Salt, ServeError};
+use celerysalt::{CallError, HandlerError, Rest, Salt, ServeError};
 use celerysalt_reference::events::{self, GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse};
 
 /// Service B answers. Declared errors reach the caller typed; any other error reaches it as a text.
@@ -16,6 +16,7 @@ async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentRespons
             error_code: "NOT_FOUND".to_owned(),
             error_message: format!("assessment {} not found", request.assessment_id),
             details: None,
+            rest: Rest::default(),
         }
         .into());
     };
@@ -24,6 +25,7 @@ async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentRespons
         risk_score: f64::from(number % 11),
         status: "approved".to_owned(),
         assessment_id: request.assessment_id,
+        rest: Rest::default(),
     })
 }
 
@@ -35,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Service A asks.
     let caller = Salt::builder("dashboard").connect().await?;
     for id in ["RA-123", "XX-1", "RA-many"] {
-        let request = GetRiskAssessment { assessment_id: id.to_owned() };
+        let request = GetRiskAssessment { assessment_id: id.to_owned(), rest: Rest::default() };
         match request.call(&caller).timeout(Duration::from_secs(10)).await {
             Ok(reply) => println!("{id}: score {}, {}", reply.risk_score, reply.status),
             Err(CallError::Declared(error)) => println!("{id}: {}: {}", error.error_code, error.error_message),

@@ -71,16 +71,19 @@ impl TaggedItemCreated {
 
 #[cfg(test)]
 mod tests {
+    use celerysalt::Rest;
+
     use super::*;
 
     #[test]
     fn business_methods_stand_on_generated_types() {
         let event = RiskAssessmentCreated {
             assessment_id: "RA-123".to_owned(),
-            company_id: 456,
+            company_id: 456.into(),
             risk_score: 8.5,
             created_by: None,
             assessment_type: None,
+            rest: Rest::default(),
         };
         assert!(event.is_high_risk());
         assert_eq!(event.risk_level(), RiskLevel::Critical);

@@ -5,26 +5,32 @@ use quote::quote;
 
 use crate::{
     docs,
-    items::{FieldCode, Presence},
+    items::{FieldCode, Presence, Role},
     names::{Scope, ident},
     types::Prelude,
 };
 
+/// What is built.
+pub(crate) struct Target<'a> {
+    pub(crate) name: &'a Ident,
+    pub(crate) builder: &'a Ident,
+    /// The event whose contract it is checked against, and which part of it.
+    pub(crate) event: &'a TokenStream,
+    pub(crate) part: &'a TokenStream,
+}
+
 /// The function that starts the builder, and the builder.
-pub(crate) fn code(
-    name: &Ident,
-    builder: &Ident,
-    fields: &[FieldCode],
-    prelude: &Prelude,
-) -> (TokenStream, TokenStream) {
+pub(crate) fn code(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude) -> (TokenStream, TokenStream) {
+    let Target { name, builder, .. } = target;
     let (option, some, into) = (prelude.name("Option"), prelude.name("Some"), prelude.name("Into"));
-    let slots = fields.iter().map(|field| {
+    let set: Vec<&FieldCode> = fields.iter().filter(|field| field.role != Role::Rest).collect();
+    let slots = set.iter().map(|field| {
         let (field_ident, ty) = (&field.ident, value_type(field, prelude));
         quote! { #field_ident: #option<#ty> }
     });
     let mut scope = Scope::of_fields();
     scope.take("build");
-    let setters = fields.iter().map(|field| {
+    let setters = set.iter().map(|field| {
         let (field_ident, ty) = (&field.ident, value_type(field, prelude));
         // A field that is called `build` too gets `build_2`.
         let setter = ident(&scope.take(&field_ident.to_string()));
@@ -38,7 +44,7 @@ pub(crate) fn code(
         }
     });
     let setters: Vec<TokenStream> = setters.collect();
-    let build = build(name, fields, prelude);
+    let build = build(target, fields, prelude);
     let start = quote! {
         /// Starts with nothing but defaults; a field that is not set stays absent.
         pub fn builder() -> #builder {
@@ -70,13 +76,14 @@ fn value_type(field: &FieldCode, prelude: &Prelude) -> TokenStream {
     }
 }
 
-fn build(name: &Ident, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
+fn build(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
+    let Target { name, event, part, .. } = target;
     let (result, some) = (prelude.name("Result"), prelude.name("Some"));
-    let (ok, err) = (prelude.name("Ok"), prelude.name("Err"));
+    let err = prelude.name("Err");
     let must_be_set = |field: &&FieldCode| {
         matches!(field.presence, Presence::Required | Presence::RequiredOrNull)
             && field.default.is_none()
-            && !field.is_extra()
+            && field.is_declared()
     };
     let required: Vec<&FieldCode> = fields.iter().filter(must_be_set).collect();
     let idents: Vec<&Ident> = required.iter().map(|field| &field.ident).collect();
@@ -86,8 +93,11 @@ fn build(name: &Ident, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
         if must_be_set(&field) {
             return quote! { #field_ident };
         }
+        if field.role == Role::Rest {
+            return quote! { #field_ident: ::core::default::Default::default() };
+        }
         match (&field.presence, &field.default_fn, &field.default) {
-            (Presence::Optional, ..) => quote! { #field_ident: self.#field_ident },
+            (Presence::Optional(_) | Presence::NullByDefault, ..) => quote! { #field_ident: self.#field_ident },
             (_, Some(function), _) => quote! { #field_ident: self.#field_ident.unwrap_or_else(#function) },
             (Presence::RequiredOrNull, None, Some(default)) => {
                 quote! { #field_ident: self.#field_ident.unwrap_or_else(|| #some(#default)) }
@@ -100,7 +110,7 @@ fn build(name: &Ident, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
         [] => TokenStream::new(),
         [only] => quote! {
             let #some(#only) = self.#only else {
-                return #err(::celerysalt::__private::missing::<#name>(&[#(#keys),*]));
+                return #err(::celerysalt::__private::missing::<#event>(::celerysalt::Part::#part, &[#(#keys),*]));
             };
         },
         _ => quote! {
@@ -109,20 +119,19 @@ fn build(name: &Ident, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
                 .filter_map(|(field, is_missing)| is_missing.then_some(field))
                 .collect();
             let (#(#some(#idents)),*) = (#(self.#idents),*) else {
-                return #err(::celerysalt::__private::missing::<#name>(&missing));
+                return #err(::celerysalt::__private::missing::<#event>(::celerysalt::Part::#part, &missing));
             };
         },
     };
     quote! {
-        /// Checks the event against its whole contract.
+        /// Checks the value against its whole contract.
         ///
         /// # Errors
         /// Every required field that was not set, else everything that the contract refuses.
         pub fn build(self) -> #result<#name, ::celerysalt::Invalid> {
             #check
             let value = #name { #(#members,)* };
-            ::celerysalt::Event::validate(&value)?;
-            #ok(value)
+            ::celerysalt::__private::built::<#event, _>(::celerysalt::Part::#part, value)
         }
     }
 }

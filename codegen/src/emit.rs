@@ -41,7 +41,7 @@ pub(crate) fn emit(builder: &Builder) -> Result<(), Refusal> {
     let out = variable("OUT_DIR")?.join("events.rs");
     // First of all, so that a mended folder is looked at again.
     print!("{}", rerun_if_changed(&folder));
-    let builder = Builder { folder, only: builder.only.clone() };
+    let builder = Builder { folder, plain: builder.plain.clone(), only: builder.only.clone() };
     let generated = builder.generate().map_err(|findings| Refusal { findings })?;
     write_if_changed(&out, &generated)
         .map_err(|error| Refusal::one(&out, format!("the generated code can't be written: {error}")))?;

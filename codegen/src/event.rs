@@ -25,24 +25,32 @@ pub(crate) fn module(plan: &VersionPlan<'_>) -> Result<(TokenStream, Vec<Diagnos
     for name in plan.roots().skip(1).chain([&plan.builder]) {
         reserved.take(name);
     }
-    let request = document(&contract.request, &plan.event, reserved, &mut findings, |items, space| {
+    let plain = plan.plain;
+    let request = document(&contract.request, &plan.event, (reserved, plain), &mut findings, |items, space| {
         let types = items.code();
         let event = event(plan, items, space);
         quote! { #types #event }
     });
     let response = match (&contract.response, &plan.response) {
         (Some(schema), Some(name)) => {
-            let code = document(schema, name, Scope::of_types(), &mut findings, |items, _| items.code());
+            let (scope, builder) = answer_scope(name);
+            let code = document(schema, name, (scope, plain), &mut findings, |items, space| {
+                let types = items.code();
+                let built = built_alone(plan, name, &builder, &quote! { Response }, items, space);
+                quote! { #types #built }
+            });
             Some(answer("response", "What the request is answered.", name, code))
         }
         _ => None,
     };
     let error = match (&contract.error, &plan.error) {
         (Some(schema), Some(name)) => {
-            let code = document(schema, name, Scope::of_types(), &mut findings, |items, space| {
+            let (scope, builder) = answer_scope(name);
+            let code = document(schema, name, (scope, plain), &mut findings, |items, space| {
                 let types = items.code();
                 let error = declared_error(items, space);
-                quote! { #types #error }
+                let built = built_alone(plan, name, &builder, &quote! { Error }, items, space);
+                quote! { #types #error #built }
             });
             Some(answer("error", "What the request is answered when it can't be fulfilled.", name, code))
         }
@@ -82,12 +90,19 @@ fn about(contract: &Contract) -> String {
 fn document(
     document: &Document,
     name: &str,
-    reserved: Scope,
+    (reserved, plain): (Scope, bool),
     findings: &mut Vec<Diagnostic>,
     code: impl FnOnce(&Items<'_>, &Space) -> TokenStream,
 ) -> TokenStream {
     let source = &document.source;
-    let mut space = lower::lower(document, name, reserved);
+    let mut space = lower::lower(document, name, reserved, plain);
+    if let Some(Shape::Union(union)) = space.items.first().map(|item| &item.shape)
+        && union.variants.iter().any(|variant| variant.name == "Other" && variant.ty.is_any())
+    {
+        let message = "the schema has no `type`: every JSON value that is no object is allowed too";
+        let help = "add `\"type\": \"object\"`, and the Rust type becomes a struct";
+        findings.push(source.warning("codegen-no-type", source.span_of(""), message).with_help(help));
+    }
     let prelude = Prelude::new(space.names.clone());
     match types::write(&mut space, &prelude) {
         Ok((written, lost)) => {
@@ -114,16 +129,61 @@ fn answer(module: &str, doc: &str, name: &str, code: TokenStream) -> TokenStream
     }
 }
 
+/// The names of an answer's module: its own type and its builder.
+fn answer_scope(name: &str) -> (Scope, String) {
+    let mut scope = Scope::of_types();
+    let builder = format!("{name}Builder");
+    scope.take(&builder);
+    (scope, builder)
+}
+
+/// The function that starts a builder, and the builder, where the first type is a struct.
+fn built(
+    plan: &VersionPlan<'_>,
+    name: &str,
+    builder: &str,
+    part: &TokenStream,
+    items: &Items<'_>,
+    space: &Space,
+) -> (TokenStream, TokenStream) {
+    if !space.items.first().is_some_and(|item| matches!(item.shape, Shape::Record(_))) {
+        return (TokenStream::new(), TokenStream::new());
+    }
+    let event = ident(&plan.event);
+    let event = if part.to_string() == "Payload" {
+        quote! { #event }
+    } else {
+        quote! { super::#event }
+    };
+    let (name, builder) = (ident(name), ident(builder));
+    let target = builder::Target { name: &name, builder: &builder, event: &event, part };
+    builder::code(&target, &items.fields(0), items.prelude)
+}
+
+/// The builder of an answer, and an impl of its own for the function that starts it.
+fn built_alone(
+    plan: &VersionPlan<'_>,
+    name: &str,
+    builder: &str,
+    part: &TokenStream,
+    items: &Items<'_>,
+    space: &Space,
+) -> TokenStream {
+    let (start, builder) = built(plan, name, builder, part, items, space);
+    if start.is_empty() {
+        return builder;
+    }
+    let name = ident(name);
+    quote! {
+        impl #name { #start }
+        #builder
+    }
+}
+
 /// The inherent methods and trait implementations that make the first type an event.
 fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStream {
     let name = ident(&plan.event);
-    let is_struct = space.items.first().is_some_and(|item| matches!(item.shape, Shape::Record(_)));
-    let fields = items.fields(0);
-    let (start, builder) = if is_struct {
-        builder::code(&name, &ident(&plan.builder), &fields, items.prelude)
-    } else {
-        (TokenStream::new(), TokenStream::new())
-    };
+    let (start, builder) = built(plan, &plan.event, &plan.builder, &quote! { Payload }, items, space);
     let contract = contract(plan);
     let sending = match plan.contract.mode {
         Mode::Broadcast => quote! {

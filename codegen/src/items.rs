@@ -7,7 +7,7 @@ use quote::quote;
 use syn::Type as SynType;
 
 use crate::{
-    docs,
+    decode, docs,
     literal::{literal, only_value, variants_of, words_of},
     lower::{Item, Record, Shape, Space, Type, Union, Words},
     names::{Scope, field_name, ident},
@@ -30,8 +30,10 @@ pub(crate) enum Presence {
     Required,
     /// `Option<T>`: it must be there and may be null.
     RequiredOrNull,
-    /// `Option<T>`: it may be left out.
-    Optional,
+    /// `Option<T>`: it may be left out, and where the first says so, be null.
+    Optional(bool),
+    /// `Option<T>`: left out, it is null, which is written.
+    NullByDefault,
     /// `T`: left out, it is the default.
     Defaulted,
     /// `Option<T>`: left out, it is the default; it may be null.
@@ -48,12 +50,22 @@ pub(crate) struct FieldCode {
     pub(crate) ty: SynType,
     /// What it is without being set.
     pub(crate) default: Option<TokenStream>,
-    /// The function that gives the default, for serde.
+    /// The function that gives the default.
     pub(crate) default_fn: Option<Ident>,
     /// Whether it prints as text: a string, or one of some strings.
     pub(crate) is_text: bool,
-    is_integer: bool,
-    is_extra: bool,
+    pub(crate) role: Role,
+}
+
+/// What a field is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A property of the schema, by its place in the list of names.
+    Declared(usize),
+    /// The map of properties that the schema describes and does not name.
+    Extra,
+    /// What the payload holds besides.
+    Rest,
 }
 
 impl FieldCode {
@@ -69,41 +81,8 @@ impl FieldCode {
         }
     }
 
-    pub(crate) fn is_extra(&self) -> bool {
-        self.is_extra
-    }
-
-    fn attributes(&self, prelude: &Prelude) -> TokenStream {
-        let mut options = Vec::new();
-        if self.is_extra {
-            options.push(quote! { flatten });
-        } else if self.ident != self.key {
-            let key = &self.key;
-            options.push(quote! { rename = #key });
-        }
-        match (&self.presence, &self.default_fn) {
-            (Presence::Optional, _) => {
-                let is_none = format!("{}::is_none", prelude.name("Option").to_string().replace(' ', ""));
-                options.push(quote! { default, skip_serializing_if = #is_none });
-            }
-            (Presence::Defaulted | Presence::DefaultedOrNull, Some(function)) => {
-                let function = function.to_string();
-                options.push(quote! { default = #function });
-            }
-            _ => (),
-        }
-        if self.is_integer {
-            let reader = match self.presence {
-                Presence::Required | Presence::Defaulted => "::celerysalt::__private::integer",
-                _ => "::celerysalt::__private::optional_integer",
-            };
-            options.push(quote! { deserialize_with = #reader });
-        }
-        if options.is_empty() {
-            TokenStream::new()
-        } else {
-            quote! { #[serde(#(#options),*)] }
-        }
+    pub(crate) fn is_declared(&self) -> bool {
+        matches!(self.role, Role::Declared(_))
     }
 }
 
@@ -113,8 +92,7 @@ fn derives(more: &[&str]) -> TokenStream {
     names.sort_unstable();
     let names = names.into_iter().map(ident);
     quote! {
-        #[derive(#(#names,)* ::celerysalt::__private::serde::Serialize, ::celerysalt::__private::serde::Deserialize)]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(#(#names),*)]
     }
 }
 
@@ -142,7 +120,7 @@ impl<'a> Items<'a> {
         let doc = docs::outer(&item.doc);
         let code = match &item.shape {
             Shape::Record(record) => self.record(index, item, record),
-            Shape::Words(words) => Self::words(item, words),
+            Shape::Words(words) => self.words(item, words),
             Shape::Union(union) => self.union(index, item, union),
             Shape::Alias(ty) => self.alias(index, item, ty),
         };
@@ -159,6 +137,7 @@ impl<'a> Items<'a> {
             return Vec::new();
         };
         let mut scope = Scope::of_fields();
+        let names = self.names(index);
         let mut fields: Vec<FieldCode> = record
             .fields
             .iter()
@@ -172,7 +151,8 @@ impl<'a> Items<'a> {
                 let presence = match (field.required, nullable, &default) {
                     (true, false, _) => Presence::Required,
                     (true, true, _) => Presence::RequiredOrNull,
-                    (false, _, None) => Presence::Optional,
+                    (false, true, None) if field.null_by_default => Presence::NullByDefault,
+                    (false, _, None) => Presence::Optional(nullable),
                     (false, false, Some(_)) => Presence::Defaulted,
                     (false, true, Some(_)) => Presence::DefaultedOrNull,
                 };
@@ -189,8 +169,7 @@ impl<'a> Items<'a> {
                     default,
                     default_fn,
                     is_text: field.ty.is_scalar("string") || words_of(self.space, &field.ty).is_some(),
-                    is_integer: field.ty.is_scalar("integer"),
-                    is_extra: false,
+                    role: Role::Declared(names.iter().position(|name| *name == field.key).unwrap_or(i)),
                 }
             })
             .collect();
@@ -204,23 +183,49 @@ impl<'a> Items<'a> {
                 default: None,
                 default_fn: None,
                 is_text: false,
-                is_integer: false,
-                is_extra: true,
+                role: Role::Extra,
+            });
+        }
+        if self.space.keeps_rest(record) {
+            fields.push(FieldCode {
+                ident: ident(&scope.take("rest")),
+                key: String::new(),
+                doc: "What the payload holds besides, so that nothing of it is lost.".to_owned(),
+                presence: Presence::Required,
+                ty: syn::parse_quote! { ::celerysalt::Rest },
+                default: None,
+                default_fn: None,
+                is_text: false,
+                role: Role::Rest,
             });
         }
         fields
     }
 
+    /// The names of a struct's properties in the order in which they are looked for: long lists are sorted.
+    pub(crate) fn names(&self, index: usize) -> Vec<&'a str> {
+        const MOST_UNSORTED: usize = 16;
+        let Some(Item { shape: Shape::Record(record), .. }) = self.space.items.get(index) else {
+            return Vec::new();
+        };
+        let mut names: Vec<&str> = record.fields.iter().map(|field| field.key.as_str()).collect();
+        if names.len() > MOST_UNSORTED {
+            names.sort_unstable();
+        }
+        names
+    }
+
     fn record(&self, index: usize, item: &Item, record: &Record) -> TokenStream {
         let name = ident(&item.name);
         let fields = self.fields(index);
-        let starts_empty = fields.iter().all(|field| matches!(field.presence, Presence::Optional) || field.is_extra);
+        let starts_empty = fields.iter().all(|field| {
+            matches!(field.presence, Presence::Optional(_) | Presence::NullByDefault) || !field.is_declared()
+        });
         let derives = derives(if starts_empty { &["Default"] } else { &[] });
-        let closed = record.closed.then(|| quote! { #[serde(deny_unknown_fields)] });
         let members = fields.iter().map(|field| {
-            let (doc, attributes) = (docs::outer(&field.doc), field.attributes(self.prelude));
+            let doc = docs::outer(&field.doc);
             let (field_ident, ty) = (&field.ident, field.whole_type(self.prelude));
-            quote! { #doc #attributes pub #field_ident: #ty }
+            quote! { #doc pub #field_ident: #ty }
         });
         let defaults = fields.iter().filter_map(|field| {
             let (function, default) = (field.default_fn.as_ref()?, field.default.as_ref()?);
@@ -232,60 +237,78 @@ impl<'a> Items<'a> {
             };
             Some(quote! { fn #function() -> #ty { #value } })
         });
+        let json = decode::record(&name, record, &fields, &self.names(index), self.prelude);
         quote! {
             #derives
-            #closed
             pub struct #name { #(#members,)* }
             #(#defaults)*
+            #json
         }
     }
 
-    fn words(item: &Item, words: &Words) -> TokenStream {
+    fn words(&self, item: &Item, words: &Words) -> TokenStream {
         let name = ident(&item.name);
         let variants = variants_of(words);
-        let mut more = vec!["Copy", "Eq", "Hash", "Ord", "PartialOrd"];
+        let mut more = if words.open {
+            vec!["Eq", "Hash", "Ord", "PartialOrd"]
+        } else {
+            vec!["Copy", "Eq", "Hash", "Ord", "PartialOrd"]
+        };
         if words.default.is_some() {
             more.push("Default");
         }
         let derives = derives(&more);
         let declared = variants.iter().map(|(variant, value)| {
             let default = (words.default.as_deref() == Some(value)).then(|| quote! { #[default] });
-            let rename = (*variant != value).then(|| quote! { #[serde(rename = #value)] });
-            quote! { #default #rename #variant }
+            quote! { #default #variant }
+        });
+        let string = self.prelude.name("String");
+        let unknown = words.open.then(|| {
+            let doc = docs::outer("A value that was added later than this code was generated.");
+            quote! { #doc Unknown(#string) }
         });
         let arms = variants.iter().map(|(variant, value)| quote! { Self::#variant => #value });
-        quote! {
-            #derives
-            pub enum #name { #(#declared,)* }
-            impl #name {
-                /// The value as the wire has it.
+        let as_str = if words.open {
+            quote! {
+                pub fn as_str(&self) -> &str {
+                    match self { #(#arms,)* Self::Unknown(value) => value }
+                }
+            }
+        } else {
+            quote! {
                 pub const fn as_str(self) -> &'static str {
                     match self { #(#arms,)* }
                 }
+            }
+        };
+        let json = decode::words(&name, words, &variants, self.prelude);
+        quote! {
+            #derives
+            pub enum #name { #(#declared,)* #unknown }
+            impl #name {
+                /// The value as the wire has it.
+                #as_str
             }
             impl ::core::fmt::Display for #name {
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     f.write_str(self.as_str())
                 }
             }
+            #json
         }
     }
 
     fn union(&self, index: usize, item: &Item, union: &Union) -> TokenStream {
         let name = ident(&item.name);
         let derives = derives(&[]);
-        let telling = union.tag.as_ref().map(|tag| quote! { #[serde(tag = #tag)] });
-        let telling = telling.unwrap_or_else(|| quote! { #[serde(untagged)] });
         let written = self.written(index);
         let variants = union.variants.iter().zip(written).map(|(variant, ty)| {
             let variant_ident = ident(&variant.name);
-            let rename =
-                variant.tag.as_ref().filter(|tag| **tag != variant.name).map(|tag| quote! { #[serde(rename = #tag)] });
-            let integer = reads_integer(&variant.ty);
             let doc =
                 variant.ty.as_item().and_then(|index| self.space.items.get(index)).map(|item| docs::outer(&item.doc));
-            quote! { #doc #rename #variant_ident(#integer #ty) }
+            quote! { #doc #variant_ident(#ty) }
         });
+        let json = decode::union(&name, union, self.prelude);
         let texts: Vec<String> = written.iter().map(|ty| quote! { #ty }.to_string()).collect();
         let from = self.prelude.name("From");
         let conversions = union.variants.iter().zip(written).enumerate().filter_map(|(i, (variant, ty))| {
@@ -301,9 +324,9 @@ impl<'a> Items<'a> {
         });
         quote! {
             #derives
-            #telling
             pub enum #name { #(#variants,)* }
             #(#conversions)*
+            #json
         }
     }
 
@@ -319,20 +342,14 @@ impl<'a> Items<'a> {
         } else {
             quote! { #core }
         };
-        let integer = reads_integer(ty);
+        let json = decode::alias(&name, self.prelude);
         quote! {
             #derives
-            #[serde(transparent)]
-            pub struct #name(#integer pub #inner);
+            pub struct #name(pub #inner);
             impl #from<#inner> for #name {
                 fn from(value: #inner) -> Self { Self(value) }
             }
+            #json
         }
     }
-}
-
-fn reads_integer(ty: &Type) -> Option<TokenStream> {
-    let reader =
-        if ty.nullable { "::celerysalt::__private::optional_integer" } else { "::celerysalt::__private::integer" };
-    ty.is_scalar("integer").then(|| quote! { #[serde(deserialize_with = #reader)] })
 }

@@ -11,26 +11,30 @@
 //!
 //! # From schemas to types
 //! Types say what a value is made of; which values are allowed is checked when an event is published, built or
-//! received, against the whole schema. So fields are plain `String`, `i64`, `f64`, `bool`, structs and enums:
+//! received, against the whole schema. So fields are plain `String`, `f64`, `bool`, structs and enums:
 //!
 //! | schema | Rust |
 //! | --- | --- |
-//! | a property that is not required | `Option`, never written as null; with a default, the type itself |
-//! | a property that may be null | `Option`, written as null where it is required |
+//! | a property that is not required | `Option`, `None` is not written; with a default, the type itself |
+//! | a property that may be null | `Option`, `None` written as null where it is required or null is its default |
+//! | an integer | `celerysalt::Integer` of any size; `i64` where bounds, an `enum` or a format such as `int64` allow |
 //! | `enum` or `const` of strings | an enum, with `Default` where the schema has a default |
+//! | `x-extensible-enum` of strings | an enum with a variant `Unknown` for strings that are added later |
 //! | `allOf` and `$ref` to a base | the base's fields, then the schema's own, in one struct |
 //! | `anyOf`, `oneOf` | an enum where alternatives can be told apart, else one struct with the fields of all |
 //! | additional or pattern properties with a schema | a map, beside declared fields as `extra` |
 //! | an array of one kind; a fixed number of items | `Vec`; a tuple |
 //! | what Rust has no type for | `serde_json::Value`, for that property alone |
 //!
-//! Every value that a schema allows fits its type, with three exceptions: integers beyond 64 bits; a schema with
-//! `properties` or `items` and no `type` is taken to mean objects or arrays; and undeclared properties that no schema
-//! describes (`additionalProperties` absent or `true`) are ignored when read and so not written again.
+//! Every value that a schema allows fits its type, and is the same JSON value when it is written again: structs that have
+//! fields for less than that have one more, `rest: celerysalt::Rest`, for undeclared properties and for how declared ones
+//! were written. [`Builder::plain`] leaves it out. Two things are taken at their word: a format such as `int64` bounds an
+//! integer, and a schema without `type` allows values of every type, so it should have one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod builder;
+mod decode;
 mod docs;
 mod emit;
 mod event;
@@ -54,7 +58,7 @@ use celerysalt_contract::{Catalog, Diagnostics};
 /// celerysalt_codegen::contracts("schemas").emit();
 /// ```
 pub fn contracts(folder: impl AsRef<Path>) -> Builder {
-    Builder { folder: folder.as_ref().to_owned(), only: Vec::new() }
+    Builder { folder: folder.as_ref().to_owned(), only: Vec::new(), plain: Vec::new() }
 }
 
 /// What to generate, and from where; made by [`contracts`].
@@ -63,6 +67,7 @@ pub fn contracts(folder: impl AsRef<Path>) -> Builder {
 pub struct Builder {
     folder: PathBuf,
     only: Vec<String>,
+    plain: Vec<String>,
 }
 
 /// Generated code, and what it was made of.
@@ -93,6 +98,21 @@ impl Builder {
         self
     }
 
+    /// Gives the contracts that at least one selector means plain structs: the properties that the schema names, `i64` for
+    /// every integer, and nothing else. Selectors are those of [`Builder::only`].
+    ///
+    /// What a plain struct has no place for is not written again when an event is passed on: undeclared properties,
+    /// whether a property was null or absent, digits that a float has no room for. An integer beyond 64 bits, which the
+    /// contract allows, is refused when it is read.
+    ///
+    /// ```no_run
+    /// celerysalt_codegen::contracts("schemas").plain(["telemetry.#"]).emit();
+    /// ```
+    pub fn plain(mut self, selectors: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.plain.extend(selectors.into_iter().map(|selector| selector.as_ref().to_owned()));
+        self
+    }
+
     /// Generates the code and gives it back: nothing is written, nothing printed, and the environment isn't asked.
     ///
     /// ```no_run
@@ -107,15 +127,20 @@ impl Builder {
     pub fn generate(&self) -> Result<Generated, Diagnostics> {
         let catalog = Catalog::load(&self.folder)?;
         let mut findings = catalog.warnings.clone();
-        let selected = match plan::select(&catalog, &self.only) {
-            Ok(selected) => selected,
-            Err(refused) => {
-                findings.extend(refused);
+        let selected = plan::select(&catalog, "only", &self.only);
+        let plain = match self.plain.as_slice() {
+            [] => Ok(Vec::new()),
+            selectors => plan::select(&catalog, "plain", selectors),
+        };
+        let (selected, plain) = match (selected, plain) {
+            (Ok(selected), Ok(plain)) => (selected, plain),
+            (selected, plain) => {
+                findings.extend(selected.err().into_iter().chain(plain.err()).flatten());
                 findings.sort();
                 return Err(findings);
             }
         };
-        let (code, found) = render::code(&selected);
+        let (code, found) = render::code(&selected, &plain);
         findings.extend(found);
         findings.sort();
         let Some(code) = code else { return Err(findings) };

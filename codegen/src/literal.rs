@@ -12,7 +12,7 @@ use crate::{
 
 /// The one value that a field may have, if there is only one.
 pub(crate) fn only_value(space: &Space, prelude: &Prelude, ty: &Type) -> Option<TokenStream> {
-    match words_of(space, ty).filter(|_| !ty.nullable)?.values.as_slice() {
+    match words_of(space, ty).filter(|words| !ty.nullable && !words.open)?.values.as_slice() {
         [only] => literal(space, prelude, ty, &Value::String(only.clone())),
         _ => None,
     }
@@ -50,7 +50,14 @@ pub(crate) fn literal(space: &Space, prelude: &Prelude, ty: &Type, value: &Value
             let string = prelude.name("String");
             Some(quote! { #string::from(#value) })
         }
-        Value::Number(number) if ty.is_scalar("integer") => integer(number),
+        Value::Number(number) if ty.is_scalar("integer") => {
+            let literal = integer(number)?;
+            Some(if space.plain || !ty.is_large_integer() {
+                literal
+            } else {
+                quote! { ::celerysalt::Integer::from(#literal) }
+            })
+        }
         Value::Number(number) if ty.is_scalar("number") => float(number),
         Value::Array(items) if ty.is_scalar("array") && ty.core.get("items").is_some_and(|items| !items.is_array()) => {
             let item = Type { core: ty.core.get("items")?.clone(), nullable: false };
@@ -93,5 +100,8 @@ fn signed(negative: bool, literal: Literal) -> TokenStream {
 /// The variants of an enum of strings, with the strings.
 pub(crate) fn variants_of(words: &Words) -> Vec<(Ident, &str)> {
     let mut scope = Scope::of_types();
+    if words.open {
+        scope.take("Unknown");
+    }
     words.values.iter().map(|value| (ident(&scope.take(&variant_name(value))), value.as_str())).collect()
 }

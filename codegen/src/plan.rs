@@ -27,6 +27,8 @@ pub(crate) struct TopicPlan<'a> {
 pub(crate) struct VersionPlan<'a> {
     pub(crate) module: String,
     pub(crate) contract: &'a Contract,
+    /// Types hold what the schema names and nothing else.
+    pub(crate) plain: bool,
     /// The event's type.
     pub(crate) event: String,
     /// The event's builder, if it gets one.
@@ -48,23 +50,27 @@ impl VersionPlan<'_> {
     }
 }
 
-/// The contracts that `only` means, all of them when it is empty.
+/// The contracts that `only` means, all of them when it is empty; `option` is what it is called.
 ///
 /// # Errors
 /// Each selector that can't be read or matches nothing.
-pub(crate) fn select<'a>(catalog: &'a Catalog, only: &[String]) -> Result<Vec<&'a Contract>, Vec<Diagnostic>> {
+pub(crate) fn select<'a>(
+    catalog: &'a Catalog,
+    option: &str,
+    only: &[String],
+) -> Result<Vec<&'a Contract>, Vec<Diagnostic>> {
     let mut selectors = Vec::with_capacity(only.len());
     let mut refused = Vec::new();
     for text in only {
         match text.parse::<Selector>() {
             Ok(selector) if catalog.select(std::slice::from_ref(&selector)).is_empty() => {
-                let message = format!("`{text}` in `only` matches no contract");
+                let message = format!("`{text}` in `{option}` matches no contract");
                 refused
                     .push(Diagnostic::error("unknown-contract", &catalog.root, message).with_help(near(catalog, text)));
             }
             Ok(selector) => selectors.push(selector),
             Err(error) => {
-                let message = format!("`{text}` in `only` selects nothing: {error}");
+                let message = format!("`{text}` in `{option}` selects nothing: {error}");
                 let help = "a selector is a topic or a pattern, such as `pulse.risk.*` or `auth.user.signup@v1`";
                 refused.push(Diagnostic::error("selector", &catalog.root, message).with_help(help));
             }
@@ -117,7 +123,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// Decides every name that is visible outside of one document.
-pub(crate) fn plan<'a>(contracts: &[&'a Contract]) -> Plan<'a> {
+pub(crate) fn plan<'a>(contracts: &[&'a Contract], plain: &[&Contract]) -> Plan<'a> {
     let mut by_topic: BTreeMap<&str, Vec<&'a Contract>> = BTreeMap::new();
     for contract in contracts {
         by_topic.entry(contract.topic.as_str()).or_default().push(contract);
@@ -127,14 +133,19 @@ pub(crate) fn plan<'a>(contracts: &[&'a Contract]) -> Plan<'a> {
     for (topic, mut contracts) in by_topic {
         contracts.sort_by(|a, b| a.version.cmp(&b.version));
         let mut scope = Scope::of_fields();
-        let versions = contracts.into_iter().map(|contract| version(contract, &mut scope)).collect();
+        let versions =
+            contracts.into_iter().map(|contract| version(contract, is_plain(contract, plain), &mut scope)).collect();
         topics.push(TopicPlan { module: modules.take(&module_name(topic)), topic, versions, at_top: Vec::new() });
     }
     let warnings = share_titles(&mut topics);
     Plan { topics, warnings }
 }
 
-fn version<'a>(contract: &'a Contract, modules: &mut Scope) -> VersionPlan<'a> {
+fn is_plain(contract: &Contract, plain: &[&Contract]) -> bool {
+    plain.iter().any(|known| known.topic == contract.topic && known.version == contract.version)
+}
+
+fn version<'a>(contract: &'a Contract, plain: bool, modules: &mut Scope) -> VersionPlan<'a> {
     let mut types = Scope::of_types();
     let event = types.take(&type_name(&contract.title));
     let builder = types.take(&format!("{event}Builder"));
@@ -149,6 +160,7 @@ fn version<'a>(contract: &'a Contract, modules: &mut Scope) -> VersionPlan<'a> {
     VersionPlan {
         module: modules.take(&module_name(contract.version.as_str())),
         contract,
+        plain,
         event,
         builder,
         response,

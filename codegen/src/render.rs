@@ -10,9 +10,9 @@ use crate::{
     plan::{self, Plan, TopicPlan},
 };
 
-/// The code for `contracts`, none when it can't be made, and what is to be said about it.
-pub(crate) fn code(contracts: &[&Contract]) -> (Option<String>, Vec<Diagnostic>) {
-    let Plan { topics, warnings: mut findings } = plan::plan(contracts);
+/// The code for `contracts`, those of `plain` without a place for what they don't name; none when it can't be made, and what is to be said about it.
+pub(crate) fn code(contracts: &[&Contract], plain: &[&Contract]) -> (Option<String>, Vec<Diagnostic>) {
+    let Plan { topics, warnings: mut findings } = plan::plan(contracts, plain);
     let mut items = TokenStream::new();
     let mut complete = true;
     for topic in &topics {

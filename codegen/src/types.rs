@@ -85,12 +85,13 @@ fn attempt(space: &Space) -> Result<Written, String> {
         let types = item.shape.types();
         let names: Vec<String> = (0..types.len()).map(|part| format!("p{part}")).collect();
         let properties: Map<String, Value> =
-            names.iter().cloned().zip(types.iter().map(|ty| ty.core.clone())).collect();
+            names.iter().cloned().zip(types.iter().map(|ty| shown(&ty.core, space.plain))).collect();
         let schema = json!({
             "type": "object", "properties": properties, "required": names, "additionalProperties": false,
         });
         definitions.insert(placeholder(index), schema);
     }
+    definitions.insert(LARGE.to_owned(), json!({ "type": "object", "properties": {}, "additionalProperties": false }));
     let root: schemars::schema::RootSchema =
         serde_json::from_value(json!({ "definitions": definitions })).map_err(|error| error.to_string())?;
     let tokens = quietly(|| {
@@ -117,6 +118,24 @@ fn attempt(space: &Space) -> Result<Written, String> {
     let written = written.ok_or("typify left a type out")?;
     let complete = written.iter().zip(&space.items).all(|(parts, item)| parts.len() == item.shape.types().len());
     if complete { Ok(written) } else { Err("typify left a part out".to_owned()) }
+}
+
+/// What stands for an integer without bounds while typify works.
+const LARGE: &str = "LargeInteger";
+
+/// A type as typify is shown it: integers without bounds are none of its own.
+fn shown(core: &Value, plain: bool) -> Value {
+    match core {
+        Value::Array(items) => items.iter().map(|item| shown(item, plain)).collect(),
+        Value::Object(members) => {
+            let is_integer = members.get("type").and_then(Value::as_str) == Some("integer");
+            if is_integer && !plain && !members.contains_key("format") {
+                return json!({ "$ref": format!("#/definitions/{LARGE}") });
+            }
+            Value::Object(members.iter().map(|(key, member)| (key.clone(), shown(member, plain))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// Runs what may panic; the panic's message is returned, not printed.
@@ -163,6 +182,7 @@ impl VisitMut for Rename<'_> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let Some(last) = path.segments.last().cloned() else { return };
         let head = match names.as_slice() {
+            [LARGE] => quote! { ::celerysalt::Integer },
             [name] => match index_of(name).and_then(|index| self.space.items.get(index)) {
                 Some(item) => {
                     let name = ident(&item.name);
@@ -239,11 +259,18 @@ mod tests {
     use crate::lower::{Field, Item, Rank, Record, Shape};
 
     fn space(types: Vec<Type>) -> Space {
-        let field = |(i, ty)| Field { key: format!("f{i}"), doc: String::new(), ty, required: true, default: None };
+        let field = |(i, ty)| Field {
+            key: format!("f{i}"),
+            doc: String::new(),
+            ty,
+            required: true,
+            default: None,
+            null_by_default: false,
+        };
         let fields = types.into_iter().enumerate().map(field).collect();
-        let shape = Shape::Record(Record { fields, extra: None, closed: false });
+        let shape = Shape::Record(Record { fields, extra: None, closed: false, open: true });
         let item = Item { name: "Root".to_owned(), rank: Rank::Root, second_name: None, doc: String::new(), shape };
-        Space { items: vec![item], names: BTreeSet::new() }
+        Space { items: vec![item], names: BTreeSet::new(), plain: false }
     }
 
     fn text(written: &Written) -> Vec<String> {
@@ -269,7 +296,7 @@ mod tests {
             text(&written),
             [
                 "String",
-                "i64",
+                "::celerysalt::Integer",
                 &format!("Vec<{json}Value>"),
                 "::std::collections::BTreeMap<String,Option<String>>",
                 &format!("{json}Map<String,{json}Value>"),

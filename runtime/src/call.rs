@@ -21,6 +21,7 @@ use crate::{
     error::CallError,
     event::{EventContract, Rpc},
     invalid::Part,
+    json,
     publish::{Options, Sending, common_options},
     transport::{Deliveries, Routing, Transport, TransportError},
     wire::{self, celery::unreadable, result::Reply as WireReply},
@@ -87,7 +88,7 @@ impl<'a, R: Rpc> Call<'a, R> {
     async fn run(self) -> Result<Reply<R::Response>, CallError<R::Error>> {
         let contract = R::contract();
         let topic = || contract.topic().to_owned();
-        let payload = self.request.to_json()?;
+        let payload = self.request.encode()?;
         let options = Options { expiration: Some(self.timeout), ..self.options };
         let refused = |reason| CallError::Option { topic: topic(), reason };
         options.check().map_err(refused)?;
@@ -109,7 +110,7 @@ impl<'a, R: Rpc> Call<'a, R> {
             exchange: contract.exchange().unwrap_or(self.salt.exchange()).to_owned(),
             routing_key: options.routing_key.clone().unwrap_or_else(topic),
             topic: contract.topic(),
-            payload,
+            payload: &payload,
             meta: wire::Meta {
                 is_rpc: Some(true),
                 version: Some(contract.version().to_string()),
@@ -135,7 +136,7 @@ impl<'a, R: Rpc> Call<'a, R> {
         let reply = tokio::time::timeout_at(deadline, waiting.reply()).await;
         match reply.map_err(|_| timed_out())?.ok_or_else(|| broken(TransportError::Closed))? {
             WireReply::Value(value) => {
-                let response = read::<R>(contract, value)?;
+                let response = read::<R>(contract, &value)?;
                 Ok(Reply { response, message_id: id.clone() })
             }
             WireReply::NoHandler(reason) => Err(CallError::NoHandler { topic: topic(), reason }),
@@ -151,13 +152,14 @@ impl<'a, R: Rpc> Call<'a, R> {
 }
 
 /// A response when it validates as one; else a declared error when it has `error_code`; else an invalid reply.
-fn read<R: Rpc>(contract: &EventContract, value: Value) -> Result<R::Response, CallError<R::Error>> {
-    let as_response = match contract.decode(Part::Response, value.clone()) {
+fn read<R: Rpc>(contract: &EventContract, text: &str) -> Result<R::Response, CallError<R::Error>> {
+    let as_response = match contract.decode(Part::Response, text) {
         Ok(response) => return Ok(response),
         Err(invalid) => invalid,
     };
+    let value: Value = json::from_text(text).unwrap_or_default();
     let invalid = if value.get("error_code").is_some() {
-        match contract.decode(Part::Error, declared(value.clone())) {
+        match contract.decode(Part::Error, &declared(value.clone()).to_string()) {
             Ok(error) => return Err(CallError::Declared(error)),
             Err(invalid) => invalid,
         }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     event::DeclaredError,
     invalid::Invalid,
+    json::{self, Json},
     receipt::Receipt,
     registry::{Conflict, RegistryError},
     transport::TransportError,
@@ -163,9 +164,9 @@ pub enum CallError<E: DeclaredError> {
 }
 
 /// Of a declared error only its code is shown, which programs read; the rest of it is the reply's payload.
-fn code<E: Serialize>(declared: &E) -> String {
-    let json = serde_json::to_value(declared).unwrap_or_default();
-    json.get("error_code").and_then(Value::as_str).map_or_else(String::new, |code| format!(": {code}"))
+fn code<E: Json>(declared: &E) -> String {
+    let tree: Value = json::to_text(declared).ok().and_then(|text| json::from_text(&text).ok()).unwrap_or_default();
+    tree.get("error_code").and_then(Value::as_str).map_or_else(String::new, |code| format!(": {code}"))
 }
 
 /// Why a service could not connect.
@@ -259,3 +260,13 @@ impl fmt::Display for RpcError {
 
 impl std::error::Error for RpcError {}
 impl DeclaredError for RpcError {}
+
+impl Json for RpcError {
+    fn read(reader: &mut json::Reader<'_>) -> Result<Self, json::Mismatch> {
+        json::read_by_serde(reader)
+    }
+
+    fn write(&self, writer: &mut json::Writer) {
+        json::write_by_serde(self, writer);
+    }
+}

@@ -4,11 +4,14 @@
 
 use std::{fmt, sync::OnceLock};
 
-use celerysalt_contract::{ContractRecord, Fingerprint, Mode, Topic, Validator, Version, Violation, Violations};
+use celerysalt_contract::{ContractRecord, Exact, Fingerprint, Mode, Topic, Version, Violation, Violations};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::invalid::{DecodeError, Invalid, Part};
+use crate::{
+    invalid::{DecodeError, Invalid, Part},
+    json::{self, Json, Mismatch},
+};
 
 /// A typed event: a Rust type for the payload of one version of one topic.
 ///
@@ -21,7 +24,7 @@ use crate::invalid::{DecodeError, Invalid, Part};
             `celerysalt_codegen::contracts(\"schemas\").emit()`, and use the type in `events::`",
     note = "for a handler of any topic without a generated type, use `on_topic` with `AnyEvent`"
 )]
-pub trait Event: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + Sized + 'static {
+pub trait Event: Json + Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
     /// The contract that the type was generated from.
     fn contract() -> &'static EventContract;
 
@@ -30,33 +33,48 @@ pub trait Event: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + Sized
     /// # Errors
     /// [`Invalid`] with every violation.
     fn validate(&self) -> Result<(), Invalid> {
-        self.to_json().map(drop)
+        self.encode().map(drop)
     }
 
-    /// The payload as JSON, checked against the schema.
+    /// The payload as JSON text, checked against the schema. An event that was decoded and not changed gives the JSON
+    /// value that it was decoded from.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every violation.
+    fn encode(&self) -> Result<String, Invalid> {
+        Self::contract().encode(Part::Payload, self)
+    }
+
+    /// The payload as a JSON tree, checked against the schema. Numbers beyond 64 bits are rounded, which
+    /// [`Event::encode`] does not.
     ///
     /// # Errors
     /// [`Invalid`] with every violation.
     fn to_json(&self) -> Result<Value, Invalid> {
-        Self::contract().encode(Part::Payload, self)
+        let contract = Self::contract();
+        let text = contract.encode(Part::Payload, self)?;
+        json::from_text(&text).map_err(|Mismatch| contract.unreadable(Part::Payload))
     }
 
-    /// An event from JSON, checked against the schema.
+    /// An event from a JSON tree, checked against the schema.
     ///
     /// # Errors
     /// [`Invalid`] with every violation.
     fn from_json(payload: Value) -> Result<Self, Invalid> {
-        Self::contract().decode(Part::Payload, payload)
+        Self::contract().decode(Part::Payload, &payload.to_string())
     }
 
-    /// An event from the bytes of a JSON text, checked against the schema.
+    /// An event from a JSON text, checked against the schema: an event exactly where the schema allows the payload.
+    ///
+    /// Of a property that comes twice, the last one counts.
     ///
     /// # Errors
     /// [`DecodeError::Json`] with line and column when the bytes are no JSON, [`DecodeError::Invalid`] with every
     /// violation when the schema refuses it.
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let value = serde_json::from_slice(payload).map_err(|error| DecodeError::json(Self::contract(), &error))?;
-        Ok(Self::from_json(value)?)
+        let contract = Self::contract();
+        let text = std::str::from_utf8(payload).map_err(|error| DecodeError::utf8(contract, payload, &error))?;
+        contract.decode(Part::Payload, text).map_err(|invalid| DecodeError::of(contract, text, invalid))
     }
 }
 
@@ -77,22 +95,22 @@ pub trait Broadcast: Event {}
 )]
 pub trait Rpc: Event {
     /// What the serving side answers.
-    type Response: Serialize + DeserializeOwned + fmt::Debug + Send + 'static;
+    type Response: Json + fmt::Debug + Send + 'static;
     /// What the serving side answers instead when it declines: the contract's declared error, or
     /// [`RpcError`](crate::RpcError) when it declares none.
     type Error: DeclaredError;
 }
 
 /// The type of a contract's declared error.
-pub trait DeclaredError: Serialize + DeserializeOwned + fmt::Debug + Send + 'static {}
+pub trait DeclaredError: Json + fmt::Debug + Send + 'static {}
 
 /// A contract inside a program: its schemas as text, compiled to validators when first used.
 pub struct EventContract {
     parts: Parts,
     version: OnceLock<Version>,
-    payload: OnceLock<Result<Validator, String>>,
-    response: OnceLock<Result<Validator, String>>,
-    error: OnceLock<Result<Validator, String>>,
+    payload: OnceLock<Result<Exact, String>>,
+    response: OnceLock<Result<Exact, String>>,
+    error: OnceLock<Result<Exact, String>>,
 }
 
 /// What generated code knows of a contract.
@@ -215,54 +233,63 @@ impl EventContract {
         })
     }
 
-    /// Checks a JSON value against one of the contract's schemas; a part without a schema accepts everything.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every violation.
-    pub fn check(&self, part: Part, value: &Value) -> Result<(), Invalid> {
+    /// The checks of one of the contract's schemas, none for a part without a schema, which accepts everything.
+    fn checks(&self, part: Part) -> Result<Option<&Exact>, Invalid> {
         let (cell, text) = match part {
             Part::Payload => (&self.payload, Some(self.parts.schema)),
             Part::Response => (&self.response, self.parts.response_schema),
             Part::Error => (&self.error, self.parts.error_schema),
         };
-        let Some(text) = text else { return Ok(()) };
+        let Some(text) = text else { return Ok(None) };
         let compiled = cell.get_or_init(|| {
             let schema = serde_json::from_str(text).map_err(|error| error.to_string())?;
-            Validator::new(&schema).map_err(|error| error.to_string())
+            Exact::new(&schema).map_err(|error| error.to_string())
         });
         match compiled {
-            Ok(validator) => validator.validate(value).map_err(|violations| self.invalid(part, violations)),
+            Ok(checks) => Ok(Some(checks)),
             Err(reason) => Err(self.broken(part, "$schema", format!("a schema that can be compiled: {reason}"))),
         }
     }
 
-    /// Serialises a value and checks it.
+    /// Checks a JSON text against one of the contract's schemas; a part without a schema accepts everything.
     ///
     /// # Errors
     /// [`Invalid`] with every violation.
-    pub(crate) fn encode<T: Serialize>(&self, part: Part, value: &T) -> Result<Value, Invalid> {
-        let json = serde_json::to_value(value)
-            .map_err(|error| self.broken(part, "type", format!("a value that JSON can hold: {error}")))?;
-        self.check(part, &json)?;
-        Ok(json)
+    pub fn check(&self, part: Part, text: &str) -> Result<(), Invalid> {
+        match self.checks(part)? {
+            Some(checks) => checks.check(text.as_bytes()).map_err(|violations| self.invalid(part, violations)),
+            None => Ok(()),
+        }
     }
 
-    /// Checks a JSON value and gives it its type.
+    /// Writes a value and checks it.
     ///
     /// # Errors
     /// [`Invalid`] with every violation.
-    pub(crate) fn decode<T: DeserializeOwned>(&self, part: Part, value: Value) -> Result<T, Invalid> {
-        self.check(part, &value)?;
-        serde_json::from_value(value).map_err(|error| {
-            // serde's text may quote the payload, so only its class is told.
-            let expected = match error.classify() {
-                serde_json::error::Category::Data => {
-                    "a value that the generated type can hold (such as an integer of 64 bits)"
-                }
-                _ => "JSON",
-            };
-            self.broken(part, "type", expected.to_owned())
-        })
+    pub(crate) fn encode<T: Json>(&self, part: Part, value: &T) -> Result<String, Invalid> {
+        let text = json::to_text(value).map_err(|pointer| {
+            let expected = "a finite number: JSON has neither NaN nor infinity".to_owned();
+            let violation = Violation { pointer, keyword: "type".to_owned(), expected };
+            self.invalid(part, Violations::from(vec![violation]))
+        })?;
+        self.check(part, &text)?;
+        Ok(text)
+    }
+
+    /// Reads a value from a JSON text and checks the text.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every violation.
+    pub(crate) fn decode<T: Json>(&self, part: Part, text: &str) -> Result<T, Invalid> {
+        let read = json::from_text(text);
+        self.check(part, text)?;
+        read.map_err(|Mismatch| self.unreadable(part))
+    }
+
+    /// A value that the schema allows and that can't be read.
+    pub(crate) fn unreadable(&self, part: Part) -> Invalid {
+        let expected = "JSON that Rust can hold: at most 127 levels, and no half of a surrogate pair in a string";
+        self.broken(part, "type", expected.to_owned())
     }
 
     fn invalid(&self, part: Part, violations: Violations) -> Invalid {

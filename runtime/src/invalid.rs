@@ -105,7 +105,19 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    pub(crate) fn json(contract: &impl fmt::Display, error: &serde_json::Error) -> Self {
-        Self::Json { contract: contract.to_string(), line: error.line(), column: error.column() }
+    /// Bytes that are no text.
+    pub(crate) fn utf8(contract: &impl fmt::Display, bytes: &[u8], error: &std::str::Utf8Error) -> Self {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        Self::Json { contract: contract.to_string(), line, column }
+    }
+
+    /// Why a text that was refused was refused: it may be no JSON in the first place.
+    pub(crate) fn of(contract: &impl fmt::Display, text: &str, invalid: Invalid) -> Self {
+        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => Self::Invalid(invalid),
+            Err(error) => Self::Json { contract: contract.to_string(), line: error.line(), column: error.column() },
+        }
     }
 }

@@ -35,7 +35,7 @@ mod call;
 mod error;
 mod event;
 mod invalid;
-mod number;
+mod json;
 mod publish;
 mod receipt;
 mod registration;
@@ -54,6 +54,7 @@ pub use celerysalt_contract::{
 pub use error::{BatchError, CallError, ConnectError, PublishError, RpcError, StartError};
 pub use event::{Broadcast, DeclaredError, Event, EventContract, Rpc};
 pub use invalid::{DecodeError, Invalid, Part};
+pub use json::{Integer, IntegerError, Json, Rest};
 pub use publish::{Publish, PublishBatch, PublishJson};
 pub use receipt::Receipt;
 pub use registration::OnConflict;
@@ -86,10 +87,10 @@ pub mod __private {
     pub use serde;
     pub use serde_json;
 
-    use crate::{Broadcast, Call, Event, Invalid, Part, Publish, PublishBatch, Rpc, Salt};
+    use crate::{Broadcast, Call, Event, Invalid, Json, Part, Publish, PublishBatch, Rpc, Salt};
     pub use crate::{
         event::Parts,
-        number::{integer, optional_integer},
+        json::{Mismatch, Reader, Writer, deserialize, read_by_serde, required, serialize, write_by_serde},
     };
 
     /// `event.publish(&salt)`.
@@ -107,8 +108,17 @@ pub mod __private {
         Call::new(request, salt)
     }
 
+    /// What a builder made, if the contract allows it.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every violation.
+    pub fn built<E: Event, T: Json>(part: Part, value: T) -> Result<T, Invalid> {
+        E::contract().encode(part, &value)?;
+        Ok(value)
+    }
+
     /// A builder that was not given all of its required fields.
-    pub fn missing<E: Event>(fields: &[&str]) -> Invalid {
+    pub fn missing<E: Event>(part: Part, fields: &[&str]) -> Invalid {
         let contract = E::contract();
         let violations: Vec<Violation> = fields
             .iter()
@@ -118,6 +128,6 @@ pub mod __private {
                 expected: format!("the property \"{field}\""),
             })
             .collect();
-        Invalid::new(contract.topic(), Some(contract.version().clone()), Part::Payload, Violations::from(violations))
+        Invalid::new(contract.topic(), Some(contract.version().clone()), part, Violations::from(violations))
     }
 }

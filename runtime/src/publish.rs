@@ -327,6 +327,7 @@ impl<'a> PublishJson<'a> {
         if !self.payload.is_object() {
             return Err(refused("the payload of an event is a JSON object".to_owned()));
         }
+        let payload = self.payload.to_string();
         let version = if self.validated {
             let known = self.salt.schemas().known(&topic, version.as_ref()).await?.ok_or_else(|| {
                 let asked = version.map_or_else(|| "any version".to_owned(), |version| version.to_string());
@@ -335,13 +336,13 @@ impl<'a> PublishJson<'a> {
                     reason: format!("the registry has no contract of {asked}"),
                 }
             })?;
-            known.check(&self.payload)?;
+            known.check(&payload)?;
             Some(known.version.clone())
         } else {
             version
         };
         let version = version.map(|version| version.to_string());
-        Ready::new(self.salt, self.topic, version, None, self.payload.clone(), &self.options)
+        Ready::new(self.salt, self.topic, version, None, &payload, &self.options)
     }
 }
 
@@ -375,9 +376,9 @@ struct Sent {
 impl Ready {
     fn typed<E: Broadcast>(salt: &Salt, event: &E, options: &Options) -> Result<Self, PublishError> {
         let contract = E::contract();
-        let payload = event.to_json()?;
+        let payload = event.encode()?;
         salt.registration().ensure(contract);
-        Self::new(salt, contract.topic(), Some(contract.version().to_string()), contract.exchange(), payload, options)
+        Self::new(salt, contract.topic(), Some(contract.version().to_string()), contract.exchange(), &payload, options)
     }
 
     fn new(
@@ -385,12 +386,12 @@ impl Ready {
         topic: &str,
         version: Option<String>,
         exchange: Option<&str>,
-        payload: Value,
+        payload: &str,
         options: &Options,
     ) -> Result<Self, PublishError> {
         let refused = |reason| PublishError::Option { topic: topic.to_owned(), reason };
         options.check().map_err(refused)?;
-        unreadable(&payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
+        unreadable(payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
         let timestamp = Timestamp::now();
         let message = wire::encode(wire::Outgoing {
             task: salt.task_name(),

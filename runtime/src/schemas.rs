@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use celerysalt_contract::{ContractRecord, Selector, Topic, Validator, Version, VersionRange, Violation, Violations};
-use serde_json::Value;
+use celerysalt_contract::{ContractRecord, Exact, Selector, Topic, Version, VersionRange, Violation, Violations};
 use tokio::time::Instant;
 
 use crate::{
@@ -32,7 +31,7 @@ const MOST_TOPICS: usize = 10_000;
 pub(crate) struct Known {
     pub(crate) version: Version,
     topic: Topic,
-    validator: Result<Validator, String>,
+    checks: Result<Exact, String>,
 }
 
 /// What the registry knows, as far as this process has asked.
@@ -60,15 +59,15 @@ impl fmt::Debug for Schemas {
 
 impl Known {
     fn new(record: ContractRecord) -> Self {
-        let validator = Validator::new(&record.schema).map_err(|error| error.to_string());
-        Self { version: record.version, topic: record.topic, validator }
+        let checks = Exact::new(&record.schema).map_err(|error| error.to_string());
+        Self { version: record.version, topic: record.topic, checks }
     }
 
     /// # Errors
     /// [`Invalid`] with every violation; also when the registered schema itself can't be compiled.
-    pub(crate) fn check(&self, payload: &Value) -> Result<(), Invalid> {
-        let violations = match &self.validator {
-            Ok(validator) => match validator.validate(payload) {
+    pub(crate) fn check(&self, payload: &str) -> Result<(), Invalid> {
+        let violations = match &self.checks {
+            Ok(checks) => match checks.check(payload.as_bytes()) {
                 Ok(()) => return Ok(()),
                 Err(violations) => violations,
             },

@@ -1,6 +1,6 @@
 //! What can't be handled is kept, with the reason, and the service goes on.
 
-use celerysalt::{AnyEvent, HandlerError, service::Retry};
+use celerysalt::{AnyEvent, HandlerError, Rest, service::Retry};
 use celerysalt_reference::events::{RiskAssessmentCreated, UserCreated};
 use celerysalt_tests::{World, header, no_headers, within};
 use serde_json::{Value, json};
@@ -23,12 +23,12 @@ async fn a_handler_that_fails_or_panics_loses_nothing(world: &World) {
     let handler = move |event: UserCreated| {
         let seen = seen.clone();
         async move {
-            match event.user_id {
-                1 => return Err(HandlerError::new("the mail server is away")),
-                2 => {
+            match event.user_id.as_i64() {
+                Some(1) => return Err(HandlerError::new("the mail server is away")),
+                Some(2) => {
                     "no number".parse::<u8>()?;
                 }
-                3 => panic!("at the disco"),
+                Some(3) => panic!("at the disco"),
                 _ => seen.send(event.user_id).unwrap(),
             }
             Ok(())
@@ -36,9 +36,12 @@ async fn a_handler_that_fails_or_panics_loses_nothing(world: &World) {
     };
     let running = subscriber.service().retry(Retry::never()).on(handler).start().await.unwrap();
     for user_id in 1..=4 {
-        UserCreated { user_id, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+        UserCreated { user_id: user_id.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+            .publish(&publisher)
+            .await
+            .unwrap();
     }
-    assert_eq!(within(seeing.recv()).await, Some(4));
+    assert_eq!(within(seeing.recv()).await, Some(4.into()));
     let mut letters = world.dead_letters("mail", 3).await;
     letters.sort_by_key(|letter| header(letter, "x-celerysalt-detail").to_owned());
     let reasons: Vec<(&str, &str)> = letters
@@ -102,7 +105,10 @@ async fn what_is_no_event_is_kept_with_the_reason(world: &World) {
         assert_eq!(letter.body, body, "{expected}: the body is kept as it came");
         assert_eq!(header(&letter, "x-celerysalt-routing-key"), "auth.user.created");
     }
-    UserCreated { user_id: 4, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    UserCreated { user_id: 4.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+        .publish(&publisher)
+        .await
+        .unwrap();
     assert_eq!(within(seeing.recv()).await.unwrap()["user_id"], 4, "the service goes on");
     let counts = running.shutdown().await.counts;
     assert_eq!((counts.received, counts.handled, counts.dead_lettered), (13, 1, 12));
@@ -148,7 +154,10 @@ async fn a_python_workers_second_hop_is_passed_over(world: &World) {
     let running = subscriber.service().concurrency(1).on_raw("#", handler).start().await.unwrap();
     let headers = json!({"task": "tchu_tchu.handler.on_user", "id": "1"});
     world.send_raw("some_queue", headers, "[[{\"user_id\": 0}], {}, {}]").await;
-    UserCreated { user_id: 4, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    UserCreated { user_id: 4.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+        .publish(&publisher)
+        .await
+        .unwrap();
     assert_eq!(within(seeing.recv()).await.unwrap(), "auth.user.created");
     let counts = running.shutdown().await.counts;
     assert_eq!((counts.passed_over, counts.handled, counts.dead_lettered), (1, 1, 0));
@@ -167,7 +176,10 @@ async fn a_failed_handler_does_not_stop_the_others(world: &World) {
         .start()
         .await
         .unwrap();
-    UserCreated { user_id: 4, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    UserCreated { user_id: 4.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+        .publish(&publisher)
+        .await
+        .unwrap();
     within(seeing.recv()).await.unwrap();
     let letter = world.dead_letters("mail", 1).await.remove(0);
     assert_eq!(header(&letter, "x-celerysalt-detail"), "first");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use celerysalt::{AnyEvent, Event, HandlerError, Meta, PublishError};
+use celerysalt::{AnyEvent, Event, HandlerError, Meta, PublishError, Rest};
 use celerysalt_reference::events::{
     OrderCreated, RiskAssessmentCreated, RiskAssessmentUpdated, TaggedItemCreated, UserCreated,
 };
@@ -137,7 +137,8 @@ async fn every_service_gets_every_event_once(world: &World) {
         running.push(salt.service().on(handler).start().await.unwrap());
     }
     for user_id in 0..50 {
-        let event = UserCreated { user_id, email: format!("u{user_id}@example.com") };
+        let event =
+            UserCreated { user_id: user_id.into(), email: format!("u{user_id}@example.com"), rest: Rest::default() };
         event.publish(&publisher).await.unwrap();
     }
     let mut got = Vec::new();
@@ -149,7 +150,7 @@ async fn every_service_gets_every_event_once(world: &World) {
     }
     assert!(seeing.try_recv().is_err(), "an event came twice");
     for service in ["mail", "audit"] {
-        let mut users: Vec<i64> = got.iter().filter(|(s, ..)| *s == service).map(|(.., user)| *user).collect();
+        let mut users: Vec<_> = got.iter().filter(|(s, ..)| *s == service).map(|(.., user)| user.clone()).collect();
         users.sort_unstable();
         assert_eq!(users, (0..50).collect::<Vec<_>>(), "{service}");
     }
@@ -172,7 +173,10 @@ async fn several_handlers_of_one_topic_all_run(world: &World) {
         .start()
         .await
         .unwrap();
-    UserCreated { user_id: 1, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+        .publish(&publisher)
+        .await
+        .unwrap();
     let mut got = [within(seeing.recv()).await.unwrap(), within(seeing.recv()).await.unwrap()];
     got.sort_unstable();
     assert_eq!(got, ["by topic", "typed"]);
@@ -194,7 +198,7 @@ async fn options_travel(world: &World) {
         .start()
         .await
         .unwrap();
-    let receipt = UserCreated { user_id: 1, email: "a@example.com".to_owned() }
+    let receipt = UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
         .publish(&publisher)
         .routing_key("bulk.users")
         .priority(7)
@@ -212,7 +216,7 @@ async fn options_travel(world: &World) {
     assert_eq!((&meta.headers["tenant"], &meta.headers["weights"]), (&json!("acme"), &json!([1, 2.5, null])));
     running.shutdown().await;
 
-    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    let event = UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
     for (wrong, expected) in [
         (event.publish(&publisher).priority(11), "0 to 10"),
         (event.publish(&publisher).expiration(Duration::from_micros(10)), "1 ms"),
@@ -226,7 +230,7 @@ async fn options_travel(world: &World) {
 
 async fn an_event_that_nobody_would_get_is_an_error(world: &World) {
     let publisher = world.publisher("pulse").await;
-    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    let event = UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
     let error = event.publish(&publisher).await.unwrap_err();
     assert!(matches!(&error, PublishError::Unroutable { topic, .. } if topic == "auth.user.created"), "{error}");
     let receipt = event.publish(&publisher).allow_unrouted().await.unwrap();
@@ -238,10 +242,11 @@ async fn an_invalid_event_never_leaves(world: &World) {
     let running = subscriber.service().on_raw("#", |_: AnyEvent| async {}).start().await.unwrap();
     let wrong = RiskAssessmentUpdated {
         assessment_id: "RA-1".to_owned(),
-        company_id: 1,
+        company_id: 1.into(),
         risk_score: 99.0,
         previous_score: -3.0,
         updated_by: "someone".to_owned(),
+        rest: Rest::default(),
     };
     let PublishError::Invalid(invalid) = wrong.publish(&publisher).await.unwrap_err() else { panic!("not refused") };
     let first = &invalid.violations()[0];

@@ -9,7 +9,7 @@ use std::{
 };
 
 use celerysalt::{
-    AnyEvent, CallError, HandlerError, PublishError, ServeError,
+    AnyEvent, CallError, HandlerError, PublishError, Rest, ServeError,
     transport::{Confirmation, Deliveries, Message, QueueSpec, Routing, Transport, TransportError},
 };
 use celerysalt_reference::events::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, UserCreated};
@@ -37,7 +37,7 @@ on_each_broker!(
 );
 
 fn user(user_id: i64) -> UserCreated {
-    UserCreated { user_id, email: "a@example.com".to_owned() }
+    UserCreated { user_id: user_id.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
 }
 
 /// Sends a message that no `Salt` would, to the queues that are bound for `topic`.
@@ -85,7 +85,7 @@ async fn a_server_that_panics_before_it_waits_tells_its_caller(world: &World) {
         async { Err::<GetRiskAssessmentResponse, ServeError<GetRiskAssessmentError>>(HandlerError::new("").into()) }
     };
     let running = server.service().serve(handler).start().await.unwrap();
-    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned() };
+    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned(), rest: Rest::default() };
     let error = request.call(&world.salt("caller").await).timeout(Duration::from_secs(5)).await.unwrap_err();
     assert!(error.to_string().contains("panicked"), "{error}");
     running.shutdown().await;
@@ -293,12 +293,17 @@ async fn a_reply_that_is_refused_is_not_asked_for_again(world: &World) {
     let handler = move |request: GetRiskAssessment| {
         counted.fetch_add(1, Ordering::SeqCst);
         let status = "approved ".repeat(1_000);
-        let response = GetRiskAssessmentResponse { assessment_id: request.assessment_id, risk_score: 1.0, status };
+        let response = GetRiskAssessmentResponse {
+            assessment_id: request.assessment_id,
+            risk_score: 1.0,
+            status,
+            rest: Rest::default(),
+        };
         async { Ok::<_, GetRiskAssessmentError>(response) }
     };
     let running = server.service().serve(handler).start().await.unwrap();
     let caller = world.salt("caller").await;
-    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned() };
+    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned(), rest: Rest::default() };
     let error = request.call(&caller).timeout(Duration::from_secs(10)).await.unwrap_err();
     assert!(error.to_string().contains("could not be sent"), "{error}");
     running.shutdown().await;
@@ -309,13 +314,18 @@ async fn a_reply_queue_that_is_lost_is_opened_again(world: &World) {
     let server = world.publisher("pulse").await;
     let declined = |_: GetRiskAssessment| async {
         let (error_code, error_message) = ("NOT_FOUND".to_owned(), "IBAN secret".to_owned());
-        Err::<GetRiskAssessmentResponse, _>(GetRiskAssessmentError { error_code, error_message, details: None })
+        Err::<GetRiskAssessmentResponse, _>(GetRiskAssessmentError {
+            error_code,
+            error_message,
+            details: None,
+            rest: Rest::default(),
+        })
     };
     let running = server.service().serve(declined).start().await.unwrap();
     let inner = world.transport("caller").await;
     let faulty = Faulty { inner, largest_reply: 0, lose_replies: AtomicU64::new(1) };
     let caller = world.builder("caller").await.transport(Arc::new(faulty)).connect().await.unwrap();
-    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned() };
+    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned(), rest: Rest::default() };
     let lost = request.call(&caller).timeout(Duration::from_secs(10)).await.unwrap_err();
     assert!(matches!(lost, CallError::Transport { .. }), "{lost:?}");
     let answered = request.call(&caller).timeout(Duration::from_secs(10)).await.unwrap_err();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use celerysalt::{
-    AnyEvent, ConnectError, ContractRecord, OnConflict, Selector, Topic, Version,
+    AnyEvent, ConnectError, ContractRecord, OnConflict, Rest, Selector, Topic, Version,
     registry::{Plan, Registered, Registry, RegistryError, memory::MemoryRegistry},
 };
 use celerysalt_reference::events::{self, UserCreated};
@@ -42,7 +42,7 @@ async fn naming_contracts_registers_them(world: &World) {
 
 async fn the_first_publish_registers_what_was_not_named(world: &World) {
     let salt = world.salt("auth").await;
-    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    let event = UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
     event.publish(&salt).allow_unrouted().await.unwrap();
     let topic: Topic = "auth.user.created".parse().unwrap();
     let version: Version = "v1".parse().unwrap();
@@ -56,7 +56,7 @@ async fn the_first_publish_registers_what_was_not_named(world: &World) {
 
 async fn a_program_that_ends_at_once_has_registered(world: &World) {
     let salt = world.salt("auth").await;
-    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    let event = UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
     event.publish(&salt).allow_unrouted().await.unwrap();
     within(salt.close()).await;
     drop(salt);
@@ -140,7 +140,7 @@ async fn publishing_goes_on_while_the_registry_is_away(world: &World) {
     cable.cut.store(true, Ordering::SeqCst);
     let builder = world.builder("auth").await.registry(cable.clone());
     let salt = builder.contracts(events::contracts()).connect().await.unwrap();
-    let event = UserCreated { user_id: 1, email: "a@example.com".to_owned() };
+    let event = UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
     event.publish(&salt).allow_unrouted().await.unwrap();
     assert!(cable.registry.list(None).await.unwrap().is_empty());
     cable.cut.store(false, Ordering::SeqCst);
@@ -164,7 +164,10 @@ async fn messages_wait_for_the_registry(world: &World) {
     };
     let running = subscriber.service().on_topic("auth.user.created", handler).start().await.unwrap();
     let before = cable.refused.load(Ordering::SeqCst);
-    UserCreated { user_id: 1, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+        .publish(&publisher)
+        .await
+        .unwrap();
     within(async {
         while cable.refused.load(Ordering::SeqCst) < before + 2 {
             tokio::task::yield_now().await;
@@ -187,7 +190,10 @@ async fn a_subscriber_that_was_there_first_gets_the_first_event(world: &World) {
     };
     let running = subscriber.service().on_topic("auth.user.created", handler).start().await.unwrap();
     let publisher = world.salt("auth").await;
-    UserCreated { user_id: 1, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    UserCreated { user_id: 1.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+        .publish(&publisher)
+        .await
+        .unwrap();
     assert_eq!(within(seeing.recv()).await.unwrap()["user_id"], 1);
     assert_eq!(running.shutdown().await.counts.dead_lettered, 0);
 }
@@ -205,7 +211,10 @@ async fn known_contracts_need_no_registry(world: &World) {
     cable.asked.store(0, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(5_100)).await;
     for user_id in 0..10 {
-        UserCreated { user_id, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+        UserCreated { user_id: user_id.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+            .publish(&publisher)
+            .await
+            .unwrap();
         within(seeing.recv()).await.unwrap();
     }
     assert_eq!(cable.asked.load(Ordering::SeqCst), 0, "a released contract does not change");

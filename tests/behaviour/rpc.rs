@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use celerysalt::{CallError, HandlerError, Meta, Salt, ServeError};
+use celerysalt::{CallError, HandlerError, Meta, Rest, Salt, ServeError};
 use celerysalt_reference::events::{
     GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, RiskAssessmentInformationRequest,
 };
@@ -23,11 +23,16 @@ on_each_broker!(
 );
 
 fn get(id: &str) -> GetRiskAssessment {
-    GetRiskAssessment { assessment_id: id.to_owned() }
+    GetRiskAssessment { assessment_id: id.to_owned(), rest: Rest::default() }
 }
 
 fn found(id: String) -> GetRiskAssessmentResponse {
-    GetRiskAssessmentResponse { assessment_id: id, risk_score: 8.5, status: "approved".to_owned() }
+    GetRiskAssessmentResponse {
+        assessment_id: id,
+        risk_score: 8.5,
+        status: "approved".to_owned(),
+        rest: Rest::default(),
+    }
 }
 
 async fn serve(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, ServeError<GetRiskAssessmentError>> {
@@ -43,6 +48,7 @@ async fn serve(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, 
             error_code: "NOT_FOUND".to_owned(),
             error_message: "no such assessment".to_owned(),
             details: None,
+            rest: Rest::default(),
         }
         .into()),
         _ => Ok(found(request.assessment_id)),
@@ -112,6 +118,7 @@ async fn a_request_that_the_contract_refuses_is_not_sent(world: &World) {
         identifier: "x".repeat(1025),
         assessment_type: "audit".to_owned(),
         include_history: false,
+        rest: Rest::default(),
     };
     match request.call(&caller).await {
         Err(CallError::Invalid(invalid)) => assert_eq!(invalid.violations()[0].pointer, "/identifier"),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use celerysalt::StartError;
+use celerysalt::{Rest, StartError};
 use celerysalt_reference::events::UserCreated;
 use celerysalt_tests::{World, within};
 use tokio::sync::{Notify, mpsc};
@@ -23,8 +23,13 @@ on_each_broker!(
 );
 
 async fn publish(salt: &celerysalt::Salt, users: std::ops::Range<i64>) {
-    let events: Vec<UserCreated> =
-        users.map(|user_id| UserCreated { user_id, email: "a@example.com".to_owned() }).collect();
+    let events: Vec<UserCreated> = users
+        .map(|user_id| UserCreated {
+            user_id: user_id.into(),
+            email: "a@example.com".to_owned(),
+            rest: Rest::default(),
+        })
+        .collect();
     UserCreated::publish_batch(&events, salt).await.unwrap();
 }
 
@@ -69,7 +74,7 @@ async fn what_is_not_done_at_the_deadline_comes_again(world: &World) {
         async {}
     };
     let running = subscriber.service().on(handler).start().await.unwrap();
-    assert_eq!(within(seeing.recv()).await, Some((0, true)));
+    assert_eq!(within(seeing.recv()).await, Some((0.into(), true)));
     running.shutdown().await;
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use celerysalt::{AnyEvent, ConnectError, PublishError};
+use celerysalt::{AnyEvent, ConnectError, PublishError, Rest};
 use celerysalt_reference::events::{self, GetRiskAssessment, GetRiskAssessmentError, RiskAssessmentCreated};
 use celerysalt_tests::{World, header, postgres::in_fresh_schema, within};
 use serde_json::json;
@@ -60,11 +60,15 @@ async fn a_service_that_can_not_register_serves_all_the_same() {
                 error_code: "GONE".to_owned(),
                 error_message: request.assessment_id,
                 details: None,
+                rest: Rest::default(),
             })
         };
         let running = server.service().serve(decline).start().await.unwrap();
         let caller = world.builder("caller").await.registry(Arc::new(schema.registry())).connect().await.unwrap();
-        let error = GetRiskAssessment { assessment_id: "RA-1".to_owned() }.call(&caller).await.unwrap_err();
+        let error = GetRiskAssessment { assessment_id: "RA-1".to_owned(), rest: Rest::default() }
+            .call(&caller)
+            .await
+            .unwrap_err();
         assert!(matches!(error, celerysalt::CallError::Declared(error) if error.error_code == "GONE"));
         running.shutdown().await;
     })

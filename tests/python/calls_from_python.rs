@@ -1,6 +1,6 @@
 //! Python calls, Rust answers over `rpc://`.
 
-use celerysalt::{HandlerError, Running, ServeError};
+use celerysalt::{HandlerError, Rest, Running, ServeError};
 use celerysalt_reference::events::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse};
 use celerysalt_tests::{World, python::Peer, within};
 use serde_json::{Value, json};
@@ -40,11 +40,15 @@ fn answer(id: String) -> Result<GetRiskAssessmentResponse, ServeError<GetRiskAss
             error_code: "NOT_FOUND".to_owned(),
             error_message: "no such assessment \u{1F600}".to_owned(),
             details: Some(json!({"asked": id}).as_object().unwrap().clone()),
+            rest: Rest::default(),
         }
         .into()),
-        _ => {
-            Ok(GetRiskAssessmentResponse { assessment_id: id, risk_score: 8.5, status: "naïve \u{1F600}".to_owned() })
-        }
+        _ => Ok(GetRiskAssessmentResponse {
+            assessment_id: id,
+            risk_score: 8.5,
+            status: "naïve \u{1F600}".to_owned(),
+            rest: Rest::default(),
+        }),
     }
 }
 

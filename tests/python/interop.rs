@@ -11,7 +11,7 @@ mod from_python;
 mod living_together;
 mod to_python;
 
-use celerysalt::Event;
+use celerysalt::{Event, Rest};
 use celerysalt_reference::events::{GetRiskAssessment, TaggedItemCreated};
 use celerysalt_tests::{World, python::Peer};
 use serde_json::{Value, json};
@@ -64,5 +64,5 @@ fn tagged(identifier: &str) -> TaggedItemCreated {
 }
 
 fn get(id: &str) -> GetRiskAssessment {
-    GetRiskAssessment { assessment_id: id.to_owned() }
+    GetRiskAssessment { assessment_id: id.to_owned(), rest: Rest::default() }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use celerysalt::{AnyEvent, CallError, DEFAULT_EXCHANGE, TaskName};
+use celerysalt::{AnyEvent, CallError, DEFAULT_EXCHANGE, Rest, TaskName};
 use celerysalt_reference::events::{
     GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, TaggedItemCreated,
 };
@@ -23,6 +23,7 @@ async fn a_celery_salt_worker_of_every_topic_survives_all_that_rust_sends() {
             assessment_id: "RA-1".to_owned(),
             risk_score: 1.0,
             status: "open".to_owned(),
+            rest: Rest::default(),
         })
     };
     let running = salt.service().serve(handler).start().await.unwrap();

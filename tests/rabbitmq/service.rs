@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use celerysalt::{AnyEvent, Event};
+use celerysalt::{AnyEvent, Event, Rest};
 use celerysalt_reference::events::{GetRiskAssessment, RiskAssessmentCreated, UserCreated};
 use celerysalt_tests::{World, header, within};
 use lapin::{
@@ -71,7 +71,10 @@ async fn a_body_of_a_hundred_megabytes_is_kept_and_the_service_goes_on() {
     let running = subscriber.service().on_topic("auth.user.created", handler).start().await.unwrap();
     let body = vec![b'a'; 100_000_000];
     world.send_raw("auth.user.created", json!({"task": "celery_salt.dispatch_event", "id": "1"}), body).await;
-    UserCreated { user_id: 4, email: "a@example.com".to_owned() }.publish(&publisher).await.unwrap();
+    UserCreated { user_id: 4.into(), email: "a@example.com".to_owned(), rest: Rest::default() }
+        .publish(&publisher)
+        .await
+        .unwrap();
     assert_eq!(within(seeing.recv()).await.unwrap()["user_id"], 4);
     let letter = world.dead_letters("mail", 1).await.remove(0);
     assert_eq!(letter.body.len(), 100_000_000);
@@ -137,7 +140,7 @@ async fn the_broker_sees_what_a_celery_worker_needs() {
     assert_eq!(inner, expected);
 
     // A request: nobody answers, which is not the point.
-    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned() };
+    let request = GetRiskAssessment { assessment_id: "RA-1".to_owned(), rest: Rest::default() };
     request.call(&publisher).timeout(Duration::from_millis(200)).await.unwrap_err();
     let got = channel.basic_get(queue, BasicGetOptions { no_ack: true }).await.unwrap();
     // It expires after the call's timeout, so it may be gone from the queue; what is there must be right.

@@ -35,6 +35,12 @@ pub(crate) struct Flat<'a> {
     pub(crate) items_end: bool,
     pub(crate) unions: Vec<Vec<Part<'a>>>,
     pub(crate) discriminator: Option<&'a str>,
+    /// Whether integers are within 64 bits, below and above.
+    pub(crate) bounded: (bool, bool),
+    /// Strings that are known, of some that may become more: `x-extensible-enum`.
+    pub(crate) extensible: Option<Vec<&'a str>>,
+    /// Nothing is said of the type, and all of what is said is about objects.
+    pub(crate) about_objects: bool,
 }
 
 impl<'a> Flat<'a> {
@@ -54,6 +60,9 @@ impl<'a> Flat<'a> {
             items_end: false,
             unions: Vec::new(),
             discriminator: None,
+            bounded: (false, false),
+            extensible: None,
+            about_objects: false,
         };
         for part in parts {
             flat.add(input, part);
@@ -96,8 +105,35 @@ impl<'a> Flat<'a> {
                 }
             }
         }
+        self.add_bounds(part);
         let discriminator = members.get("discriminator").and_then(|value| value.get("propertyName"));
         self.discriminator = self.discriminator.or(discriminator.and_then(Value::as_str));
+    }
+
+    /// Bounds of numbers, and the formats that say how many bits an integer has.
+    fn add_bounds(&mut self, part: &Part<'a>) {
+        const SMALL: [&str; 7] = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"];
+        /// Below two to the power of 63, and exact as a float.
+        const LIMIT: f64 = 9_223_372_036_854_774_784.0;
+        let number = |keyword: &str| part.schema.get(keyword).filter(|bound| bound.is_number());
+        let within =
+            |bound: &Value| bound.as_i64().is_some() || bound.as_f64().is_some_and(|bound| bound.abs() <= LIMIT);
+        self.bounded.0 |= ["minimum", "exclusiveMinimum"].into_iter().filter_map(number).any(within);
+        self.bounded.1 |= ["maximum", "exclusiveMaximum"].into_iter().filter_map(number).any(within);
+        if part.schema.get("format").and_then(Value::as_str).is_some_and(|format| SMALL.contains(&format)) {
+            self.bounded = (true, true);
+        }
+        let known = part.schema.get("x-extensible-enum").and_then(Value::as_array);
+        let known: Option<Vec<&str>> = known.and_then(|known| known.iter().map(Value::as_str).collect());
+        self.extensible = self.extensible.take().or(known.filter(|known| !known.is_empty()));
+    }
+
+    /// Whether 64 bits hold every integer that is allowed.
+    pub(crate) fn is_small(&self) -> bool {
+        let listed = self.values.as_ref().is_some_and(|values| {
+            values.iter().filter(|value| value.is_number()).all(|value| value.as_i64().is_some())
+        });
+        self.bounded == (true, true) || listed
     }
 
     fn restrict(&mut self, values: Vec<&'a Value>) {
@@ -178,7 +214,6 @@ impl<'a> Flat<'a> {
         }
     }
 
-    /// A schema with `properties` and no `type` means an object, whatever the letter of the standard.
     fn conclude(&mut self) {
         let object = !self.properties.is_empty()
             || !self.conditional.is_empty()
@@ -187,9 +222,7 @@ impl<'a> Flat<'a> {
             || !self.patterns.is_empty()
             || self.closed;
         let array = !self.tuple.is_empty() || !self.items.is_empty();
-        if self.kinds == Kinds::ALL && object != array {
-            self.kinds = if object { Kinds::OBJECT } else { Kinds::ARRAY };
-        }
+        self.about_objects = self.kinds == Kinds::ALL && object && !array && self.values.is_none();
         if let Some(values) = &mut self.values {
             let kinds = self.kinds;
             values.retain(|value| kinds.has(Kinds::of(value)));

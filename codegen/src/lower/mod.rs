@@ -34,9 +34,10 @@ const MAX_INLINE: usize = 40;
 /// Rust implements `Debug` and the like for tuples up to this length.
 const MAX_TUPLE: usize = 12;
 
-/// Lowers a document; its own type is called `name`, and none of the others is called as one of `reserved`.
-pub(crate) fn lower(document: &Document, name: &str, reserved: Scope) -> Space {
-    lower_schema(&document.schema, document.draft, Some(&document.source), name, reserved)
+/// Lowers a document; its own type is called `name`, and none of the others is called as one of `reserved`. `plain`
+/// types hold what the schema names and nothing else.
+pub(crate) fn lower(document: &Document, name: &str, reserved: Scope, plain: bool) -> Space {
+    Space { plain, ..lower_schema(&document.schema, document.draft, Some(&document.source), name, reserved) }
 }
 
 fn lower_schema(schema: &Value, draft: Draft, source: Option<&Source>, name: &str, mut reserved: Scope) -> Space {
@@ -86,7 +87,7 @@ fn reachable(items: Vec<Item>, mut scope: Scope) -> Space {
         let wanted = item.second_name.take().filter(|_| scope.has(&item.name)).unwrap_or_else(|| item.name.clone());
         item.name = scope.take(&wanted);
     }
-    Space { items: kept, names: scope.into_names() }
+    Space { items: kept, names: scope.into_names(), plain: false }
 }
 
 fn renumber(schema: &mut Value, new_index: &BTreeMap<usize, usize>) {
@@ -250,12 +251,18 @@ impl<'a> Lowerer<'a> {
         if !flat.unions.is_empty() {
             return self.lower_union(flat, parts, key, hint);
         }
+        if flat.about_objects && flat.unions.is_empty() {
+            return self.lower_object_or_other(&flat, parts, key, hint);
+        }
         if flat.kinds == Kinds::ALL {
             return Type::any();
         }
         let nullable = flat.kinds.has(Kinds::NULL);
+        if let Some(known) = flat.extensible.as_ref().filter(|_| flat.kinds.without(Kinds::NULL) == Kinds::STRING) {
+            return self.lower_words(known, true, parts, key, hint, nullable);
+        }
         match Scalar::of(flat.kinds.without(Kinds::NULL)) {
-            Some(scalar) => Type::scalar(scalar.0).or_null(nullable),
+            Some(scalar) => scalar_type(&scalar, &flat).or_null(nullable),
             None if flat.kinds.without(Kinds::NULL) == Kinds::ARRAY => self.lower_array(&flat, hint).or_null(nullable),
             None if flat.kinds.without(Kinds::NULL) == Kinds::OBJECT => {
                 self.lower_object(&flat, parts, key, hint, nullable)
@@ -270,21 +277,34 @@ impl<'a> Lowerer<'a> {
         let values: Vec<&Value> = flat.values.iter().flatten().copied().filter(|value| !value.is_null()).collect();
         let strings: Option<Vec<&str>> = values.iter().map(|value| value.as_str()).collect();
         if let Some(strings) = strings.filter(|strings| !strings.is_empty()) {
-            let mut values: Vec<String> = Vec::with_capacity(strings.len());
-            for string in strings {
-                if !values.iter().any(|known| known == string) {
-                    values.push(string.to_owned());
-                }
-            }
-            let default = parts.default.and_then(Value::as_str).map(str::to_owned).filter(|text| values.contains(text));
-            let (index, ty) = self.start(key, hint, nullable);
-            self.complete(index, &parts.own_doc, Shape::Words(Words { values, default }));
-            return ty;
+            return self.lower_words(&strings, false, parts, key, hint, nullable);
         }
         match Scalar::of(flat.kinds.without(Kinds::NULL)) {
-            Some(scalar) => Type::scalar(scalar.0).or_null(nullable),
+            Some(scalar) => scalar_type(&scalar, flat).or_null(nullable),
             None => Type::any(),
         }
+    }
+
+    /// An enum of strings; more may come where it is `open`.
+    fn lower_words(
+        &mut self,
+        strings: &[&str],
+        open: bool,
+        parts: &Parts<'a>,
+        key: &Key,
+        hint: &Hint,
+        nullable: bool,
+    ) -> Type {
+        let mut values: Vec<String> = Vec::with_capacity(strings.len());
+        for string in strings {
+            if !values.iter().any(|known| known == string) {
+                values.push((*string).to_owned());
+            }
+        }
+        let default = parts.default.and_then(Value::as_str).map(str::to_owned).filter(|text| values.contains(text));
+        let (index, ty) = self.start(key, hint, nullable);
+        self.complete(index, &parts.own_doc, Shape::Words(Words { values, default, open }));
+        ty
     }
 
     fn lower_array(&mut self, flat: &Flat<'a>, hint: &Hint) -> Type {
@@ -315,7 +335,7 @@ impl<'a> Lowerer<'a> {
         }
         let (index, ty) = self.start(key, hint, nullable);
         let plan = plan_fields(flat);
-        let record = self.record(index, plan, undeclared);
+        let record = self.record(index, plan, undeclared, !flat.closed);
         self.complete(index, &parts.own_doc, Shape::Record(record));
         ty
     }
@@ -337,7 +357,7 @@ impl<'a> Lowerer<'a> {
         Some(self.unify(&types))
     }
 
-    fn record(&mut self, index: usize, plan: Vec<FieldPlan<'a>>, undeclared: Option<Type>) -> Record {
+    fn record(&mut self, index: usize, plan: Vec<FieldPlan<'a>>, undeclared: Option<Type>, open: bool) -> Record {
         let hint = Hint::place(self.name_of_item(index));
         let mut fields = Vec::with_capacity(plan.len());
         for planned in plan {
@@ -359,10 +379,12 @@ impl<'a> Lowerer<'a> {
                     ty: self.unify(&types),
                     required: planned.required,
                     default: default.filter(|value| !value.is_null()).cloned(),
+                    null_by_default: default.is_some_and(Value::is_null),
                 });
             }
         }
-        Record { fields, extra: undeclared.map(|values| Type::map(&values)), closed: false }
+        let open = open && undeclared.is_none();
+        Record { fields, extra: undeclared.map(|values| Type::map(&values)), closed: false, open }
     }
 
     /// One type for values of any of `types`.
@@ -386,6 +408,11 @@ impl<'a> Lowerer<'a> {
         let item = ty.as_item().and_then(|index| self.items.get(index));
         item.is_some_and(|item| matches!(item.shape, Shape::Words(_)))
     }
+}
+
+/// The type of a scalar; integers get one of 64 bits where that is enough.
+fn scalar_type(scalar: &Scalar, flat: &Flat<'_>) -> Type {
+    if scalar.0 == "integer" && flat.is_small() { Type::small_integer() } else { Type::scalar(scalar.0) }
 }
 
 /// A field before its type is known.

@@ -10,6 +10,36 @@ pub(crate) struct Space {
     pub(crate) items: Vec<Item>,
     /// Every type name of the space, and every one that was kept free for something else.
     pub(crate) names: BTreeSet<String>,
+    /// Types hold what the schema names and nothing else.
+    pub(crate) plain: bool,
+}
+
+impl Space {
+    /// Whether a struct needs a place for what its fields can't hold.
+    pub(crate) fn keeps_rest(&self, record: &Record) -> bool {
+        let inexact = |ty: &Type| !self.is_exact(&ty.core);
+        let by_field = |field: &Field| !field.required || inexact(&field.ty);
+        !self.plain && (record.open || record.extra.iter().any(inexact) || record.fields.iter().any(by_field))
+    }
+
+    /// Whether every value of a type is written as it was read.
+    fn is_exact(&self, core: &Value) -> bool {
+        if let Some(index) =
+            core.get("$ref").and_then(Value::as_str).and_then(|text| index_of(text.strip_prefix("#/definitions/")?))
+        {
+            // Structs keep what they need themselves.
+            return self.items.get(index).is_some_and(|item| matches!(item.shape, Shape::Words(_) | Shape::Record(_)));
+        }
+        match core.get("type").and_then(Value::as_str) {
+            Some("string" | "boolean") => true,
+            Some("array") => match core.get("items") {
+                Some(Value::Array(items)) => items.iter().all(|item| self.is_exact(item)),
+                Some(item) => self.is_exact(item),
+                None => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 /// One named type.
@@ -58,6 +88,8 @@ pub(crate) struct Record {
     pub(crate) extra: Option<Type>,
     /// Refuses undeclared properties: only where that tells alternatives apart.
     pub(crate) closed: bool,
+    /// May have properties that the schema does not describe.
+    pub(crate) open: bool,
 }
 
 /// A field of a struct.
@@ -69,6 +101,8 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     pub(crate) required: bool,
     pub(crate) default: Option<Value>,
+    /// Its default is null, and null is allowed.
+    pub(crate) null_by_default: bool,
 }
 
 /// An enum of strings.
@@ -76,6 +110,8 @@ pub(crate) struct Field {
 pub(crate) struct Words {
     pub(crate) values: Vec<String>,
     pub(crate) default: Option<String>,
+    /// More of them may come.
+    pub(crate) open: bool,
 }
 
 /// An enum of types.
@@ -108,6 +144,16 @@ pub(crate) struct Type {
 impl Type {
     pub(crate) fn any() -> Self {
         Self { core: Value::Bool(true), nullable: false }
+    }
+
+    /// An integer of 64 bits.
+    pub(crate) fn small_integer() -> Self {
+        Self { core: json!({ "type": "integer", "format": "int64" }), nullable: false }
+    }
+
+    /// Whether it is an integer without bounds.
+    pub(crate) fn is_large_integer(&self) -> bool {
+        self.is_scalar("integer") && self.core.get("format").is_none()
     }
 
     pub(crate) fn scalar(name: &str) -> Self {

@@ -120,7 +120,7 @@ fn bases_come_first_and_are_narrowed_by_what_follows() {
 
 #[test]
 fn what_holds_itself_has_a_name() {
-    assert_eq!(lowered(json!({"properties": {"next": {"$ref": "#"}}})), ["Root { next?: Root }"]);
+    assert_eq!(lowered(json!({"type": "object", "properties": {"next": {"$ref": "#"}}})), ["Root { next?: Root }"]);
     let json = json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/Json"}}]});
     let expected = ["Root { p?: Json }", "Json = String(string) | Array([Json])"];
     assert_eq!(property(json!({"$ref": "#/$defs/Json"}), json!({"Json": json})), expected);
@@ -141,7 +141,7 @@ fn what_holds_itself_has_a_name() {
     }
     // A base and what derives from it hold each other: the schemas that apply come round.
     let twins = json!({
-        "A": {"properties": {"child": {"$ref": "#/$defs/A"}}},
+        "A": {"type": "object", "properties": {"child": {"$ref": "#/$defs/A"}}},
         "B": {"allOf": [{"$ref": "#/$defs/A"}], "properties": {"child": {"$ref": "#/$defs/B"}}},
     });
     let shown = property(json!({"$ref": "#/$defs/B"}), twins);
@@ -197,12 +197,12 @@ fn alternatives_become_an_enum_where_they_can_be_told_apart() {
 
 #[test]
 fn undeclared_properties_are_kept_where_the_schema_describes_them() {
-    let closed = json!({"properties": {"a": {}}, "patternProperties": {"^x": {"type": "string"}}, "additionalProperties": false});
+    let closed = json!({"type": "object", "properties": {"a": {}}, "patternProperties": {"^x": {"type": "string"}}, "additionalProperties": false});
     assert_eq!(lowered(closed), ["Root { a?: any, ..map of string }"]);
-    let open = json!({"properties": {"a": {}}, "patternProperties": {"^x": {"type": "string"}}});
+    let open = json!({"type": "object", "properties": {"a": {}}, "patternProperties": {"^x": {"type": "string"}}});
     assert_eq!(lowered(open), ["Root { a?: any, ..map of any }"]);
     assert_eq!(
-        lowered(json!({"properties": {"a": {}}, "additionalProperties": {"type": "integer"}})),
+        lowered(json!({"type": "object", "properties": {"a": {}}, "additionalProperties": {"type": "integer"}})),
         ["Root { a?: any, ..map of integer }"]
     );
     assert_eq!(lowered(json!({"type": "object"})), ["Root is map of any"]);
@@ -214,6 +214,7 @@ fn undeclared_properties_are_kept_where_the_schema_describes_them() {
 fn drafts_say_the_same_in_their_own_words() {
     let old = |draft: &str| {
         json!({
+            "type": "object",
             "$schema": format!("http://json-schema.org/{draft}/schema#"),
             "definitions": {"s": {"type": "string"}},
             "properties": {
@@ -225,7 +226,7 @@ fn drafts_say_the_same_in_their_own_words() {
     for draft in ["draft-04", "draft-06", "draft-07"] {
         assert_eq!(lowered(old(draft)), ["Root { s?: string, t?: (number, string) }"], "{draft}");
     }
-    let new = json!({"properties": {
+    let new = json!({"type": "object", "properties": {
         "t": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "string"}], "items": false, "minItems": 2},
         "v": {"type": "array", "prefixItems": [{"type": "number"}], "items": {"type": "integer"}},
         "w": {"$ref": "#word"}, "d": {"$dynamicRef": "#word"},
@@ -234,8 +235,18 @@ fn drafts_say_the_same_in_their_own_words() {
 }
 
 #[test]
+fn without_a_type_there_are_values_of_every_type() {
+    assert_eq!(
+        lowered(json!({"properties": {"a": {"type": "string"}}, "required": ["a"]})),
+        ["Root = Object(RootObject) | Other(any)", "RootObject { a: string }"]
+    );
+    assert_eq!(lowered(json!({"items": {"type": "string"}})), ["Root is any"]);
+}
+
+#[test]
 fn conditions_add_what_they_declare() {
     let schema = json!({
+        "type": "object",
         "properties": {"a": {"type": "string"}},
         "if": {"properties": {"a": {"const": "x"}}},
         "then": {"properties": {"b": {"type": "string"}, "c": {"type": "integer"}}},

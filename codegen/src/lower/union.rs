@@ -11,7 +11,7 @@ use super::{
     key_of,
     kinds::{Kinds, Scalar},
     parts::{Part, Parts, name_of},
-    plan_fields,
+    plan_fields, scalar_type,
     shape::{Rank, Shape, Union, Variant},
 };
 use crate::names::{Scope, type_name, variant_name};
@@ -143,7 +143,7 @@ impl<'a> Lowerer<'a> {
             let sub = Flat { kinds, values: None, ..flat.clone() };
             let name = kind_name(kinds);
             let ty = match Scalar::of(kinds) {
-                Some(scalar) => Type::scalar(scalar.0),
+                Some(scalar) => scalar_type(&scalar, &flat),
                 None if kinds == Kinds::ARRAY => self.lower_array(&sub, &hint.with(name)),
                 None => {
                     let key = marked(key, "object");
@@ -153,6 +153,13 @@ impl<'a> Lowerer<'a> {
             types.push((name.to_owned(), ty));
         }
         self.enumeration(types, parts, key, hint, nullable)
+    }
+
+    /// What is said about objects only allows everything else: a struct for objects, JSON for the rest.
+    pub(super) fn lower_object_or_other(&mut self, flat: &Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint) -> Type {
+        let object = self.lower_object(flat, parts, &marked(key, "object"), &hint.with("Object"), false);
+        let types = vec![("Object".to_owned(), object), ("Other".to_owned(), Type::any())];
+        self.enumeration(types, parts, key, hint, false)
     }
 
     /// An enum that is told by a property.
@@ -183,7 +190,7 @@ impl<'a> Lowerer<'a> {
                 let (index, ty) = self.start(&key, &hint, false);
                 let undeclared = self.lower_undeclared(&choice.flat, &hint);
                 let plan = plan_fields(&choice.flat).into_iter().filter(|field| field.key != tag).collect();
-                let record = self.record(index, plan, undeclared);
+                let record = self.record(index, plan, undeclared, !choice.flat.closed);
                 self.complete(index, &choice.parts.own_doc, Shape::Record(record));
                 ty
             });
@@ -286,7 +293,8 @@ impl<'a> Lowerer<'a> {
             undeclared.extend(self.lower_undeclared(&choice.flat, &hint));
         }
         let extra = if undeclared.is_empty() { None } else { Some(self.unify(&undeclared)) };
-        let record = self.record(index, plan, extra);
+        let open = choices.iter().any(|choice| !choice.flat.closed);
+        let record = self.record(index, plan, extra, open);
         self.complete(index, &parts.own_doc, Shape::Record(record));
         ty
     }

@@ -3,13 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use celerysalt_contract::{Topic, Version, VersionRange};
-use serde_json::Value;
 
 use super::{
     Registration, Takes,
     dead_letter::{DeadLetterReason, Failure, keep, letter, report, settle_after},
     handler::guarded,
-    message::{AnyEvent, Meta},
+    message::Meta,
     retry::{self, Tries},
     shared::{Counters, Shared},
 };
@@ -111,7 +110,7 @@ async fn decide(shared: &Shared, message: &Message, redelivered: bool) -> (Optio
 
 /// Runs every handler that takes the message, of those named by `only` unless it is empty.
 async fn run_handlers(shared: &Shared, meta: &Meta, incoming: Incoming, only: &[&str]) -> Outcome {
-    let payload = Value::Object(incoming.payload);
+    let payload = incoming.payload;
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
     let mut taken = false;
     let mut refused: Option<Invalid> = None;
@@ -159,7 +158,7 @@ async fn run_handler(
     registration: &Registration,
     meta: &Meta,
     said_version: bool,
-    payload: &Value,
+    payload: &str,
 ) -> Taken {
     let name = registration.name.as_str();
     let version = match &registration.takes {
@@ -181,8 +180,7 @@ async fn run_handler(
             Err(taken) => return taken,
         },
     };
-    let event = AnyEvent::new(meta.topic.clone(), version, payload.clone());
-    match registration.handler.accept(event, meta.clone()) {
+    match registration.handler.accept(payload, version, meta.clone()) {
         Err(invalid) => Taken::Refused(invalid),
         Ok(running) => match guarded(running).await {
             Ok(Ok(())) => Taken::Handled,
@@ -202,7 +200,7 @@ async fn registered(
     registration: &Registration,
     meta: &Meta,
     said_version: bool,
-    payload: &Value,
+    payload: &str,
 ) -> Result<Version, Taken> {
     let unknown = |detail: String| Taken::Failed(Failure::new(DeadLetterReason::UnknownContract, detail));
     let topic: Topic = match meta.topic.parse() {

@@ -2,7 +2,7 @@
 
 use std::{any, error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
-use serde_json::Value;
+use celerysalt_contract::Version;
 
 use super::message::{AnyEvent, Meta};
 use crate::{
@@ -248,7 +248,13 @@ impl fmt::Display for Named {
 
 /// A handler of events whose type was forgotten. Decodes first, so that a payload that is refused never reaches it.
 pub(super) trait ErasedHandler: Send + Sync {
-    fn accept(&self, event: AnyEvent, meta: Meta) -> Result<Boxed<Result<(), HandlerError>>, Invalid>;
+    /// `version` is that of the contract that `payload`, a JSON text, was checked against or is to be.
+    fn accept(
+        &self,
+        payload: &str,
+        version: Option<Version>,
+        meta: Meta,
+    ) -> Result<Boxed<Result<(), HandlerError>>, Invalid>;
 }
 
 // Each handler is called within its future: what it does before its first await may panic too.
@@ -264,26 +270,37 @@ pub(super) fn untyped<Args: 'static>(handler: impl Handler<AnyEvent, Args>) -> A
 }
 
 impl<E: Event, Args: 'static, H: Handler<E, Args>> ErasedHandler for Typed<E, H, Args> {
-    fn accept(&self, event: AnyEvent, meta: Meta) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
-        let event = E::from_json(event.into_json())?;
+    fn accept(
+        &self,
+        payload: &str,
+        _: Option<Version>,
+        meta: Meta,
+    ) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
+        let event: E = E::contract().decode(Part::Payload, payload)?;
         let handler = Arc::clone(&self.0);
         Ok(Box::pin(async move { handler.handle(event, meta).await }))
     }
 }
 
 impl<Args: 'static, H: Handler<AnyEvent, Args>> ErasedHandler for Untyped<H, Args> {
-    fn accept(&self, event: AnyEvent, meta: Meta) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
+    fn accept(
+        &self,
+        payload: &str,
+        version: Option<Version>,
+        meta: Meta,
+    ) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
+        let event = AnyEvent::new(meta.topic.clone(), version, payload);
         let handler = Arc::clone(&self.0);
         Ok(Box::pin(async move { handler.handle(event, meta).await }))
     }
 }
 
-/// What a handler of requests said, as JSON that the contract accepts.
-pub(super) type Answered = Result<Value, HandlerError>;
+/// What a handler of requests said, as JSON text that the contract accepts.
+pub(super) type Answered = Result<String, HandlerError>;
 
 /// A handler of requests whose type was forgotten.
 pub(super) trait ErasedRpcHandler: Send + Sync {
-    fn accept(&self, request: Value, meta: Meta) -> Result<Boxed<Answered>, Invalid>;
+    fn accept(&self, request: &str, meta: Meta) -> Result<Boxed<Answered>, Invalid>;
 }
 
 struct Serving<R, H, Args>(Arc<H>, std::marker::PhantomData<fn(R, Args)>);
@@ -293,8 +310,8 @@ pub(super) fn rpc<R: Rpc, Args: 'static>(handler: impl RpcHandler<R, Args>) -> A
 }
 
 impl<R: Rpc, Args: 'static, H: RpcHandler<R, Args>> ErasedRpcHandler for Serving<R, H, Args> {
-    fn accept(&self, request: Value, meta: Meta) -> Result<Boxed<Answered>, Invalid> {
-        let request = R::from_json(request)?;
+    fn accept(&self, request: &str, meta: Meta) -> Result<Boxed<Answered>, Invalid> {
+        let request: R = R::contract().decode(Part::Payload, request)?;
         let handler = Arc::clone(&self.0);
         Ok(Box::pin(async move {
             let contract = R::contract();

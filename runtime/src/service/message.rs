@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::retry::Tries;
 use crate::{
     invalid::DecodeError,
+    json,
     transport::Message,
     wire::{self, Incoming},
 };
@@ -84,11 +85,13 @@ pub struct AnyEvent {
     topic: String,
     version: Option<Version>,
     payload: Value,
+    text: String,
 }
 
 impl AnyEvent {
-    pub(super) fn new(topic: String, version: Option<Version>, payload: Value) -> Self {
-        Self { topic, version, payload }
+    /// `payload` is JSON text.
+    pub(super) fn new(topic: String, version: Option<Version>, payload: &str) -> Self {
+        Self { topic, version, payload: json::from_text(payload).unwrap_or_default(), text: payload.to_owned() }
     }
 
     /// The topic.
@@ -104,6 +107,11 @@ impl AnyEvent {
     /// The payload: a JSON object.
     pub fn payload(&self) -> &Value {
         &self.payload
+    }
+
+    /// The payload as it was received, a JSON text: with every digit of numbers beyond 64 bits, which a tree rounds.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The payload, for rule engines and the like.

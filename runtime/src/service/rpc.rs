@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{
     dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter, report},
@@ -113,7 +112,7 @@ async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> (Answer, Opt
         tracing::error!(topic, handler = name, message, "a request failed");
         (Answer::Failed { handler: name.to_owned(), message }, Some(failure.by(name)))
     };
-    match serving.handler.accept(Value::Object(incoming.payload), meta) {
+    match serving.handler.accept(&incoming.payload, meta) {
         Err(invalid) => failed(invalid.to_string(), Failure::invalid(&invalid)),
         Ok(running) => match guarded(running).await {
             Ok(Ok(value)) => (Answer::Value { handler: name.to_owned(), value }, None),

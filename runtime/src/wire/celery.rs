@@ -3,13 +3,16 @@
 //! The body of protocol 2 is `[[INNER], {"routing_key": TOPIC}, {...}]`, of protocol 1 an object with `args` and
 //! `kwargs`. INNER is a string holding the payload object with one extra key, `_tchu_meta`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::transport::{Message, Properties};
+use crate::{
+    json::{Json, Mismatch, Reader, Writer},
+    transport::{Message, Properties},
+};
 
 /// The key of INNER that is not the payload's.
 const META_KEY: &str = "_tchu_meta";
@@ -44,7 +47,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) exchange: String,
     pub(crate) routing_key: String,
     pub(crate) topic: &'a str,
-    pub(crate) payload: Value,
+    /// JSON text.
+    pub(crate) payload: &'a str,
     pub(crate) meta: Meta,
     pub(crate) priority: u8,
     pub(crate) expiration: Option<Duration>,
@@ -72,7 +76,8 @@ pub(crate) struct Incoming {
     pub(crate) id: Option<String>,
     /// The topic that the sender names; it counts, not the routing key.
     pub(crate) topic: Option<String>,
-    pub(crate) payload: Map<String, Value>,
+    /// The text of a JSON object, without `_tchu_meta`.
+    pub(crate) payload: String,
     pub(crate) meta: Option<Meta>,
     pub(crate) expires: Option<Timestamp>,
 }
@@ -129,18 +134,8 @@ pub enum WireError {
 
 /// The message of an event or a request.
 pub(crate) fn encode(out: Outgoing<'_>) -> Message {
-    let mut inner = match out.payload {
-        Value::Object(payload) => payload,
-        // Contracts describe objects; anything else was refused by validation already.
-        other => Map::from_iter([("data".to_owned(), other)]),
-    };
-    inner.insert(META_KEY.to_owned(), out.meta.to_json());
     let topic = out.topic;
-    let body = json!([
-        [Value::Object(inner).to_string()],
-        { "routing_key": topic },
-        { "callbacks": null, "errbacks": null, "chain": null, "chord": null }
-    ]);
+    let body = body(out.payload, &out.meta, topic);
     let is_rpc = out.meta.is_rpc == Some(true);
     let mut headers = out.headers;
     let expires = out.expiration.and_then(|after| out.now.checked_add(after).ok());
@@ -179,13 +174,25 @@ pub(crate) fn encode(out: Outgoing<'_>) -> Message {
         timestamp: u64::try_from(out.now.as_second()).ok(),
         app_id: Some(out.origin.to_owned()),
     };
-    Message {
-        exchange: out.exchange,
-        routing_key: out.routing_key,
-        properties,
-        headers,
-        body: Bytes::from(body.to_string()),
-    }
+    Message { exchange: out.exchange, routing_key: out.routing_key, properties, headers, body: Bytes::from(body) }
+}
+
+/// `[[INNER], {"routing_key": TOPIC}, {...}]`.
+fn body(payload: &str, meta: &Meta, topic: &str) -> String {
+    let members = payload.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    // Contracts describe objects; whatever else one allows goes where Python finds it.
+    let (before, members) = members.map_or(("\"data\":", payload), |members| ("", members));
+    let comma = if members.trim().is_empty() { "" } else { "," };
+    let inner = format!("{{{before}{members}{comma}\"{META_KEY}\":{}}}", meta.to_json());
+    let mut body = Writer::new();
+    body.push("[[");
+    body.string(&inner);
+    body.push("],");
+    body.open();
+    body.text_field("routing_key", topic);
+    body.close();
+    body.push(r#",{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]"#);
+    body.finish().unwrap_or_default()
 }
 
 /// Header names that the envelope itself uses; a user's header of that name would change what the message means.
@@ -214,24 +221,25 @@ pub(crate) const RESERVED_HEADERS: [&str; 18] = [
 /// route the message to the queues that they name.
 pub(crate) const MEANINGFUL_HEADERS: [&str; 4] = ["compression", "body_encoding", "CC", "BCC"];
 
-/// What serde_json reads, so what every Rust service can.
-const MAX_DEPTH: usize = 127;
 /// Of a topic and of an id, in bytes: what AMQP can carry as a routing key and as a reply's correlation id.
 const MAX_NAME: usize = 255;
 
 /// Why a payload would not arrive as it is, if so.
-pub(crate) fn unreadable(payload: &Value) -> Option<&'static str> {
-    fn fits(value: &Value, levels: usize) -> bool {
-        match value {
-            Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
-            Value::Object(fields) => levels > 0 && fields.values().all(|field| fits(field, levels - 1)),
-            _ => true,
-        }
-    }
-    if payload.get(META_KEY).is_some() {
+pub(crate) fn unreadable(payload: &str) -> Option<&'static str> {
+    let mut has_meta = false;
+    let mut reader = Reader::new(payload);
+    let read = if payload.trim_start().starts_with('{') {
+        reader.object(&[META_KEY], &mut |reader, index, _| {
+            has_meta |= index.is_some();
+            reader.skip().map(drop)
+        })
+    } else {
+        reader.skip().map(drop)
+    };
+    if has_meta {
         return Some("the payload has a property `_tchu_meta`, which is the envelope's own");
     }
-    (!fits(payload, MAX_DEPTH)).then_some("the payload is nested deeper than 127 levels, which services can't read")
+    read.is_err().then_some("the payload is nested deeper than 127 levels, which services can't read")
 }
 
 /// ISO 8601 as Celery writes it: microseconds and an offset.
@@ -255,67 +263,139 @@ pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
         return Err(WireError::Empty);
     }
     let text = std::str::from_utf8(&message.body).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
-    let body: Value = parse(text.strip_prefix('\u{feff}').unwrap_or(text), "the body")?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let header = |name: &str| message.headers.get(name).and_then(Value::as_str).map(str::to_owned);
-    match body {
-        Value::Array(parts) => {
-            let task =
-                header("task").ok_or(WireError::Envelope { reason: "a body of protocol 2 needs the header `task`" })?;
-            let mut parts = parts.into_iter();
-            let (Some(Value::Array(args)), Some(Value::Object(kwargs)), Some(_), None) =
-                (parts.next(), parts.next(), parts.next(), parts.next())
-            else {
-                return Err(WireError::Envelope {
-                    reason: "a body of protocol 2 is `[[event], {\"routing_key\": topic}, {...}]`",
-                });
-            };
-            let expires = message.headers.get("expires").and_then(expiry);
-            event(task, header("id"), args, kwargs, expires)
-        }
-        Value::Object(mut fields) => {
-            let (Some(Value::String(task)), Some(Value::Array(args))) = (fields.remove("task"), fields.remove("args"))
-            else {
-                return Err(WireError::Envelope {
-                    reason: "a body of protocol 1 is an object with `task`, `args` and `kwargs`",
-                });
-            };
-            let kwargs = match fields.remove("kwargs") {
-                Some(Value::Object(kwargs)) => kwargs,
-                _ => Map::new(),
-            };
-            let id = fields.get("id").and_then(Value::as_str).map(str::to_owned);
-            let expires = fields.get("expires").and_then(expiry);
-            event(task, id, args, kwargs, expires)
-        }
-        _ => {
-            Err(WireError::Envelope { reason: "the body is neither an array (protocol 2) nor an object (protocol 1)" })
-        }
-    }
-}
-
-fn event(
-    task: String,
-    id: Option<String>,
-    args: Vec<Value>,
-    mut kwargs: Map<String, Value>,
-    expires: Option<Timestamp>,
-) -> Result<Incoming, WireError> {
-    let inner = args
-        .into_iter()
-        .next()
-        .or_else(|| kwargs.remove("message_body"))
-        .ok_or(WireError::Envelope { reason: "the event is missing: `args` is empty" })?;
-    let inner = match inner {
-        Value::String(text) => parse(&text, "the event")?,
-        other => other,
+    let mut envelope = Envelope::default();
+    let reason = match text.trim_start().as_bytes().first() {
+        Some(b'[') => "a body of protocol 2 is `[[event], {\"routing_key\": topic}, {...}]`",
+        Some(b'{') => "a body of protocol 1 is an object with `task`, `args` and `kwargs`",
+        _ => "the body is neither an array (protocol 2) nor an object (protocol 1)",
     };
-    let Value::Object(mut payload) = inner else { return Err(WireError::Payload) };
-    let meta = payload.remove(META_KEY).map(Meta::from_json).transpose()?;
-    let topic = kwargs.get("routing_key").and_then(Value::as_str).map(str::to_owned);
+    if envelope.read(text).is_err() {
+        parse(text, "the body")?;
+        return Err(WireError::Envelope { reason });
+    }
+    let Envelope { is_second, task, id, expires, inner, topic } = envelope;
+    let (task, id, expires) = if is_second {
+        let task =
+            header("task").ok_or(WireError::Envelope { reason: "a body of protocol 2 needs the header `task`" })?;
+        (task, header("id"), message.headers.get("expires").and_then(expiry))
+    } else {
+        (task.ok_or(WireError::Envelope { reason })?, id, expires.as_ref().and_then(expiry))
+    };
     if [&topic, &id].into_iter().flatten().any(|name| name.len() > MAX_NAME) {
         return Err(WireError::Envelope { reason: "its topic and its id have at most 255 bytes" });
     }
+    let inner = inner.ok_or(WireError::Envelope { reason: "the event is missing: `args` is empty" })?;
+    let (payload, meta) = event(&inner)?;
     Ok(Incoming { task, id, topic, payload, meta, expires })
+}
+
+/// A body of either protocol.
+#[derive(Debug, Default)]
+struct Envelope<'a> {
+    is_second: bool,
+    task: Option<String>,
+    id: Option<String>,
+    expires: Option<Value>,
+    /// The event's own JSON text.
+    inner: Option<Cow<'a, str>>,
+    topic: Option<String>,
+}
+
+impl<'a> Envelope<'a> {
+    fn read(&mut self, text: &'a str) -> Result<(), Mismatch> {
+        let mut reader = Reader::new(text);
+        if text.trim_start().starts_with('[') {
+            self.is_second = true;
+            let mut parts = 0;
+            reader.array(|reader, index| {
+                parts = index + 1;
+                match index {
+                    0 => self.read_args(reader),
+                    1 => self.read_kwargs(reader),
+                    _ => reader.skip().map(drop),
+                }
+            })?;
+            // Two parts kill a Python worker, so nobody sends them.
+            if parts != 3 {
+                return Err(Mismatch);
+            }
+        } else {
+            let mut has_args = false;
+            reader.object(&["task", "args", "kwargs", "id", "expires"], &mut |reader, index, _| {
+                match index {
+                    Some(0) => self.task = text_or_skip(reader)?,
+                    Some(1) => {
+                        has_args = true;
+                        self.read_args(reader)?;
+                    }
+                    Some(2) if !reader.null() => self.read_kwargs(reader)?,
+                    Some(3) => self.id = text_or_skip(reader)?,
+                    Some(4) => self.expires = Some(Value::read(reader)?),
+                    Some(_) => (),
+                    None => drop(reader.skip()?),
+                }
+                Ok(())
+            })?;
+            if !has_args {
+                return Err(Mismatch);
+            }
+        }
+        reader.end()
+    }
+
+    /// The first argument is the event: a string that holds JSON, or the JSON itself.
+    fn read_args(&mut self, reader: &mut Reader<'a>) -> Result<(), Mismatch> {
+        reader.array(|reader, index| {
+            if index == 0 {
+                self.inner = Some(string_or_json(reader)?);
+                return Ok(());
+            }
+            reader.skip().map(drop)
+        })
+    }
+
+    fn read_kwargs(&mut self, reader: &mut Reader<'a>) -> Result<(), Mismatch> {
+        reader.object(&["routing_key", "message_body"], &mut |reader, index, _| {
+            match index {
+                Some(0) => self.topic = text_or_skip(reader)?,
+                Some(_) if self.inner.is_none() => self.inner = Some(string_or_json(reader)?),
+                _ => drop(reader.skip()?),
+            }
+            Ok(())
+        })
+    }
+}
+
+fn string_or_json<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, Mismatch> {
+    if reader.at_string() { reader.string() } else { reader.skip().map(Cow::Borrowed) }
+}
+
+fn text_or_skip(reader: &mut Reader<'_>) -> Result<Option<String>, Mismatch> {
+    if reader.at_string() { reader.string().map(|text| Some(text.into_owned())) } else { reader.skip().map(|_| None) }
+}
+
+/// Takes `_tchu_meta` out of an event: the payload's text, and the meta.
+fn event(inner: &str) -> Result<(String, Option<Meta>), WireError> {
+    let mut meta = None;
+    let mut payload = Writer::new();
+    let mut reader = Reader::new(inner);
+    payload.open();
+    let read = reader.object(&[META_KEY], &mut |reader, index, name| {
+        let text = reader.skip()?;
+        match index {
+            Some(_) => meta = Some(text),
+            None => payload.raw_field(&name, text),
+        }
+        Ok(())
+    });
+    payload.close();
+    if read.and_then(|()| reader.end()).is_err() {
+        return Err(parse(inner, "the event").err().unwrap_or(WireError::Payload));
+    }
+    let meta = meta.map(|text| parse(text, "the event").and_then(Meta::from_json)).transpose()?;
+    Ok((payload.finish().unwrap_or_default(), meta))
 }
 
 pub(super) fn parse(text: &str, what: &'static str) -> Result<Value, WireError> {
@@ -419,7 +499,7 @@ mod tests {
             exchange: "tchu_events".into(),
             routing_key: "a.b".into(),
             topic: "a.b",
-            payload: json!({"text": "\u{1F600}\"", "n": 1.5}),
+            payload: r#"{"text":"😀\"","n":123456789012345678901234567890.50}"#,
             meta: Meta {
                 is_rpc: Some(false),
                 version: Some("v1".into()),
@@ -438,7 +518,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let read = decode(&encode(outgoing())).unwrap();
-        assert_eq!(Value::Object(read.payload.clone()), outgoing().payload);
+        assert_eq!(read.payload, outgoing().payload);
         assert_eq!(read.meta, Some(outgoing().meta));
         assert_eq!(read.topic.as_deref(), Some("a.b"));
         assert_eq!(read.expires.map(iso).as_deref(), Some("2026-11-22T01:43:59.171378+00:00"));

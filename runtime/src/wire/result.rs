@@ -8,13 +8,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::celery::{WireError, iso, parse};
-use crate::transport::{Message, Properties};
+use crate::{
+    json::{Mismatch, Reader, Writer},
+    transport::{Message, Properties},
+};
 
 /// What a server says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
-    /// The response, or the declared error, as JSON.
-    Value { handler: String, value: Value },
+    /// The response, or the declared error, as JSON text.
+    Value { handler: String, value: String },
     /// The handler failed.
     Failed { handler: String, message: String },
     /// No handler takes this topic and version.
@@ -26,8 +29,8 @@ pub(crate) enum Answer {
 /// What a caller reads.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// A response or a declared error: which of them, the contract decides.
-    Value(Value),
+    /// A response or a declared error, as JSON text: which of them, the contract decides.
+    Value(String),
     /// The handler failed.
     Failed(String),
     /// The service has no handler for the topic.
@@ -42,24 +45,16 @@ pub(crate) enum Reply {
 
 /// The reply's message, to the queue that the request names.
 pub(crate) fn encode(answer: &Answer, task_id: &str, topic: &str, reply_to: &str, now: Timestamp) -> Message {
-    let completed = |result: Value| json!({"status": "completed", "routing_key": topic, "is_rpc": true, "handlers_executed": 1, "results": [result]});
-    let (status, result) = match answer {
-        Answer::Value { handler, value } => {
-            ("SUCCESS", completed(json!({"handler": handler, "status": "success", "result": value})))
-        }
-        Answer::Failed { handler, message } => {
-            ("SUCCESS", completed(json!({"handler": handler, "status": "error", "error": message})))
-        }
-        Answer::NoHandler => ("SUCCESS", json!({"status": "no_handlers", "routing_key": topic})),
-        Answer::Expired => (
-            "REVOKED",
-            json!({"exc_type": "TaskRevokedError", "exc_message": ["expired"], "exc_module": "celery.exceptions"}),
-        ),
-    };
-    let document = json!({
-        "status": status, "result": result, "traceback": null, "children": [],
-        "date_done": iso(now), "task_id": task_id,
-    });
+    let mut document = Writer::new();
+    document.open();
+    document.text_field("status", if matches!(answer, Answer::Expired) { "REVOKED" } else { "SUCCESS" });
+    document.name("result");
+    write_result(&mut document, answer, topic);
+    document.raw_field("traceback", "null");
+    document.raw_field("children", "[]");
+    document.text_field("date_done", &iso(now));
+    document.text_field("task_id", task_id);
+    document.close();
     Message {
         exchange: String::new(),
         routing_key: reply_to.to_owned(),
@@ -72,8 +67,44 @@ pub(crate) fn encode(answer: &Answer, task_id: &str, topic: &str, reply_to: &str
             ..Properties::default()
         },
         headers: Map::new(),
-        body: Bytes::from(document.to_string()),
+        body: Bytes::from(document.finish().unwrap_or_default()),
     }
+}
+
+/// The dispatcher's own document.
+fn write_result(document: &mut Writer, answer: &Answer, topic: &str) {
+    let (handler, status) = match answer {
+        Answer::Value { handler, .. } => (handler, "success"),
+        Answer::Failed { handler, .. } => (handler, "error"),
+        Answer::NoHandler => {
+            document.open();
+            document.text_field("status", "no_handlers");
+            document.text_field("routing_key", topic);
+            return document.close();
+        }
+        Answer::Expired => {
+            return document
+                .push(r#"{"exc_type":"TaskRevokedError","exc_message":["expired"],"exc_module":"celery.exceptions"}"#);
+        }
+    };
+    document.open();
+    document.text_field("status", "completed");
+    document.text_field("routing_key", topic);
+    document.raw_field("is_rpc", "true");
+    document.raw_field("handlers_executed", "1");
+    document.name("results");
+    document.push("[");
+    document.open();
+    document.text_field("handler", handler);
+    document.text_field("status", status);
+    match answer {
+        Answer::Value { value, .. } => document.raw_field("result", value),
+        Answer::Failed { message, .. } => document.text_field("error", message),
+        Answer::NoHandler | Answer::Expired => (),
+    }
+    document.close();
+    document.push("]");
+    document.close();
 }
 
 /// Reads a reply: the request that it answers, and what it says.
@@ -82,23 +113,49 @@ pub(crate) fn encode(answer: &Answer, task_id: &str, topic: &str, reply_to: &str
 /// [`WireError`] when it is no result document.
 pub(crate) fn decode(message: &Message) -> Result<(String, Reply), WireError> {
     let text = std::str::from_utf8(&message.body).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
-    let Value::Object(mut document) = parse(text, "the reply")? else {
-        return Err(WireError::Envelope { reason: "a reply is a result document, an object" });
-    };
-    let task_id = document
-        .get("task_id")
-        .and_then(Value::as_str)
-        .map(str::to_owned)
+    let (mut status, mut result, mut task_id) = (None, "null", None);
+    members(text, "the reply", &["status", "result", "task_id"], &mut |reader, index| {
+        match index {
+            Some(0) => status = string(reader)?,
+            Some(1) => result = reader.skip()?,
+            Some(2) => task_id = string(reader)?,
+            _ => drop(reader.skip()?),
+        }
+        Ok(())
+    })?
+    .ok_or(WireError::Envelope { reason: "a reply is a result document, an object" })?;
+    let task_id = task_id
         .or_else(|| message.properties.correlation_id.clone())
         .ok_or(WireError::Envelope { reason: "a result document needs `task_id`" })?;
-    let result = document.remove("result").unwrap_or(Value::Null);
-    let reply = match document.get("status").and_then(Value::as_str) {
+    let reply = match status.as_deref() {
         Some("SUCCESS") => dispatched(result)?,
-        Some("FAILURE" | "REVOKED") => task_failed(&result),
+        Some("FAILURE" | "REVOKED") => task_failed(&parse(result, "the reply")?),
         Some(_) => Reply::Wait,
         None => return Err(WireError::Envelope { reason: "a result document needs `status`" }),
     };
     Ok((task_id, reply))
+}
+
+type Member<'a, 'f> = &'f mut dyn FnMut(&mut Reader<'a>, Option<usize>) -> Result<(), Mismatch>;
+
+/// The members of an object; `None` when the text is JSON and no object.
+fn members<'a>(
+    text: &'a str,
+    what: &'static str,
+    names: &[&str],
+    member: Member<'a, '_>,
+) -> Result<Option<()>, WireError> {
+    let mut reader = Reader::new(text);
+    let read = reader.object(names, &mut |reader, index, _| member(reader, index)).and_then(|()| reader.end());
+    match read {
+        Ok(()) => Ok(Some(())),
+        Err(Mismatch) => parse(text, what).map(|_| None),
+    }
+}
+
+/// A string; nothing for what is none.
+fn string(reader: &mut Reader<'_>) -> Result<Option<String>, Mismatch> {
+    if reader.at_string() { reader.string().map(|text| Some(text.into_owned())) } else { reader.skip().map(|_| None) }
 }
 
 fn task_failed(result: &Value) -> Reply {
@@ -119,25 +176,46 @@ fn task_failed(result: &Value) -> Reply {
     Reply::TaskFailed { kind, message }
 }
 
-fn dispatched(result: Value) -> Result<Reply, WireError> {
-    let Value::Object(mut result) = result else {
-        return Err(WireError::Envelope { reason: "the result of a dispatcher is an object" });
-    };
-    if result.get("status").and_then(Value::as_str) == Some("no_handlers") {
+fn dispatched(result: &str) -> Result<Reply, WireError> {
+    let (mut status, mut first) = (None, None);
+    members(result, "the reply", &["status", "results"], &mut |reader, index| {
+        match index {
+            Some(0) => status = string(reader)?,
+            Some(1) if !reader.null() => reader.array(|reader, index| {
+                let text = reader.skip()?;
+                if index == 0 {
+                    first = Some(text);
+                }
+                Ok(())
+            })?,
+            Some(1) => (),
+            _ => drop(reader.skip()?),
+        }
+        Ok(())
+    })?
+    .ok_or(WireError::Envelope { reason: "the result of a dispatcher is an object" })?;
+    if status.as_deref() == Some("no_handlers") {
         return Ok(Reply::NoHandler("the service has no handler for it".to_owned()));
     }
-    let first = match result.remove("results") {
-        Some(Value::Array(results)) => results.into_iter().next(),
-        _ => None,
-    };
-    let Some(Value::Object(mut first)) = first else {
-        return Err(WireError::Envelope { reason: "the result of a dispatcher has `results`" });
-    };
-    match first.get("status").and_then(Value::as_str) {
-        Some("success") => Ok(Reply::Value(unwrap_typed(first.remove("result").unwrap_or(Value::Null)))),
-        Some("error") => Ok(Reply::Failed(
-            first.get("error").and_then(Value::as_str).unwrap_or("the handler gave no reason").to_owned(),
-        )),
+    let wanted = WireError::Envelope { reason: "the result of a dispatcher has `results`" };
+    let first = first.ok_or_else(|| wanted.clone())?;
+    let (mut status, mut value, mut error) = (None, "null", None);
+    members(first, "the reply", &["handler", "status", "result", "error"], &mut |reader, index| {
+        match index {
+            Some(1) => status = string(reader)?,
+            Some(2) => value = reader.skip()?,
+            Some(3) => error = string(reader)?,
+            _ => drop(reader.skip()?),
+        }
+        Ok(())
+    })?
+    .ok_or(wanted)?;
+    match status.as_deref() {
+        Some("success") if value.contains("__type__") => {
+            Ok(Reply::Value(unwrap_typed(parse(value, "the reply")?).to_string()))
+        }
+        Some("success") => Ok(Reply::Value(value.to_owned())),
+        Some("error") => Ok(Reply::Failed(error.unwrap_or_else(|| "the handler gave no reason".to_owned()))),
         _ => Ok(Reply::Wait),
     }
 }
@@ -185,7 +263,7 @@ mod tests {
     #[test]
     fn every_answer_is_read_as_what_it_was() {
         let handler = || "get".to_owned();
-        for value in [json!({"a": 1}), json!([1]), json!("x"), Value::Null] {
+        for value in [r#"{"a":123456789012345678901234567890}"#, "[1]", "\"x\"", "null"].map(str::to_owned) {
             assert_eq!(round(&Answer::Value { handler: handler(), value: value.clone() }), Reply::Value(value));
         }
         let failed = Answer::Failed { handler: handler(), message: "boom".into() };

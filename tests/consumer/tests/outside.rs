@@ -24,7 +24,7 @@ const CONTRACTS: [&str; 6] = [
 const MAIN: &str = r#"
 celerysalt::include_events!();
 
-use celerysalt::{HandlerError, Meta, Salt};
+use celerysalt::{HandlerError, Meta, Rest, Salt};
 use events::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, RiskAssessmentCreated};
 
 impl RiskAssessmentCreated {
@@ -40,7 +40,12 @@ async fn notify(event: RiskAssessmentCreated, meta: Meta) -> Result<(), HandlerE
 }
 
 async fn get_risk(request: GetRiskAssessment) -> Result<GetRiskAssessmentResponse, GetRiskAssessmentError> {
-    Ok(GetRiskAssessmentResponse { assessment_id: request.assessment_id, risk_score: 8.5, status: "open".into() })
+    Ok(GetRiskAssessmentResponse {
+        assessment_id: request.assessment_id,
+        risk_score: 8.5,
+        status: "open".into(),
+        rest: Rest::default(),
+    })
 }
 
 #[tokio::main]
@@ -49,7 +54,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let running = salt.service().on(notify).serve(get_risk).start().await?;
     let event = RiskAssessmentCreated::builder().assessment_id("RA-1").company_id(1).risk_score(8.5).build()?;
     event.publish(&salt).await?;
-    let reply = GetRiskAssessment { assessment_id: "RA-1".into() }.call(&salt).await?;
+    let request = GetRiskAssessment::builder().assessment_id("RA-1").build()?;
+    let reply = request.call(&salt).await?;
     println!("answered {}", reply.status);
     running.shutdown().await;
     Ok(())

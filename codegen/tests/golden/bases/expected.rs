@@ -11,62 +11,132 @@ pub mod bases_constraints {
         //!
         //! Fingerprint `c127bdaeb988eff75116cd1be07046c0d3e6b677fe5aa7f7e97dd2a52464459e`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Constraints {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub email: Option<String>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub uuid: Option<String>,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub big: Option<i64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub big: Option<::celerysalt::Integer>,
             pub step: Option<f64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub set: Option<Vec<String>>,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
             pub codes: Option<i64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub flags: Option<bool>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub mixed: Option<::celerysalt::__private::serde_json::Value>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub maybe: Option<ConstraintsMaybe>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub map: Option<::std::collections::BTreeMap<String, f64>>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub not: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for Constraints {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut email = None;
+                let mut uuid = None;
+                let mut big = None;
+                let mut step = None;
+                let mut set = None;
+                let mut codes = None;
+                let mut flags = None;
+                let mut mixed = None;
+                let mut maybe = None;
+                let mut map = None;
+                let mut not = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "email",
+                            "uuid",
+                            "big",
+                            "step",
+                            "set",
+                            "codes",
+                            "flags",
+                            "mixed",
+                            "maybe",
+                            "map",
+                            "not",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut email),
+                            Some(1) => rest.field(reader, 1, &mut uuid),
+                            Some(2) => rest.field(reader, 2, &mut big),
+                            Some(3) => rest.field(reader, 3, &mut step),
+                            Some(4) => rest.field(reader, 4, &mut set),
+                            Some(5) => rest.field(reader, 5, &mut codes),
+                            Some(6) => rest.field(reader, 6, &mut flags),
+                            Some(7) => rest.field(reader, 7, &mut mixed),
+                            Some(8) => rest.optional(reader, 8, &mut maybe),
+                            Some(9) => rest.field(reader, 9, &mut map),
+                            Some(10) => rest.field(reader, 10, &mut not),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    email,
+                    uuid,
+                    big,
+                    step,
+                    set,
+                    codes,
+                    flags,
+                    mixed,
+                    maybe,
+                    map,
+                    not,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "email", &self.email);
+                self.rest.write_optional(writer, 1, "uuid", &self.uuid);
+                self.rest.write_optional(writer, 2, "big", &self.big);
+                self.rest.write_optional(writer, 3, "step", &self.step);
+                self.rest.write_optional(writer, 4, "set", &self.set);
+                self.rest.write_optional(writer, 5, "codes", &self.codes);
+                self.rest.write_optional(writer, 6, "flags", &self.flags);
+                self.rest.write_optional(writer, 7, "mixed", &self.mixed);
+                self.rest.write_optional(writer, 8, "maybe", &self.maybe);
+                self.rest.write_optional(writer, 9, "map", &self.map);
+                self.rest.write_optional(writer, 10, "not", &self.not);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "email",
+                            "uuid",
+                            "big",
+                            "step",
+                            "set",
+                            "codes",
+                            "flags",
+                            "mixed",
+                            "maybe",
+                            "map",
+                            "not",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Constraints {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Constraints {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum ConstraintsMaybe {
-            #[serde(rename = "a")]
             A,
         }
         impl ConstraintsMaybe {
@@ -80,6 +150,34 @@ pub mod bases_constraints {
         impl ::core::fmt::Display for ConstraintsMaybe {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+        impl ::celerysalt::Json for ConstraintsMaybe {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "a" => Ok(Self::A),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for ConstraintsMaybe {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for ConstraintsMaybe {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
             }
         }
         impl Constraints {
@@ -129,7 +227,7 @@ pub mod bases_constraints {
         pub struct ConstraintsBuilder {
             email: Option<String>,
             uuid: Option<String>,
-            big: Option<i64>,
+            big: Option<::celerysalt::Integer>,
             step: Option<f64>,
             set: Option<Vec<String>>,
             codes: Option<i64>,
@@ -151,7 +249,7 @@ pub mod bases_constraints {
                 self
             }
             /// big
-            pub fn big(mut self, value: impl Into<i64>) -> Self {
+            pub fn big(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.big = Some(value.into());
                 self
             }
@@ -201,7 +299,7 @@ pub mod bases_constraints {
                 self.not = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -218,9 +316,12 @@ pub mod bases_constraints {
                     maybe: self.maybe,
                     map: self.map,
                     not: self.not,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    Constraints,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -239,44 +340,89 @@ pub mod bases_derived {
         //!
         //! Fingerprint `8e3896137e9e11cb5e90b57d1659ff496f70a424cd4cddd610169b213cea2f2d`.
         /// Two bases deep.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Derived {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub id: i64,
+            pub id: ::celerysalt::Integer,
             pub level: DerivedLevel,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub z_first: Option<String>,
             pub at: String,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub z_own: Option<String>,
             /// What all have.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a_own: Option<Base>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub many: Option<Vec<Base>>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for Derived {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut level = None;
+                let mut z_first = None;
+                let mut at = None;
+                let mut z_own = None;
+                let mut a_own = None;
+                let mut many = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id", "level", "z_first", "at", "z_own", "a_own", "many"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            Some(1) => rest.field(reader, 1, &mut level),
+                            Some(2) => rest.field(reader, 2, &mut z_first),
+                            Some(3) => rest.field(reader, 3, &mut at),
+                            Some(4) => rest.field(reader, 4, &mut z_own),
+                            Some(5) => rest.field(reader, 5, &mut a_own),
+                            Some(6) => rest.field(reader, 6, &mut many),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    level: ::celerysalt::__private::required(level)?,
+                    z_first,
+                    at: ::celerysalt::__private::required(at)?,
+                    z_own,
+                    a_own,
+                    many,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_field(writer, 1, "level", &self.level);
+                self.rest.write_optional(writer, 2, "z_first", &self.z_first);
+                self.rest.write_field(writer, 3, "at", &self.at);
+                self.rest.write_optional(writer, 4, "z_own", &self.z_own);
+                self.rest.write_optional(writer, 5, "a_own", &self.a_own);
+                self.rest.write_optional(writer, 6, "many", &self.many);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &["id", "level", "z_first", "at", "z_own", "a_own", "many"],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Derived {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Derived {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum DerivedLevel {
-            #[serde(rename = "high")]
             High,
         }
         impl DerivedLevel {
@@ -292,40 +438,94 @@ pub mod bases_derived {
                 f.write_str(self.as_str())
             }
         }
-        /// What all have.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct Base {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub id: i64,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub level: Option<BaseLevel>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub z_first: Option<String>,
+        impl ::celerysalt::Json for DerivedLevel {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "high" => Ok(Self::High),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::__private::serde::Serialize for DerivedLevel {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for DerivedLevel {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        /// What all have.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Base {
+            pub id: ::celerysalt::Integer,
+            pub level: Option<BaseLevel>,
+            pub z_first: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Base {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut level = None;
+                let mut z_first = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id", "level", "z_first"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            Some(1) => rest.field(reader, 1, &mut level),
+                            Some(2) => rest.field(reader, 2, &mut z_first),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    level,
+                    z_first,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_optional(writer, 1, "level", &self.level);
+                self.rest.write_optional(writer, 2, "z_first", &self.z_first);
+                writer.close_with(&self.rest, &["id", "level", "z_first"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Base {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Base {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum BaseLevel {
-            #[serde(rename = "low")]
             Low,
-            #[serde(rename = "high")]
             High,
         }
         impl BaseLevel {
@@ -340,6 +540,35 @@ pub mod bases_derived {
         impl ::core::fmt::Display for BaseLevel {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+        impl ::celerysalt::Json for BaseLevel {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "low" => Ok(Self::Low),
+                    "high" => Ok(Self::High),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for BaseLevel {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BaseLevel {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
             }
         }
         impl Derived {
@@ -387,7 +616,7 @@ pub mod bases_derived {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct DerivedBuilder {
-            id: Option<i64>,
+            id: Option<::celerysalt::Integer>,
             level: Option<DerivedLevel>,
             z_first: Option<String>,
             at: Option<String>,
@@ -397,7 +626,7 @@ pub mod bases_derived {
         }
         impl DerivedBuilder {
             /// id
-            pub fn id(mut self, value: impl Into<i64>) -> Self {
+            pub fn id(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.id = Some(value.into());
                 self
             }
@@ -431,7 +660,7 @@ pub mod bases_derived {
                 self.many = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -444,7 +673,11 @@ pub mod bases_derived {
                     .filter_map(|(field, is_missing)| is_missing.then_some(field))
                     .collect();
                 let (Some(id), Some(at)) = (self.id, self.at) else {
-                    return Err(::celerysalt::__private::missing::<Derived>(&missing));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            Derived,
+                        >(::celerysalt::Part::Payload, &missing),
+                    );
                 };
                 let value = Derived {
                     id,
@@ -454,9 +687,12 @@ pub mod bases_derived {
                     z_own: self.z_own,
                     a_own: self.a_own,
                     many: self.many,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    Derived,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -475,24 +711,52 @@ pub mod bases_draft4 {
         //!
         //! Fingerprint `747001336f93b984714a6956d2ea407b3259b09835f1377499634dad5ac04ec9`.
         /// Draft 4.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct OlderDraft {
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub size: Option<i64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub size: Option<::celerysalt::Integer>,
             pub system: Option<::celerysalt::__private::serde_json::Value>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OlderDraft {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut size = None;
+                let mut system = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["size", "system"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut size),
+                            Some(1) => rest.field(reader, 1, &mut system),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { size, system, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "size", &self.size);
+                self.rest.write_optional(writer, 1, "system", &self.system);
+                writer.close_with(&self.rest, &["size", "system"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OlderDraft {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OlderDraft {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OlderDraft {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -539,12 +803,12 @@ pub mod bases_draft4 {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct OlderDraftBuilder {
-            size: Option<i64>,
+            size: Option<::celerysalt::Integer>,
             system: Option<::celerysalt::__private::serde_json::Value>,
         }
         impl OlderDraftBuilder {
             /// size
-            pub fn size(mut self, value: impl Into<i64>) -> Self {
+            pub fn size(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.size = Some(value.into());
                 self
             }
@@ -556,7 +820,7 @@ pub mod bases_draft4 {
                 self.system = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -564,9 +828,12 @@ pub mod bases_draft4 {
                 let value = OlderDraft {
                     size: self.size,
                     system: self.system,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    OlderDraft,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -585,27 +852,81 @@ pub mod bases_draft7 {
         //!
         //! Fingerprint `bc5b010870fffa9dae281a653c2fee6a61be98b0703aaa0a8122c23a5ce6c752`.
         /// Draft 7.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct OldDraft {
             /// Beside a reference.
             pub name: String,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub point: Option<(f64, f64)>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub country: Option<String>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub plz: Option<::celerysalt::__private::serde_json::Value>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub area: Option<String>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub zip: Option<::celerysalt::__private::serde_json::Value>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OldDraft {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut name_2 = None;
+                let mut point = None;
+                let mut country = None;
+                let mut plz = None;
+                let mut area = None;
+                let mut zip = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["name", "point", "country", "plz", "area", "zip"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut name_2),
+                            Some(1) => rest.field(reader, 1, &mut point),
+                            Some(2) => rest.field(reader, 2, &mut country),
+                            Some(3) => rest.field(reader, 3, &mut plz),
+                            Some(4) => rest.field(reader, 4, &mut area),
+                            Some(5) => rest.field(reader, 5, &mut zip),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    name: ::celerysalt::__private::required(name_2)?,
+                    point,
+                    country,
+                    plz,
+                    area,
+                    zip,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "name", &self.name);
+                self.rest.write_optional(writer, 1, "point", &self.point);
+                self.rest.write_optional(writer, 2, "country", &self.country);
+                self.rest.write_optional(writer, 3, "plz", &self.plz);
+                self.rest.write_optional(writer, 4, "area", &self.area);
+                self.rest.write_optional(writer, 5, "zip", &self.zip);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &["name", "point", "country", "plz", "area", "zip"],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OldDraft {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OldDraft {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OldDraft {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -696,13 +1017,17 @@ pub mod bases_draft7 {
                 self.zip = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<OldDraft, ::celerysalt::Invalid> {
                 let Some(name) = self.name else {
-                    return Err(::celerysalt::__private::missing::<OldDraft>(&["name"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            OldDraft,
+                        >(::celerysalt::Part::Payload, &["name"]),
+                    );
                 };
                 let value = OldDraft {
                     name,
@@ -711,9 +1036,12 @@ pub mod bases_draft7 {
                     plz: self.plz,
                     area: self.area,
                     zip: self.zip,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    OldDraft,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -732,72 +1060,222 @@ pub mod bases_recursive {
         //!
         //! Fingerprint `5e2980f089934fc85e3301e7602eb1500df2703169403a687ee25cfc7e373625`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Tree {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub value: i64,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub value: ::celerysalt::Integer,
             pub children: Option<Vec<Tree>>,
             /// For the test.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub parent: Option<Box<Tree>>,
             /// For the test.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub list: Option<List>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub json: Option<Json>,
-            #[serde(rename = "loop", default, skip_serializing_if = "Option::is_none")]
             pub loop_: Option<Loop>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Tree {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut value = None;
+                let mut children = None;
+                let mut parent = None;
+                let mut list = None;
+                let mut json = None;
+                let mut loop_ = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["value", "children", "parent", "list", "json", "loop"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut value),
+                            Some(1) => rest.field(reader, 1, &mut children),
+                            Some(2) => rest.field(reader, 2, &mut parent),
+                            Some(3) => rest.field(reader, 3, &mut list),
+                            Some(4) => rest.field(reader, 4, &mut json),
+                            Some(5) => rest.field(reader, 5, &mut loop_),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    value: ::celerysalt::__private::required(value)?,
+                    children,
+                    parent,
+                    list,
+                    json,
+                    loop_,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "value", &self.value);
+                self.rest.write_optional(writer, 1, "children", &self.children);
+                self.rest.write_optional(writer, 2, "parent", &self.parent);
+                self.rest.write_optional(writer, 3, "list", &self.list);
+                self.rest.write_optional(writer, 4, "json", &self.json);
+                self.rest.write_optional(writer, 5, "loop", &self.loop_);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &["value", "children", "parent", "list", "json", "loop"],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Tree {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Tree {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct List {
             pub head: String,
             pub tail: Option<Box<List>>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(transparent)]
+        impl ::celerysalt::Json for List {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut head = None;
+                let mut tail = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["head", "tail"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut head),
+                            Some(1) => rest.field(reader, 1, &mut tail),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    head: ::celerysalt::__private::required(head)?,
+                    tail: ::celerysalt::__private::required(tail)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "head", &self.head);
+                self.rest.write_field(writer, 1, "tail", &self.tail);
+                writer.close_with(&self.rest, &["head", "tail"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for List {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for List {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Json(pub Vec<Json>);
         impl From<Vec<Json>> for Json {
             fn from(value: Vec<Json>) -> Self {
                 Self(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for Json {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                ::celerysalt::Json::read(reader).map(Self)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                ::celerysalt::Json::write(&self.0, writer);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Json {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Json {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Loop {
             pub head: String,
             pub tail: Option<List>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub again: Option<Box<Loop>>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Loop {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut head = None;
+                let mut tail = None;
+                let mut again = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["head", "tail", "again"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut head),
+                            Some(1) => rest.field(reader, 1, &mut tail),
+                            Some(2) => rest.field(reader, 2, &mut again),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    head: ::celerysalt::__private::required(head)?,
+                    tail: ::celerysalt::__private::required(tail)?,
+                    again,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "head", &self.head);
+                self.rest.write_field(writer, 1, "tail", &self.tail);
+                self.rest.write_optional(writer, 2, "again", &self.again);
+                writer.close_with(&self.rest, &["head", "tail", "again"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Loop {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Loop {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl Tree {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -844,7 +1322,7 @@ pub mod bases_recursive {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct TreeBuilder {
-            value: Option<i64>,
+            value: Option<::celerysalt::Integer>,
             children: Option<Vec<Tree>>,
             parent: Option<Box<Tree>>,
             list: Option<List>,
@@ -853,7 +1331,7 @@ pub mod bases_recursive {
         }
         impl TreeBuilder {
             /// value
-            pub fn value(mut self, value: impl Into<i64>) -> Self {
+            pub fn value(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.value = Some(value.into());
                 self
             }
@@ -882,13 +1360,17 @@ pub mod bases_recursive {
                 self.loop_ = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<Tree, ::celerysalt::Invalid> {
                 let Some(value) = self.value else {
-                    return Err(::celerysalt::__private::missing::<Tree>(&["value"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            Tree,
+                        >(::celerysalt::Part::Payload, &["value"]),
+                    );
                 };
                 let value = Tree {
                     value,
@@ -897,9 +1379,12 @@ pub mod bases_recursive {
                     list: self.list,
                     json: self.json,
                     loop_: self.loop_,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    Tree,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }

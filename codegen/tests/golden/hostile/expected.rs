@@ -17,14 +17,7 @@ pub mod hostile_event {
         /// \`\`\`
         /// indented
         /// - tabbed ${x} {y} \\ \[link\] \<b\> \\u{7f} #!\[no_std\] r#"
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct EvilFnF {
             /// */ } fn evil() {} /* "; #\[doc = "x"\]
             ///
@@ -33,9 +26,6 @@ pub mod hostile_event {
             /// \`\`\`
             /// indented
             /// - tabbed ${x} {y} \\ \[link\] \<b\> \\u{7f} #!\[no_std\] r#"
-            #[serde(
-                rename = "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\""
-            )]
             pub fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r: String,
             /// */ } fn evil() {} /* "; #\[doc = "x"\]
             ///
@@ -44,7 +34,6 @@ pub mod hostile_event {
             /// \`\`\`
             /// indented
             /// - tabbed ${x} {y} \\ \[link\] \<b\> \\u{7f} #!\[no_std\] r#"
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub e: Option<EvilFnFE>,
             pub u: EvilFnFU,
             /// */ } fn evil() {} /* "; #\[doc = "x"\]
@@ -54,8 +43,90 @@ pub mod hostile_event {
             /// \`\`\`
             /// indented
             /// - tabbed ${x} {y} \\ \[link\] \<b\> \\u{7f} #!\[no_std\] r#"
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub d: Option<DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for EvilFnF {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r = None;
+                let mut e = None;
+                let mut u = None;
+                let mut d = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                            "e",
+                            "u",
+                            "d",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(0) => {
+                                rest.field(
+                                    reader,
+                                    0,
+                                    &mut fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
+                                )
+                            }
+                            Some(1) => rest.field(reader, 1, &mut e),
+                            Some(2) => rest.field(reader, 2, &mut u),
+                            Some(3) => rest.field(reader, 3, &mut d),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r: ::celerysalt::__private::required(
+                        fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
+                    )?,
+                    e,
+                    u: ::celerysalt::__private::required(u)?,
+                    d,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest
+                    .write_field(
+                        writer,
+                        0,
+                        "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                        &self
+                            .fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
+                    );
+                self.rest.write_optional(writer, 1, "e", &self.e);
+                self.rest.write_field(writer, 2, "u", &self.u);
+                self.rest.write_optional(writer, 3, "d", &self.d);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                            "e",
+                            "u",
+                            "d",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for EvilFnF {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnF {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
         ///
@@ -64,35 +135,14 @@ pub mod hostile_event {
         /// \`\`\`
         /// indented
         /// - tabbed ${x} {y} \\ \[link\] \<b\> \\u{7f} #!\[no_std\] r#"
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum EvilFnFE {
-            #[serde(
-                rename = "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\""
-            )]
             FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR,
-            #[serde(rename = "\"")]
             Other,
-            #[serde(rename = "\\")]
             Other2,
-            #[serde(rename = "\n")]
             Other3,
-            #[serde(rename = "*/")]
             Other4,
-            #[serde(rename = "{}")]
             Other5,
-            #[serde(rename = "r#\"x\"#")]
             RX,
         }
         impl EvilFnFE {
@@ -116,25 +166,47 @@ pub mod hostile_event {
                 f.write_str(self.as_str())
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(
-            tag = "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\""
-        )]
+        impl ::celerysalt::Json for EvilFnFE {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"" => {
+                        Ok(Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR)
+                    }
+                    "\"" => Ok(Self::Other),
+                    "\\" => Ok(Self::Other2),
+                    "\n" => Ok(Self::Other3),
+                    "*/" => Ok(Self::Other4),
+                    "{}" => Ok(Self::Other5),
+                    "r#\"x\"#" => Ok(Self::RX),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for EvilFnFE {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFE {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum EvilFnFU {
-            #[serde(
-                rename = "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\""
-            )]
             FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR(
                 EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR,
             ),
-            #[serde(rename = "x")]
             X(EvilFnFUX),
         }
         impl From<EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR>
@@ -150,6 +222,68 @@ pub mod hostile_event {
                 Self::X(value)
             }
         }
+        impl ::celerysalt::Json for EvilFnFU {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader
+                    .tag(
+                        "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                    )?
+                {
+                    "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"" => {
+                        reader
+                            .tagged(
+                                "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                            )
+                            .map(Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR)
+                    }
+                    "x" => {
+                        reader
+                            .tagged(
+                                "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                            )
+                            .map(Self::X)
+                    }
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR(value) => {
+                        writer
+                            .tagged(
+                                "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                                "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                                value,
+                            )
+                    }
+                    Self::X(value) => {
+                        writer
+                            .tagged(
+                                "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                                "x",
+                                value,
+                            )
+                    }
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for EvilFnFU {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFU {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
         ///
         /// \`\`\`rust
@@ -157,39 +291,132 @@ pub mod hostile_event {
         /// \`\`\`
         /// indented
         /// - tabbed ${x} {y} \\ \[link\] \<b\> \\u{7f} #!\[no_std\] r#"
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {}
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct EvilFnFUX {}
+        impl ::celerysalt::Json for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close_with(&self.rest, &["a"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize
+        for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json
+        for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize
+        for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct EvilFnFUX {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for EvilFnFUX {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for EvilFnFUX {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFUX {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         impl EvilFnF {
             /// Starts with nothing but defaults; a field that is not set stays absent.
             pub fn builder() -> EvilFnFBuilder {
@@ -289,13 +516,17 @@ pub mod hostile_event {
                 self.d = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<EvilFnF, ::celerysalt::Invalid> {
                 let Some(u) = self.u else {
-                    return Err(::celerysalt::__private::missing::<EvilFnF>(&["u"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            EvilFnF,
+                        >(::celerysalt::Part::Payload, &["u"]),
+                    );
                 };
                 let value = EvilFnF {
                     fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r: self
@@ -306,9 +537,12 @@ pub mod hostile_event {
                     e: self.e,
                     u,
                     d: self.d,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    EvilFnF,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }

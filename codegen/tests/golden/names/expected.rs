@@ -11,18 +11,49 @@ pub mod _1_starts_with_digit {
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
         /// No title.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T1StartsWithDigit {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for T1StartsWithDigit {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close_with(&self.rest, &["a"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for T1StartsWithDigit {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for T1StartsWithDigit {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl T1StartsWithDigit {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -77,14 +108,19 @@ pub mod _1_starts_with_digit {
                 self.a = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<T1StartsWithDigit, ::celerysalt::Invalid> {
-                let value = T1StartsWithDigit { a: self.a };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = T1StartsWithDigit {
+                    a: self.a,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    T1StartsWithDigit,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -103,33 +139,94 @@ pub mod names_build {
         //!
         //! Fingerprint `78e7d44fc226edc47ee4941c686d3fc021b7a7caf27e9779e88b25d582a83fad`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Builder {
             pub builder: BuilderBuilder2,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for Builder {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut builder = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["builder"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut builder),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    builder: ::celerysalt::__private::required(builder)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "builder", &self.builder);
+                writer.close_with(&self.rest, &["builder"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Builder {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Builder {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct BuilderBuilder2 {
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub builder: Option<i64>,
+            pub builder: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for BuilderBuilder2 {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut builder = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["builder"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut builder),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { builder, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "builder", &self.builder);
+                writer.close_with(&self.rest, &["builder"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for BuilderBuilder2 {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BuilderBuilder2 {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl Builder {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -184,19 +281,26 @@ pub mod names_build {
                 self.builder = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<Builder, ::celerysalt::Invalid> {
                 let Some(builder) = self.builder else {
                     return Err(
-                        ::celerysalt::__private::missing::<Builder>(&["builder"]),
+                        ::celerysalt::__private::missing::<
+                            Builder,
+                        >(::celerysalt::Part::Payload, &["builder"]),
                     );
                 };
-                let value = Builder { builder };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = Builder {
+                    builder,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    Builder,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -215,58 +319,142 @@ pub mod names_digits {
         //!
         //! Fingerprint `d0d87fa61e4e7b0f9e242e6008c64f093a8752e98d7a9ab1d26a99b5da7cbcbc`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T2FADone {
             /// For the test.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub code: Option<T2faCode>,
             /// For the test.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub x: Option<T2FACode>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for T2FADone {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut code = None;
+                let mut x = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["code", "x"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut code),
+                            Some(1) => rest.field(reader, 1, &mut x),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { code, x, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "code", &self.code);
+                self.rest.write_optional(writer, 1, "x", &self.x);
+                writer.close_with(&self.rest, &["code", "x"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for T2FADone {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2FADone {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T2faCode {
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub a: Option<i64>,
+            pub a: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for T2faCode {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close_with(&self.rest, &["a"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for T2faCode {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2faCode {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T2FACode {
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub b: Option<i64>,
+            pub b: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for T2FACode {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut b = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["b"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut b),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { b, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "b", &self.b);
+                writer.close_with(&self.rest, &["b"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for T2FACode {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2FACode {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl T2FADone {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -327,7 +515,7 @@ pub mod names_digits {
                 self.x = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -335,9 +523,12 @@ pub mod names_digits {
                 let value = T2FADone {
                     code: self.code,
                     x: self.x,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    T2FADone,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -356,78 +547,241 @@ pub mod names_path {
         //!
         //! Fingerprint `36eda66f22f7a6ee035b16f59e52092442c1d34dc5724a8eda1ab5a7f2853ff0`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct PathNames {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub item: Option<PathNamesItem2>,
-            #[serde(rename = "Item", default, skip_serializing_if = "Option::is_none")]
             pub item_2: Option<PathNamesItem3>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub items: Option<Vec<PathNamesItemsItem>>,
             /// For the test.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub r: Option<PathNamesItem>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for PathNames {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut item = None;
+                let mut item_2 = None;
+                let mut items = None;
+                let mut r = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["item", "Item", "items", "r"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut item),
+                            Some(1) => rest.field(reader, 1, &mut item_2),
+                            Some(2) => rest.field(reader, 2, &mut items),
+                            Some(3) => rest.field(reader, 3, &mut r),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    item,
+                    item_2,
+                    items,
+                    r,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "item", &self.item);
+                self.rest.write_optional(writer, 1, "Item", &self.item_2);
+                self.rest.write_optional(writer, 2, "items", &self.items);
+                self.rest.write_optional(writer, 3, "r", &self.r);
+                writer.close_with(&self.rest, &["item", "Item", "items", "r"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for PathNames {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNames {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct PathNamesItem2 {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for PathNamesItem2 {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close_with(&self.rest, &["a"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for PathNamesItem2 {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem2 {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct PathNamesItem3 {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub b: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for PathNamesItem3 {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut b = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["b"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut b),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { b, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "b", &self.b);
+                writer.close_with(&self.rest, &["b"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for PathNamesItem3 {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem3 {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct PathNamesItemsItem {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub c: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for PathNamesItemsItem {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut c = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["c"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut c),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { c, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "c", &self.c);
+                writer.close_with(&self.rest, &["c"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for PathNamesItemsItem {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for PathNamesItemsItem {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct PathNamesItem {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub d: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for PathNamesItem {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut d = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["d"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut d),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { d, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "d", &self.d);
+                writer.close_with(&self.rest, &["d"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for PathNamesItem {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl PathNames {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -500,7 +854,7 @@ pub mod names_path {
                 self.r = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -510,9 +864,12 @@ pub mod names_path {
                     item_2: self.item_2,
                     items: self.items,
                     r: self.r,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    PathNames,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -531,33 +888,107 @@ pub mod names_rpc {
         //!
         //! Fingerprint `049f5ae9f4341b389d4a21dc0f638ed0e386b96160566b27735b82bd53fc83c7`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Result {
             pub error: String,
             /// For the test.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub ask: Option<Ok>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Result {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut error = None;
+                let mut ask = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["error", "ask"],
+                        &mut |reader, index, name| match index {
+                            ::core::option::Option::Some(0) => {
+                                rest.field(reader, 0, &mut error)
+                            }
+                            ::core::option::Option::Some(1) => {
+                                rest.field(reader, 1, &mut ask)
+                            }
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                ::core::result::Result::Ok(Self {
+                    error: ::celerysalt::__private::required(error)?,
+                    ask,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "error", &self.error);
+                self.rest.write_optional(writer, 1, "ask", &self.ask);
+                writer.close_with(&self.rest, &["error", "ask"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Result {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Result {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::core::result::Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Ok {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub some: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Ok {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut some = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["some"],
+                        &mut |reader, index, name| match index {
+                            ::core::option::Option::Some(0) => {
+                                rest.field(reader, 0, &mut some)
+                            }
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                ::core::result::Result::Ok(Self { some, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "some", &self.some);
+                writer.close_with(&self.rest, &["some"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Ok {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Ok {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::core::result::Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl Result {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -618,74 +1049,134 @@ pub mod names_rpc {
                 self.ask = ::core::option::Option::Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> ::core::result::Result<Result, ::celerysalt::Invalid> {
                 let ::core::option::Option::Some(error) = self.error else {
-                    return Err(::celerysalt::__private::missing::<Result>(&["error"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            Result,
+                        >(::celerysalt::Part::Payload, &["error"]),
+                    );
                 };
-                let value = Result { error, ask: self.ask };
-                ::celerysalt::Event::validate(&value)?;
-                ::core::result::Result::Ok(value)
+                let value = Result {
+                    error,
+                    ask: self.ask,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    Result,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
-            #[derive(
-                Clone,
-                Debug,
-                Default,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
-            #[serde(transparent)]
+            #[derive(Clone, Debug, Default, PartialEq)]
             pub struct ResultResponse(pub Vec<String>);
             impl From<Vec<String>> for ResultResponse {
                 fn from(value: Vec<String>) -> Self {
                     Self(value)
                 }
             }
+            impl ::celerysalt::Json for ResultResponse {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    ::celerysalt::Json::read(reader).map(Self)
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    ::celerysalt::Json::write(&self.0, writer);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for ResultResponse {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for ResultResponse {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
         }
         pub use self::response::ResultResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct Some {
                 pub error_code: SomeErrorCode,
                 pub error_message: String,
-                #[serde(
-                    rename = "Err",
-                    default,
-                    skip_serializing_if = "Option::is_none"
-                )]
                 pub err: Option<SomeErr>,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
             }
-            #[derive(
-                Clone,
-                Copy,
-                Debug,
-                Eq,
-                Hash,
-                Ord,
-                PartialEq,
-                PartialOrd,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            impl ::celerysalt::Json for Some {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut error_code = None;
+                    let mut error_message = None;
+                    let mut err = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["error_code", "error_message", "Err"],
+                            &mut |reader, index, name| match index {
+                                ::core::option::Option::Some(0) => {
+                                    rest.field(reader, 0, &mut error_code)
+                                }
+                                ::core::option::Option::Some(1) => {
+                                    rest.field(reader, 1, &mut error_message)
+                                }
+                                ::core::option::Option::Some(2) => {
+                                    rest.field(reader, 2, &mut err)
+                                }
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self {
+                        error_code: ::celerysalt::__private::required(error_code)?,
+                        error_message: ::celerysalt::__private::required(error_message)?,
+                        err,
+                        rest,
+                    })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_field(writer, 0, "error_code", &self.error_code);
+                    self.rest
+                        .write_field(writer, 1, "error_message", &self.error_message);
+                    self.rest.write_optional(writer, 2, "Err", &self.err);
+                    writer
+                        .close_with(&self.rest, &["error_code", "error_message", "Err"]);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for Some {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Some {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
+            #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
             pub enum SomeErrorCode {
-                #[serde(rename = "NOT_FOUND")]
                 NotFound,
             }
             impl SomeErrorCode {
@@ -704,18 +1195,79 @@ pub mod names_rpc {
                     f.write_str(self.as_str())
                 }
             }
-            #[derive(
-                Clone,
-                Debug,
-                Default,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            impl ::celerysalt::Json for SomeErrorCode {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    match &*reader.string()? {
+                        "NOT_FOUND" => Ok(Self::NotFound),
+                        _ => Err(::celerysalt::__private::Mismatch),
+                    }
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.string(self.as_str());
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for SomeErrorCode {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for SomeErrorCode {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
+            #[derive(Clone, Debug, Default, PartialEq)]
             pub struct SomeErr {
-                #[serde(rename = "Ok", default, skip_serializing_if = "Option::is_none")]
                 pub ok: Option<String>,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
+            }
+            impl ::celerysalt::Json for SomeErr {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut ok = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["Ok"],
+                            &mut |reader, index, name| match index {
+                                ::core::option::Option::Some(0) => {
+                                    rest.field(reader, 0, &mut ok)
+                                }
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self { ok, rest })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_optional(writer, 0, "Ok", &self.ok);
+                    writer.close_with(&self.rest, &["Ok"]);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for SomeErr {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for SomeErr {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
             }
             impl ::celerysalt::DeclaredError for Some {}
             impl ::core::fmt::Display for Some {
@@ -727,6 +1279,63 @@ pub mod names_rpc {
                 }
             }
             impl ::core::error::Error for Some {}
+            impl Some {
+                /// Starts with nothing but defaults; a field that is not set stays absent.
+                pub fn builder() -> SomeBuilder {
+                    ::core::default::Default::default()
+                }
+            }
+            /// Builds a `Some`.
+            #[derive(Clone, Debug, Default)]
+            #[must_use]
+            pub struct SomeBuilder {
+                error_code: Option<SomeErrorCode>,
+                error_message: Option<String>,
+                err: Option<SomeErr>,
+            }
+            impl SomeBuilder {
+                /// error_code
+                pub fn error_code(mut self, value: impl Into<SomeErrorCode>) -> Self {
+                    self.error_code = ::core::option::Option::Some(value.into());
+                    self
+                }
+                /// error_message
+                pub fn error_message(mut self, value: impl Into<String>) -> Self {
+                    self.error_message = ::core::option::Option::Some(value.into());
+                    self
+                }
+                /// Err
+                pub fn err(mut self, value: impl Into<SomeErr>) -> Self {
+                    self.err = ::core::option::Option::Some(value.into());
+                    self
+                }
+                /// Checks the value against its whole contract.
+                ///
+                /// # Errors
+                /// Every required field that was not set, else everything that the contract refuses.
+                pub fn build(self) -> Result<Some, ::celerysalt::Invalid> {
+                    let ::core::option::Option::Some(error_message) = self.error_message
+                    else {
+                        return Err(
+                            ::celerysalt::__private::missing::<
+                                super::Result,
+                            >(::celerysalt::Part::Error, &["error_message"]),
+                        );
+                    };
+                    let value = Some {
+                        error_code: self
+                            .error_code
+                            .unwrap_or_else(|| SomeErrorCode::NotFound),
+                        error_message,
+                        err: self.err,
+                        rest: ::core::default::Default::default(),
+                    };
+                    ::celerysalt::__private::built::<
+                        super::Result,
+                        _,
+                    >(::celerysalt::Part::Error, value)
+                }
+            }
         }
         pub use self::error::Some;
     }
@@ -751,19 +1360,49 @@ pub mod names_self {
         //!
         //! Fingerprint `1e5b404809984d04283bd84548f5c1f08d16b38c086c100c9cef487bf56a4a8e`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Self_ {
             /// For the test.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub self_: Option<Box<Self_>>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Self_ {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut self_ = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["self_"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut self_),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { self_, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "self_", &self.self_);
+                writer.close_with(&self.rest, &["self_"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Self_ {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Self_ {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl Self_ {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -818,14 +1457,19 @@ pub mod names_self {
                 self.self_ = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<Self_, ::celerysalt::Invalid> {
-                let value = Self_ { self_: self.self_ };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = Self_ {
+                    self_: self.self_,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    Self_,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -844,69 +1488,204 @@ pub mod names_string {
         //!
         //! Fingerprint `6d9b6fdbeefc06489ae795bca019eda3bd6a581723553c213cfb94730dd414af`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct String {
             pub vec: ::std::vec::Vec<Vec>,
             /// For the test.
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub option: ::core::option::Option<Option>,
             /// For the test.
-            #[serde(
-                rename = "box",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub box_: ::core::option::Option<Box>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for String {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut vec = None;
+                let mut option = None;
+                let mut box_ = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["vec", "option", "box"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut vec),
+                            Some(1) => rest.field(reader, 1, &mut option),
+                            Some(2) => rest.field(reader, 2, &mut box_),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    vec: ::celerysalt::__private::required(vec)?,
+                    option,
+                    box_,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "vec", &self.vec);
+                self.rest.write_optional(writer, 1, "option", &self.option);
+                self.rest.write_optional(writer, 2, "box", &self.box_);
+                writer.close_with(&self.rest, &["vec", "option", "box"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for String {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for String {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Vec {
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub s: ::core::option::Option<::std::string::String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Vec {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut s = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["s"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut s),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { s, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "s", &self.s);
+                writer.close_with(&self.rest, &["s"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Vec {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Vec {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Option {
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub o: ::core::option::Option<::std::string::String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Option {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut o = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["o"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut o),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { o, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "o", &self.o);
+                writer.close_with(&self.rest, &["o"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Option {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Option {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Box {
             /// For the test.
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub next: ::core::option::Option<::std::boxed::Box<Box>>,
             pub default: ::std::string::String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Box {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut next = None;
+                let mut default = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["next", "default"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut next),
+                            Some(1) => rest.field(reader, 1, &mut default),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    next,
+                    default: ::celerysalt::__private::required(default)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "next", &self.next);
+                self.rest.write_field(writer, 1, "default", &self.default);
+                writer.close_with(&self.rest, &["next", "default"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Box {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Box {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl String {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -973,21 +1752,28 @@ pub mod names_string {
                 self.box_ = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<String, ::celerysalt::Invalid> {
                 let Some(vec) = self.vec else {
-                    return Err(::celerysalt::__private::missing::<String>(&["vec"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            String,
+                        >(::celerysalt::Part::Payload, &["vec"]),
+                    );
                 };
                 let value = String {
                     vec,
                     option: self.option,
                     box_: self.box_,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    String,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1006,174 +1792,282 @@ pub mod type_match {
         //!
         //! Fingerprint `1575beaa83b449785fcc81dc748ab2bae969ea15e228d6b13019a83acefe9b0f`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Option {
-            #[serde(rename = "type")]
             pub type_: String,
-            #[serde(
-                rename = "self",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub self_: ::core::option::Option<String>,
-            #[serde(
-                rename = "Self",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub self__2: ::core::option::Option<String>,
-            #[serde(
-                rename = "crate",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub crate_: ::core::option::Option<String>,
-            #[serde(
-                rename = "gen",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub gen_: ::core::option::Option<String>,
-            #[serde(
-                rename = "async",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub async_: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub build: ::core::option::Option<String>,
             pub builder: String,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub publish: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub default: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub missing: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub value: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub field: ::core::option::Option<String>,
-            #[serde(
-                rename = "$ref",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub ref_: ::core::option::Option<String>,
-            #[serde(
-                rename = "@type",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub type__2: ::core::option::Option<String>,
-            #[serde(
-                rename = "_id",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub id: ::core::option::Option<String>,
-            #[serde(
-                rename = "id",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub id_2: ::core::option::Option<String>,
-            #[serde(rename = "ID")]
             pub id_3: String,
-            #[serde(
-                rename = "Id",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub id_4: ::core::option::Option<String>,
-            #[serde(
-                rename = "2fa",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub _2fa: ::core::option::Option<String>,
-            #[serde(
-                rename = "",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub field_2: ::core::option::Option<String>,
-            #[serde(
-                rename = "!",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub field_3: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub naïve: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub 事件: ::core::option::Option<String>,
-            #[serde(
-                rename = "foo-bar",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub foo_bar: ::core::option::Option<String>,
-            #[serde(
-                rename = "foo_bar",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub foo_bar_2: ::core::option::Option<String>,
-            #[serde(
-                rename = "fooBar",
-                default,
-                skip_serializing_if = "::core::option::Option::is_none"
-            )]
             pub foo_bar_3: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub salt: ::core::option::Option<String>,
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub f: ::core::option::Option<String>,
             pub status: OptionStatus,
             /// For the test.
-            #[serde(default, skip_serializing_if = "::core::option::Option::is_none")]
             pub nested: ::core::option::Option<OptionNested>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for Option {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut type_ = None;
+                let mut self_ = None;
+                let mut self__2 = None;
+                let mut crate_ = None;
+                let mut gen_ = None;
+                let mut async_ = None;
+                let mut build = None;
+                let mut builder = None;
+                let mut publish = None;
+                let mut default = None;
+                let mut missing = None;
+                let mut value = None;
+                let mut field = None;
+                let mut ref_ = None;
+                let mut type__2 = None;
+                let mut id = None;
+                let mut id_2 = None;
+                let mut id_3 = None;
+                let mut id_4 = None;
+                let mut _2fa = None;
+                let mut field_2 = None;
+                let mut field_3 = None;
+                let mut naïve = None;
+                let mut 事件 = None;
+                let mut foo_bar = None;
+                let mut foo_bar_2 = None;
+                let mut foo_bar_3 = None;
+                let mut salt = None;
+                let mut f = None;
+                let mut status = None;
+                let mut nested = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "",
+                            "!",
+                            "$ref",
+                            "2fa",
+                            "@type",
+                            "ID",
+                            "Id",
+                            "Self",
+                            "_id",
+                            "async",
+                            "build",
+                            "builder",
+                            "crate",
+                            "default",
+                            "f",
+                            "field",
+                            "foo-bar",
+                            "fooBar",
+                            "foo_bar",
+                            "gen",
+                            "id",
+                            "missing",
+                            "naïve",
+                            "nested",
+                            "publish",
+                            "salt",
+                            "self",
+                            "status",
+                            "type",
+                            "value",
+                            "事件",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(28) => rest.field(reader, 28, &mut type_),
+                            Some(26) => rest.field(reader, 26, &mut self_),
+                            Some(7) => rest.field(reader, 7, &mut self__2),
+                            Some(12) => rest.field(reader, 12, &mut crate_),
+                            Some(19) => rest.field(reader, 19, &mut gen_),
+                            Some(9) => rest.field(reader, 9, &mut async_),
+                            Some(10) => rest.field(reader, 10, &mut build),
+                            Some(11) => rest.field(reader, 11, &mut builder),
+                            Some(24) => rest.field(reader, 24, &mut publish),
+                            Some(13) => rest.field(reader, 13, &mut default),
+                            Some(21) => rest.field(reader, 21, &mut missing),
+                            Some(29) => rest.field(reader, 29, &mut value),
+                            Some(15) => rest.field(reader, 15, &mut field),
+                            Some(2) => rest.field(reader, 2, &mut ref_),
+                            Some(4) => rest.field(reader, 4, &mut type__2),
+                            Some(8) => rest.field(reader, 8, &mut id),
+                            Some(20) => rest.field(reader, 20, &mut id_2),
+                            Some(5) => rest.field(reader, 5, &mut id_3),
+                            Some(6) => rest.field(reader, 6, &mut id_4),
+                            Some(3) => rest.field(reader, 3, &mut _2fa),
+                            Some(0) => rest.field(reader, 0, &mut field_2),
+                            Some(1) => rest.field(reader, 1, &mut field_3),
+                            Some(22) => rest.field(reader, 22, &mut naïve),
+                            Some(30) => rest.field(reader, 30, &mut 事件),
+                            Some(16) => rest.field(reader, 16, &mut foo_bar),
+                            Some(18) => rest.field(reader, 18, &mut foo_bar_2),
+                            Some(17) => rest.field(reader, 17, &mut foo_bar_3),
+                            Some(25) => rest.field(reader, 25, &mut salt),
+                            Some(14) => rest.field(reader, 14, &mut f),
+                            Some(27) => rest.field(reader, 27, &mut status),
+                            Some(23) => rest.field(reader, 23, &mut nested),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    type_: ::celerysalt::__private::required(type_)?,
+                    self_,
+                    self__2,
+                    crate_,
+                    gen_,
+                    async_,
+                    build,
+                    builder: ::celerysalt::__private::required(builder)?,
+                    publish,
+                    default,
+                    missing,
+                    value,
+                    field,
+                    ref_,
+                    type__2,
+                    id,
+                    id_2,
+                    id_3: ::celerysalt::__private::required(id_3)?,
+                    id_4,
+                    _2fa,
+                    field_2,
+                    field_3,
+                    naïve,
+                    事件,
+                    foo_bar,
+                    foo_bar_2,
+                    foo_bar_3,
+                    salt,
+                    f,
+                    status: ::celerysalt::__private::required(status)?,
+                    nested,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 28, "type", &self.type_);
+                self.rest.write_optional(writer, 26, "self", &self.self_);
+                self.rest.write_optional(writer, 7, "Self", &self.self__2);
+                self.rest.write_optional(writer, 12, "crate", &self.crate_);
+                self.rest.write_optional(writer, 19, "gen", &self.gen_);
+                self.rest.write_optional(writer, 9, "async", &self.async_);
+                self.rest.write_optional(writer, 10, "build", &self.build);
+                self.rest.write_field(writer, 11, "builder", &self.builder);
+                self.rest.write_optional(writer, 24, "publish", &self.publish);
+                self.rest.write_optional(writer, 13, "default", &self.default);
+                self.rest.write_optional(writer, 21, "missing", &self.missing);
+                self.rest.write_optional(writer, 29, "value", &self.value);
+                self.rest.write_optional(writer, 15, "field", &self.field);
+                self.rest.write_optional(writer, 2, "$ref", &self.ref_);
+                self.rest.write_optional(writer, 4, "@type", &self.type__2);
+                self.rest.write_optional(writer, 8, "_id", &self.id);
+                self.rest.write_optional(writer, 20, "id", &self.id_2);
+                self.rest.write_field(writer, 5, "ID", &self.id_3);
+                self.rest.write_optional(writer, 6, "Id", &self.id_4);
+                self.rest.write_optional(writer, 3, "2fa", &self._2fa);
+                self.rest.write_optional(writer, 0, "", &self.field_2);
+                self.rest.write_optional(writer, 1, "!", &self.field_3);
+                self.rest.write_optional(writer, 22, "naïve", &self.naïve);
+                self.rest.write_optional(writer, 30, "事件", &self.事件);
+                self.rest.write_optional(writer, 16, "foo-bar", &self.foo_bar);
+                self.rest.write_optional(writer, 18, "foo_bar", &self.foo_bar_2);
+                self.rest.write_optional(writer, 17, "fooBar", &self.foo_bar_3);
+                self.rest.write_optional(writer, 25, "salt", &self.salt);
+                self.rest.write_optional(writer, 14, "f", &self.f);
+                self.rest.write_field(writer, 27, "status", &self.status);
+                self.rest.write_optional(writer, 23, "nested", &self.nested);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "",
+                            "!",
+                            "$ref",
+                            "2fa",
+                            "@type",
+                            "ID",
+                            "Id",
+                            "Self",
+                            "_id",
+                            "async",
+                            "build",
+                            "builder",
+                            "crate",
+                            "default",
+                            "f",
+                            "field",
+                            "foo-bar",
+                            "fooBar",
+                            "foo_bar",
+                            "gen",
+                            "id",
+                            "missing",
+                            "naïve",
+                            "nested",
+                            "publish",
+                            "salt",
+                            "self",
+                            "status",
+                            "type",
+                            "value",
+                            "事件",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Option {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Option {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum OptionStatus {
-            #[serde(rename = "Self")]
             Self_,
-            #[serde(rename = "self")]
             Self_2,
-            #[serde(rename = "")]
             Empty,
-            #[serde(rename = "1")]
             V1,
-            #[serde(rename = "+")]
             Other,
-            #[serde(rename = "-")]
             Other2,
-            #[serde(rename = "ok")]
             Ok,
-            #[serde(rename = "OK")]
             Ok2,
-            #[serde(rename = "a b")]
             AB,
-            #[serde(rename = "a-b")]
             AB2,
             Ünï,
         }
@@ -1200,23 +2094,87 @@ pub mod type_match {
                 f.write_str(self.as_str())
             }
         }
+        impl ::celerysalt::Json for OptionStatus {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "Self" => Ok(Self::Self_),
+                    "self" => Ok(Self::Self_2),
+                    "" => Ok(Self::Empty),
+                    "1" => Ok(Self::V1),
+                    "+" => Ok(Self::Other),
+                    "-" => Ok(Self::Other2),
+                    "ok" => Ok(Self::Ok),
+                    "OK" => Ok(Self::Ok2),
+                    "a b" => Ok(Self::AB),
+                    "a-b" => Ok(Self::AB2),
+                    "Ünï" => Ok(Self::Ünï),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OptionStatus {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OptionStatus {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct OptionNested {
-            #[serde(
-                default,
-                skip_serializing_if = "::core::option::Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub some: ::core::option::Option<i64>,
+            pub some: ::core::option::Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OptionNested {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut some = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["some"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut some),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { some, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "some", &self.some);
+                writer.close_with(&self.rest, &["some"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OptionNested {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OptionNested {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl Option {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -1450,7 +2408,7 @@ pub mod type_match {
                 self.nested = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -1470,7 +2428,11 @@ pub mod type_match {
                     self.id_3,
                     self.status,
                 ) else {
-                    return Err(::celerysalt::__private::missing::<Option>(&missing));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            Option,
+                        >(::celerysalt::Part::Payload, &missing),
+                    );
                 };
                 let value = Option {
                     type_,
@@ -1504,9 +2466,12 @@ pub mod type_match {
                     f: self.f,
                     status,
                     nested: self.nested,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    Option,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }

@@ -11,16 +11,45 @@ pub mod fields_empty {
         //!
         //! Fingerprint `40e170fed54960257588961cfbebf4f2a8ef16940b49bea78e6d056d3d049439`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct FieldsEmpty {}
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct FieldsEmpty {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for FieldsEmpty {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsEmpty {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsEmpty {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         impl FieldsEmpty {
             /// Starts with nothing but defaults; a field that is not set stays absent.
             pub fn builder() -> FieldsEmptyBuilder {
@@ -67,14 +96,18 @@ pub mod fields_empty {
         #[must_use]
         pub struct FieldsEmptyBuilder {}
         impl FieldsEmptyBuilder {
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<FieldsEmpty, ::celerysalt::Invalid> {
-                let value = FieldsEmpty {};
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = FieldsEmpty {
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    FieldsEmpty,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -93,22 +126,64 @@ pub mod fields_extra {
         //!
         //! Fingerprint `766f1d49cf7394c77c1f2fac3ccb9970af5fe0e1fce85d5de74b6c643a1635ec`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub id: i64,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub id: ::celerysalt::Integer,
             pub extra: Option<String>,
             /// What the schema does not name.
-            #[serde(flatten)]
-            pub extra_2: ::std::collections::BTreeMap<String, i64>,
+            pub extra_2: ::std::collections::BTreeMap<String, ::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for FieldsExtra {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut extra_2 = None;
+                let mut extra = <::std::collections::BTreeMap<
+                    String,
+                    ::celerysalt::Integer,
+                >>::new();
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id", "extra"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            Some(1) => rest.field(reader, 1, &mut extra_2),
+                            _ => rest.extra(reader, name, &mut extra),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    extra: extra_2,
+                    extra_2: extra,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_optional(writer, 1, "extra", &self.extra);
+                self.rest.write_extra(writer, &self.extra_2);
+                writer.close();
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -155,13 +230,13 @@ pub mod fields_extra {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
-            id: Option<i64>,
+            id: Option<::celerysalt::Integer>,
             extra: Option<String>,
-            extra_2: Option<::std::collections::BTreeMap<String, i64>>,
+            extra_2: Option<::std::collections::BTreeMap<String, ::celerysalt::Integer>>,
         }
         impl FieldsExtraBuilder {
             /// id
-            pub fn id(mut self, value: impl Into<i64>) -> Self {
+            pub fn id(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.id = Some(value.into());
                 self
             }
@@ -173,26 +248,35 @@ pub mod fields_extra {
             /// What the schema does not name.
             pub fn extra_2(
                 mut self,
-                value: impl Into<::std::collections::BTreeMap<String, i64>>,
+                value: impl Into<
+                    ::std::collections::BTreeMap<String, ::celerysalt::Integer>,
+                >,
             ) -> Self {
                 self.extra_2 = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<FieldsExtra>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            FieldsExtra,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
                 let value = FieldsExtra {
                     id,
                     extra: self.extra,
                     extra_2: self.extra_2.unwrap_or_default(),
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    FieldsExtra,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -202,20 +286,56 @@ pub mod fields_extra {
         //!
         //! Fingerprint `9f4044c984cddb757a5374c3494a287e50ebb6191cb98a5a53e40b3f3ebb467c`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub id: i64,
+            pub id: ::celerysalt::Integer,
             /// What the schema does not name.
-            #[serde(flatten)]
             pub extra: ::std::collections::BTreeMap<String, String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for FieldsExtra {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut extra = <::std::collections::BTreeMap<String, String>>::new();
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            _ => rest.extra(reader, name, &mut extra),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    extra,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_extra(writer, &self.extra);
+                writer.close();
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -262,12 +382,12 @@ pub mod fields_extra {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
-            id: Option<i64>,
+            id: Option<::celerysalt::Integer>,
             extra: Option<::std::collections::BTreeMap<String, String>>,
         }
         impl FieldsExtraBuilder {
             /// id
-            pub fn id(mut self, value: impl Into<i64>) -> Self {
+            pub fn id(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.id = Some(value.into());
                 self
             }
@@ -279,20 +399,27 @@ pub mod fields_extra {
                 self.extra = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<FieldsExtra>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            FieldsExtra,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
                 let value = FieldsExtra {
                     id,
                     extra: self.extra.unwrap_or_default(),
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    FieldsExtra,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -302,23 +429,62 @@ pub mod fields_extra {
         //!
         //! Fingerprint `75580f2aa75da61d395d9770a19a239b7d95640547fa0544e9f29e5b5637250e`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub id: i64,
+            pub id: ::celerysalt::Integer,
             /// What the schema does not name.
-            #[serde(flatten)]
             pub extra: ::celerysalt::__private::serde_json::Map<
                 String,
                 ::celerysalt::__private::serde_json::Value,
             >,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for FieldsExtra {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut extra = <::celerysalt::__private::serde_json::Map<
+                    String,
+                    ::celerysalt::__private::serde_json::Value,
+                >>::new();
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            _ => rest.extra(reader, name, &mut extra),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    extra,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_extra(writer, &self.extra);
+                writer.close();
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -365,7 +531,7 @@ pub mod fields_extra {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
-            id: Option<i64>,
+            id: Option<::celerysalt::Integer>,
             extra: Option<
                 ::celerysalt::__private::serde_json::Map<
                     String,
@@ -375,7 +541,7 @@ pub mod fields_extra {
         }
         impl FieldsExtraBuilder {
             /// id
-            pub fn id(mut self, value: impl Into<i64>) -> Self {
+            pub fn id(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.id = Some(value.into());
                 self
             }
@@ -392,20 +558,27 @@ pub mod fields_extra {
                 self.extra = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<FieldsExtra>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            FieldsExtra,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
                 let value = FieldsExtra {
                     id,
                     extra: self.extra.unwrap_or_default(),
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    FieldsExtra,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -424,16 +597,7 @@ pub mod fields_free {
         //!
         //! Fingerprint `8bf087f6f988df909513770a9ea28839d7892cc9099cd449d619db18e95cc39a`.
         /// Whatever.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(transparent)]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct FieldsFree(
             pub ::celerysalt::__private::serde_json::Map<
                 String,
@@ -453,6 +617,31 @@ pub mod fields_free {
                 >,
             ) -> Self {
                 Self(value)
+            }
+        }
+        impl ::celerysalt::Json for FieldsFree {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                ::celerysalt::Json::read(reader).map(Self)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                ::celerysalt::Json::write(&self.0, writer);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsFree {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsFree {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
             }
         }
         impl FieldsFree {
@@ -508,83 +697,42 @@ pub mod fields_set {
         //!
         //! Fingerprint `bab0630060249f4672d5bc93ba57fca6429d094f5b58826310773f8458691dd8`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsSet {
             pub text: String,
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub count: i64,
+            pub count: ::celerysalt::Integer,
             pub ratio: f64,
             pub flag: bool,
             pub text_or_null: Option<String>,
-            #[serde(deserialize_with = "::celerysalt::__private::optional_integer")]
-            pub count_or_null: Option<i64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub count_or_null: Option<::celerysalt::Integer>,
             pub maybe_text: Option<String>,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub maybe_count: Option<i64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub maybe_count: Option<::celerysalt::Integer>,
             pub maybe_or_null: Option<f64>,
-            #[serde(
-                default = "default_fields_set_limit",
-                deserialize_with = "::celerysalt::__private::integer"
-            )]
-            pub limit: i64,
-            #[serde(default = "default_fields_set_rate")]
+            pub limit: ::celerysalt::Integer,
             pub rate: f64,
-            #[serde(default = "default_fields_set_negative_rate")]
             pub negative_rate: f64,
-            #[serde(default = "default_fields_set_name")]
             pub name: String,
-            #[serde(default = "default_fields_set_on")]
             pub on: bool,
-            #[serde(default = "default_fields_set_level")]
             pub level: FieldsSetLevel,
-            #[serde(default = "default_fields_set_tags")]
             pub tags: Vec<String>,
-            #[serde(default = "default_fields_set_scores")]
-            pub scores: Vec<i64>,
-            #[serde(default = "default_fields_set_labels")]
+            pub scores: Vec<::celerysalt::Integer>,
             pub labels: ::std::collections::BTreeMap<String, String>,
-            #[serde(
-                default = "default_fields_set_limit_or_null",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub limit_or_null: Option<i64>,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub wrong_default: Option<i64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub limit_or_null: Option<::celerysalt::Integer>,
+            pub wrong_default: Option<::celerysalt::Integer>,
             pub record_default: Option<FieldsSetRecordDefault>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub anything: Option<::celerysalt::__private::serde_json::Value>,
-            #[serde(default = "default_fields_set_anything_with_default")]
             pub anything_with_default: ::celerysalt::__private::serde_json::Value,
             pub kind: FieldsSetKind,
             pub required_with_default: String,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub point: Option<(f64, f64)>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub mixed: Option<Vec<::celerysalt::__private::serde_json::Value>>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub matrix: Option<Vec<Vec<f64>>>,
             pub undeclared: ::celerysalt::__private::serde_json::Value,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        fn default_fields_set_limit() -> i64 {
-            -10
+        fn default_fields_set_limit() -> ::celerysalt::Integer {
+            ::celerysalt::Integer::from(-10)
         }
         fn default_fields_set_rate() -> f64 {
             5.0
@@ -604,37 +752,338 @@ pub mod fields_set {
         fn default_fields_set_tags() -> Vec<String> {
             ::std::vec::Vec::new()
         }
-        fn default_fields_set_scores() -> Vec<i64> {
-            ::std::vec![1, - 2, 3]
+        fn default_fields_set_scores() -> Vec<::celerysalt::Integer> {
+            ::std::vec![
+                ::celerysalt::Integer::from(1), ::celerysalt::Integer::from(- 2),
+                ::celerysalt::Integer::from(3)
+            ]
         }
         fn default_fields_set_labels() -> ::std::collections::BTreeMap<String, String> {
             Default::default()
         }
-        fn default_fields_set_limit_or_null() -> Option<i64> {
-            Some(3)
+        fn default_fields_set_limit_or_null() -> Option<::celerysalt::Integer> {
+            Some(::celerysalt::Integer::from(3))
         }
         fn default_fields_set_anything_with_default() -> ::celerysalt::__private::serde_json::Value {
             <::celerysalt::__private::serde_json::Value as From<_>>::from(7)
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Default,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for FieldsSet {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut text = None;
+                let mut count = None;
+                let mut ratio = None;
+                let mut flag = None;
+                let mut text_or_null = None;
+                let mut count_or_null = None;
+                let mut maybe_text = None;
+                let mut maybe_count = None;
+                let mut maybe_or_null = None;
+                let mut limit = None;
+                let mut rate = None;
+                let mut negative_rate = None;
+                let mut name_2 = None;
+                let mut on = None;
+                let mut level = None;
+                let mut tags = None;
+                let mut scores = None;
+                let mut labels = None;
+                let mut limit_or_null = None;
+                let mut wrong_default = None;
+                let mut record_default = None;
+                let mut anything = None;
+                let mut anything_with_default = None;
+                let mut kind = None;
+                let mut required_with_default = None;
+                let mut point = None;
+                let mut mixed = None;
+                let mut matrix = None;
+                let mut undeclared = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "anything",
+                            "anything_with_default",
+                            "count",
+                            "count_or_null",
+                            "flag",
+                            "kind",
+                            "labels",
+                            "level",
+                            "limit",
+                            "limit_or_null",
+                            "matrix",
+                            "maybe_count",
+                            "maybe_or_null",
+                            "maybe_text",
+                            "mixed",
+                            "name",
+                            "negative_rate",
+                            "on",
+                            "point",
+                            "rate",
+                            "ratio",
+                            "record_default",
+                            "required_with_default",
+                            "scores",
+                            "tags",
+                            "text",
+                            "text_or_null",
+                            "undeclared",
+                            "wrong_default",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(25) => rest.field(reader, 25, &mut text),
+                            Some(2) => rest.field(reader, 2, &mut count),
+                            Some(20) => rest.field(reader, 20, &mut ratio),
+                            Some(4) => rest.field(reader, 4, &mut flag),
+                            Some(26) => rest.field(reader, 26, &mut text_or_null),
+                            Some(3) => rest.field(reader, 3, &mut count_or_null),
+                            Some(13) => rest.field(reader, 13, &mut maybe_text),
+                            Some(11) => rest.field(reader, 11, &mut maybe_count),
+                            Some(12) => rest.field(reader, 12, &mut maybe_or_null),
+                            Some(8) => rest.field(reader, 8, &mut limit),
+                            Some(19) => rest.field(reader, 19, &mut rate),
+                            Some(16) => rest.field(reader, 16, &mut negative_rate),
+                            Some(15) => rest.field(reader, 15, &mut name_2),
+                            Some(17) => rest.field(reader, 17, &mut on),
+                            Some(7) => rest.field(reader, 7, &mut level),
+                            Some(24) => rest.field(reader, 24, &mut tags),
+                            Some(23) => rest.field(reader, 23, &mut scores),
+                            Some(6) => rest.field(reader, 6, &mut labels),
+                            Some(9) => rest.field(reader, 9, &mut limit_or_null),
+                            Some(28) => rest.field(reader, 28, &mut wrong_default),
+                            Some(21) => rest.field(reader, 21, &mut record_default),
+                            Some(0) => rest.field(reader, 0, &mut anything),
+                            Some(1) => rest.field(reader, 1, &mut anything_with_default),
+                            Some(5) => rest.field(reader, 5, &mut kind),
+                            Some(22) => {
+                                rest.field(reader, 22, &mut required_with_default)
+                            }
+                            Some(18) => rest.field(reader, 18, &mut point),
+                            Some(14) => rest.field(reader, 14, &mut mixed),
+                            Some(10) => rest.field(reader, 10, &mut matrix),
+                            Some(27) => rest.field(reader, 27, &mut undeclared),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    text: ::celerysalt::__private::required(text)?,
+                    count: ::celerysalt::__private::required(count)?,
+                    ratio: ::celerysalt::__private::required(ratio)?,
+                    flag: ::celerysalt::__private::required(flag)?,
+                    text_or_null: ::celerysalt::__private::required(text_or_null)?,
+                    count_or_null: ::celerysalt::__private::required(count_or_null)?,
+                    maybe_text,
+                    maybe_count,
+                    maybe_or_null: rest.or_absent(12, maybe_or_null, || None),
+                    limit: rest.or_absent(8, limit, default_fields_set_limit),
+                    rate: rest.or_absent(19, rate, default_fields_set_rate),
+                    negative_rate: rest
+                        .or_absent(16, negative_rate, default_fields_set_negative_rate),
+                    name: rest.or_absent(15, name_2, default_fields_set_name),
+                    on: rest.or_absent(17, on, default_fields_set_on),
+                    level: rest.or_absent(7, level, default_fields_set_level),
+                    tags: rest.or_absent(24, tags, default_fields_set_tags),
+                    scores: rest.or_absent(23, scores, default_fields_set_scores),
+                    labels: rest.or_absent(6, labels, default_fields_set_labels),
+                    limit_or_null: rest
+                        .or_absent(9, limit_or_null, default_fields_set_limit_or_null),
+                    wrong_default,
+                    record_default,
+                    anything,
+                    anything_with_default: rest
+                        .or_absent(
+                            1,
+                            anything_with_default,
+                            default_fields_set_anything_with_default,
+                        ),
+                    kind: ::celerysalt::__private::required(kind)?,
+                    required_with_default: ::celerysalt::__private::required(
+                        required_with_default,
+                    )?,
+                    point,
+                    mixed,
+                    matrix,
+                    undeclared: ::celerysalt::__private::required(undeclared)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 25, "text", &self.text);
+                self.rest.write_field(writer, 2, "count", &self.count);
+                self.rest.write_field(writer, 20, "ratio", &self.ratio);
+                self.rest.write_field(writer, 4, "flag", &self.flag);
+                self.rest.write_field(writer, 26, "text_or_null", &self.text_or_null);
+                self.rest.write_field(writer, 3, "count_or_null", &self.count_or_null);
+                self.rest.write_optional(writer, 13, "maybe_text", &self.maybe_text);
+                self.rest.write_optional(writer, 11, "maybe_count", &self.maybe_count);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        12,
+                        "maybe_or_null",
+                        &self.maybe_or_null,
+                        || None,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        8,
+                        "limit",
+                        &self.limit,
+                        default_fields_set_limit,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        19,
+                        "rate",
+                        &self.rate,
+                        default_fields_set_rate,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        16,
+                        "negative_rate",
+                        &self.negative_rate,
+                        default_fields_set_negative_rate,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        15,
+                        "name",
+                        &self.name,
+                        default_fields_set_name,
+                    );
+                self.rest
+                    .write_defaulted(writer, 17, "on", &self.on, default_fields_set_on);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        7,
+                        "level",
+                        &self.level,
+                        default_fields_set_level,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        24,
+                        "tags",
+                        &self.tags,
+                        default_fields_set_tags,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        23,
+                        "scores",
+                        &self.scores,
+                        default_fields_set_scores,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        6,
+                        "labels",
+                        &self.labels,
+                        default_fields_set_labels,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        9,
+                        "limit_or_null",
+                        &self.limit_or_null,
+                        default_fields_set_limit_or_null,
+                    );
+                self.rest
+                    .write_optional(writer, 28, "wrong_default", &self.wrong_default);
+                self.rest
+                    .write_optional(writer, 21, "record_default", &self.record_default);
+                self.rest.write_optional(writer, 0, "anything", &self.anything);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        1,
+                        "anything_with_default",
+                        &self.anything_with_default,
+                        default_fields_set_anything_with_default,
+                    );
+                self.rest.write_field(writer, 5, "kind", &self.kind);
+                self.rest
+                    .write_field(
+                        writer,
+                        22,
+                        "required_with_default",
+                        &self.required_with_default,
+                    );
+                self.rest.write_optional(writer, 18, "point", &self.point);
+                self.rest.write_optional(writer, 14, "mixed", &self.mixed);
+                self.rest.write_optional(writer, 10, "matrix", &self.matrix);
+                self.rest.write_field(writer, 27, "undeclared", &self.undeclared);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "anything",
+                            "anything_with_default",
+                            "count",
+                            "count_or_null",
+                            "flag",
+                            "kind",
+                            "labels",
+                            "level",
+                            "limit",
+                            "limit_or_null",
+                            "matrix",
+                            "maybe_count",
+                            "maybe_or_null",
+                            "maybe_text",
+                            "mixed",
+                            "name",
+                            "negative_rate",
+                            "on",
+                            "point",
+                            "rate",
+                            "ratio",
+                            "record_default",
+                            "required_with_default",
+                            "scores",
+                            "tags",
+                            "text",
+                            "text_or_null",
+                            "undeclared",
+                            "wrong_default",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsSet {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSet {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum FieldsSetLevel {
             #[default]
-            #[serde(rename = "low")]
             Low,
-            #[serde(rename = "high")]
             High,
         }
         impl FieldsSetLevel {
@@ -651,38 +1100,81 @@ pub mod fields_set {
                 f.write_str(self.as_str())
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct FieldsSetRecordDefault {
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub a: Option<i64>,
+        impl ::celerysalt::Json for FieldsSetLevel {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "low" => Ok(Self::Low),
+                    "high" => Ok(Self::High),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::__private::serde::Serialize for FieldsSetLevel {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSetLevel {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct FieldsSetRecordDefault {
+            pub a: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for FieldsSetRecordDefault {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close_with(&self.rest, &["a"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsSetRecordDefault {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for FieldsSetRecordDefault {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum FieldsSetKind {
-            #[serde(rename = "fields")]
             Fields,
         }
         impl FieldsSetKind {
@@ -696,6 +1188,34 @@ pub mod fields_set {
         impl ::core::fmt::Display for FieldsSetKind {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+        impl ::celerysalt::Json for FieldsSetKind {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "fields" => Ok(Self::Fields),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for FieldsSetKind {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSetKind {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
             }
         }
         impl FieldsSet {
@@ -744,25 +1264,25 @@ pub mod fields_set {
         #[must_use]
         pub struct FieldsSetBuilder {
             text: Option<String>,
-            count: Option<i64>,
+            count: Option<::celerysalt::Integer>,
             ratio: Option<f64>,
             flag: Option<bool>,
             text_or_null: Option<Option<String>>,
-            count_or_null: Option<Option<i64>>,
+            count_or_null: Option<Option<::celerysalt::Integer>>,
             maybe_text: Option<String>,
-            maybe_count: Option<i64>,
+            maybe_count: Option<::celerysalt::Integer>,
             maybe_or_null: Option<f64>,
-            limit: Option<i64>,
+            limit: Option<::celerysalt::Integer>,
             rate: Option<f64>,
             negative_rate: Option<f64>,
             name: Option<String>,
             on: Option<bool>,
             level: Option<FieldsSetLevel>,
             tags: Option<Vec<String>>,
-            scores: Option<Vec<i64>>,
+            scores: Option<Vec<::celerysalt::Integer>>,
             labels: Option<::std::collections::BTreeMap<String, String>>,
-            limit_or_null: Option<Option<i64>>,
-            wrong_default: Option<i64>,
+            limit_or_null: Option<Option<::celerysalt::Integer>>,
+            wrong_default: Option<::celerysalt::Integer>,
             record_default: Option<FieldsSetRecordDefault>,
             anything: Option<::celerysalt::__private::serde_json::Value>,
             anything_with_default: Option<::celerysalt::__private::serde_json::Value>,
@@ -780,7 +1300,7 @@ pub mod fields_set {
                 self
             }
             /// count
-            pub fn count(mut self, value: impl Into<i64>) -> Self {
+            pub fn count(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.count = Some(value.into());
                 self
             }
@@ -800,7 +1320,10 @@ pub mod fields_set {
                 self
             }
             /// count_or_null
-            pub fn count_or_null(mut self, value: impl Into<Option<i64>>) -> Self {
+            pub fn count_or_null(
+                mut self,
+                value: impl Into<Option<::celerysalt::Integer>>,
+            ) -> Self {
                 self.count_or_null = Some(value.into());
                 self
             }
@@ -810,7 +1333,10 @@ pub mod fields_set {
                 self
             }
             /// maybe_count
-            pub fn maybe_count(mut self, value: impl Into<i64>) -> Self {
+            pub fn maybe_count(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.maybe_count = Some(value.into());
                 self
             }
@@ -820,7 +1346,7 @@ pub mod fields_set {
                 self
             }
             /// limit
-            pub fn limit(mut self, value: impl Into<i64>) -> Self {
+            pub fn limit(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.limit = Some(value.into());
                 self
             }
@@ -855,7 +1381,10 @@ pub mod fields_set {
                 self
             }
             /// scores
-            pub fn scores(mut self, value: impl Into<Vec<i64>>) -> Self {
+            pub fn scores(
+                mut self,
+                value: impl Into<Vec<::celerysalt::Integer>>,
+            ) -> Self {
                 self.scores = Some(value.into());
                 self
             }
@@ -868,12 +1397,18 @@ pub mod fields_set {
                 self
             }
             /// limit_or_null
-            pub fn limit_or_null(mut self, value: impl Into<Option<i64>>) -> Self {
+            pub fn limit_or_null(
+                mut self,
+                value: impl Into<Option<::celerysalt::Integer>>,
+            ) -> Self {
                 self.limit_or_null = Some(value.into());
                 self
             }
             /// wrong_default
-            pub fn wrong_default(mut self, value: impl Into<i64>) -> Self {
+            pub fn wrong_default(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.wrong_default = Some(value.into());
                 self
             }
@@ -937,7 +1472,7 @@ pub mod fields_set {
                 self.undeclared = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -971,7 +1506,11 @@ pub mod fields_set {
                     self.count_or_null,
                     self.undeclared,
                 ) else {
-                    return Err(::celerysalt::__private::missing::<FieldsSet>(&missing));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            FieldsSet,
+                        >(::celerysalt::Part::Payload, &missing),
+                    );
                 };
                 let value = FieldsSet {
                     text,
@@ -1011,9 +1550,12 @@ pub mod fields_set {
                     mixed: self.mixed,
                     matrix: self.matrix,
                     undeclared,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    FieldsSet,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }

@@ -11,20 +11,58 @@ pub mod auth_user_created {
         //!
         //! Fingerprint `3456a297bae4b52bb9af8b0484b0a57d424b9fc9b63a833093de4cdb8563611b`.
         /// A user account has been created.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UserCreated {
             /// The new user.
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub user_id: i64,
+            pub user_id: ::celerysalt::Integer,
             /// E-mail address of the user.
             pub email: String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UserCreated {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut user_id = None;
+                let mut email = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["user_id", "email"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut user_id),
+                            Some(1) => rest.field(reader, 1, &mut email),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    user_id: ::celerysalt::__private::required(user_id)?,
+                    email: ::celerysalt::__private::required(email)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "user_id", &self.user_id);
+                self.rest.write_field(writer, 1, "email", &self.email);
+                writer.close_with(&self.rest, &["user_id", "email"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UserCreated {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserCreated {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl UserCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -71,12 +109,12 @@ pub mod auth_user_created {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct UserCreatedBuilder {
-            user_id: Option<i64>,
+            user_id: Option<::celerysalt::Integer>,
             email: Option<String>,
         }
         impl UserCreatedBuilder {
             /// The new user.
-            pub fn user_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn user_id(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.user_id = Some(value.into());
                 self
             }
@@ -85,7 +123,7 @@ pub mod auth_user_created {
                 self.email = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -99,12 +137,20 @@ pub mod auth_user_created {
                     .collect();
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
                     return Err(
-                        ::celerysalt::__private::missing::<UserCreated>(&missing),
+                        ::celerysalt::__private::missing::<
+                            UserCreated,
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
-                let value = UserCreated { user_id, email };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = UserCreated {
+                    user_id,
+                    email,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    UserCreated,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -123,26 +169,75 @@ pub mod auth_user_signup {
         //!
         //! Fingerprint `7652bd542eb297ca2b601c5ed1e33844c1adac1fc81732e12db21cf8ea9d04dd`.
         /// A user has signed up.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UserSignup {
             /// The new user.
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub user_id: i64,
+            pub user_id: ::celerysalt::Integer,
             /// E-mail address of the user.
             pub email: String,
             /// Where the user came from.
-            #[serde(default = "default_user_signup_signup_source")]
             pub signup_source: String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
         fn default_user_signup_signup_source() -> String {
             String::from("web")
+        }
+        impl ::celerysalt::Json for UserSignup {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut user_id = None;
+                let mut email = None;
+                let mut signup_source = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["user_id", "email", "signup_source"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut user_id),
+                            Some(1) => rest.field(reader, 1, &mut email),
+                            Some(2) => rest.field(reader, 2, &mut signup_source),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    user_id: ::celerysalt::__private::required(user_id)?,
+                    email: ::celerysalt::__private::required(email)?,
+                    signup_source: rest
+                        .or_absent(2, signup_source, default_user_signup_signup_source),
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "user_id", &self.user_id);
+                self.rest.write_field(writer, 1, "email", &self.email);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        2,
+                        "signup_source",
+                        &self.signup_source,
+                        default_user_signup_signup_source,
+                    );
+                writer.close_with(&self.rest, &["user_id", "email", "signup_source"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UserSignup {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserSignup {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl UserSignup {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -189,13 +284,13 @@ pub mod auth_user_signup {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct UserSignupBuilder {
-            user_id: Option<i64>,
+            user_id: Option<::celerysalt::Integer>,
             email: Option<String>,
             signup_source: Option<String>,
         }
         impl UserSignupBuilder {
             /// The new user.
-            pub fn user_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn user_id(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.user_id = Some(value.into());
                 self
             }
@@ -209,7 +304,7 @@ pub mod auth_user_signup {
                 self.signup_source = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -222,7 +317,11 @@ pub mod auth_user_signup {
                     .filter_map(|(field, is_missing)| is_missing.then_some(field))
                     .collect();
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
-                    return Err(::celerysalt::__private::missing::<UserSignup>(&missing));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            UserSignup,
+                        >(::celerysalt::Part::Payload, &missing),
+                    );
                 };
                 let value = UserSignup {
                     user_id,
@@ -230,9 +329,12 @@ pub mod auth_user_signup {
                     signup_source: self
                         .signup_source
                         .unwrap_or_else(default_user_signup_signup_source),
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    UserSignup,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -242,14 +344,7 @@ pub mod auth_user_signup {
         //!
         //! Fingerprint `49851a3fc065ca53e302a6f64262a7b4b917cc245f7521d7e0c3dabf017ed1bb`.
         /// A user has signed up; identifiers are strings from this version on.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UserSignup {
             /// The new user.
             pub user_id: String,
@@ -258,11 +353,76 @@ pub mod auth_user_signup {
             /// The name the user chose.
             pub user_name: String,
             /// Where the user came from.
-            #[serde(default = "default_user_signup_signup_source")]
             pub signup_source: String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
         fn default_user_signup_signup_source() -> String {
             String::from("web")
+        }
+        impl ::celerysalt::Json for UserSignup {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut user_id = None;
+                let mut email = None;
+                let mut user_name = None;
+                let mut signup_source = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["user_id", "email", "user_name", "signup_source"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut user_id),
+                            Some(1) => rest.field(reader, 1, &mut email),
+                            Some(2) => rest.field(reader, 2, &mut user_name),
+                            Some(3) => rest.field(reader, 3, &mut signup_source),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    user_id: ::celerysalt::__private::required(user_id)?,
+                    email: ::celerysalt::__private::required(email)?,
+                    user_name: ::celerysalt::__private::required(user_name)?,
+                    signup_source: rest
+                        .or_absent(3, signup_source, default_user_signup_signup_source),
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "user_id", &self.user_id);
+                self.rest.write_field(writer, 1, "email", &self.email);
+                self.rest.write_field(writer, 2, "user_name", &self.user_name);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        3,
+                        "signup_source",
+                        &self.signup_source,
+                        default_user_signup_signup_source,
+                    );
+                writer
+                    .close_with(
+                        &self.rest,
+                        &["user_id", "email", "user_name", "signup_source"],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UserSignup {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserSignup {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl UserSignup {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -335,7 +495,7 @@ pub mod auth_user_signup {
                 self.signup_source = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -353,7 +513,11 @@ pub mod auth_user_signup {
                     self.email,
                     self.user_name,
                 ) else {
-                    return Err(::celerysalt::__private::missing::<UserSignup>(&missing));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            UserSignup,
+                        >(::celerysalt::Part::Payload, &missing),
+                    );
                 };
                 let value = UserSignup {
                     user_id,
@@ -362,9 +526,12 @@ pub mod auth_user_signup {
                     signup_source: self
                         .signup_source
                         .unwrap_or_else(default_user_signup_signup_source),
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    UserSignup,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -383,35 +550,110 @@ pub mod orders_created {
         //!
         //! Fingerprint `b7c71286f81de4ff5916dd7a70b4e800e4def64a29ca71e3a95ced768590e285`.
         /// An order has been placed.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct OrderCreated {
             /// The company that placed the order.
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub company_id: i64,
+            pub company_id: ::celerysalt::Integer,
             /// Identifier of the order.
             pub order_id: String,
             /// Identifier of this event, for replays.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub event_id: Option<String>,
             /// When the order was placed.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub timestamp: Option<String>,
             /// Whether this is a repetition of an earlier event.
-            #[serde(default = "default_order_created_replay")]
             pub replay: bool,
             /// The total of the order.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub amount: Option<f64>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
         fn default_order_created_replay() -> bool {
             false
+        }
+        impl ::celerysalt::Json for OrderCreated {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut company_id = None;
+                let mut order_id = None;
+                let mut event_id = None;
+                let mut timestamp = None;
+                let mut replay = None;
+                let mut amount = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "company_id",
+                            "order_id",
+                            "event_id",
+                            "timestamp",
+                            "replay",
+                            "amount",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut company_id),
+                            Some(1) => rest.field(reader, 1, &mut order_id),
+                            Some(2) => rest.field(reader, 2, &mut event_id),
+                            Some(3) => rest.field(reader, 3, &mut timestamp),
+                            Some(4) => rest.field(reader, 4, &mut replay),
+                            Some(5) => rest.field(reader, 5, &mut amount),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    company_id: ::celerysalt::__private::required(company_id)?,
+                    order_id: ::celerysalt::__private::required(order_id)?,
+                    event_id,
+                    timestamp,
+                    replay: rest.or_absent(4, replay, default_order_created_replay),
+                    amount,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "company_id", &self.company_id);
+                self.rest.write_field(writer, 1, "order_id", &self.order_id);
+                self.rest.write_optional(writer, 2, "event_id", &self.event_id);
+                self.rest.write_optional(writer, 3, "timestamp", &self.timestamp);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        4,
+                        "replay",
+                        &self.replay,
+                        default_order_created_replay,
+                    );
+                self.rest.write_optional(writer, 5, "amount", &self.amount);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "company_id",
+                            "order_id",
+                            "event_id",
+                            "timestamp",
+                            "replay",
+                            "amount",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OrderCreated {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderCreated {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OrderCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -458,7 +700,7 @@ pub mod orders_created {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct OrderCreatedBuilder {
-            company_id: Option<i64>,
+            company_id: Option<::celerysalt::Integer>,
             order_id: Option<String>,
             event_id: Option<String>,
             timestamp: Option<String>,
@@ -467,7 +709,10 @@ pub mod orders_created {
         }
         impl OrderCreatedBuilder {
             /// The company that placed the order.
-            pub fn company_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn company_id(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.company_id = Some(value.into());
                 self
             }
@@ -496,7 +741,7 @@ pub mod orders_created {
                 self.amount = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -511,7 +756,9 @@ pub mod orders_created {
                 let (Some(company_id), Some(order_id)) = (self.company_id, self.order_id)
                 else {
                     return Err(
-                        ::celerysalt::__private::missing::<OrderCreated>(&missing),
+                        ::celerysalt::__private::missing::<
+                            OrderCreated,
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
                 let value = OrderCreated {
@@ -521,9 +768,12 @@ pub mod orders_created {
                     timestamp: self.timestamp,
                     replay: self.replay.unwrap_or_else(default_order_created_replay),
                     amount: self.amount,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    OrderCreated,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -542,22 +792,69 @@ pub mod orders_shipped {
         //!
         //! Fingerprint `740dc43fea8bd80dcf0cad436f15c8beee099130a65fa708ebd3e76ee1ea0b84`.
         /// An order has left the warehouse.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct OrderShipped {
             /// The company that placed the order.
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub company_id: i64,
+            pub company_id: ::celerysalt::Integer,
             /// Identifier of the order.
             pub order_id: String,
             /// The carrier's number of the parcel.
             pub tracking_number: String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OrderShipped {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut company_id = None;
+                let mut order_id = None;
+                let mut tracking_number = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["company_id", "order_id", "tracking_number"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut company_id),
+                            Some(1) => rest.field(reader, 1, &mut order_id),
+                            Some(2) => rest.field(reader, 2, &mut tracking_number),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    company_id: ::celerysalt::__private::required(company_id)?,
+                    order_id: ::celerysalt::__private::required(order_id)?,
+                    tracking_number: ::celerysalt::__private::required(tracking_number)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "company_id", &self.company_id);
+                self.rest.write_field(writer, 1, "order_id", &self.order_id);
+                self.rest
+                    .write_field(writer, 2, "tracking_number", &self.tracking_number);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &["company_id", "order_id", "tracking_number"],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OrderShipped {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderShipped {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OrderShipped {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -604,13 +901,16 @@ pub mod orders_shipped {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct OrderShippedBuilder {
-            company_id: Option<i64>,
+            company_id: Option<::celerysalt::Integer>,
             order_id: Option<String>,
             tracking_number: Option<String>,
         }
         impl OrderShippedBuilder {
             /// The company that placed the order.
-            pub fn company_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn company_id(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.company_id = Some(value.into());
                 self
             }
@@ -624,7 +924,7 @@ pub mod orders_shipped {
                 self.tracking_number = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -643,16 +943,21 @@ pub mod orders_shipped {
                     self.tracking_number,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<OrderShipped>(&missing),
+                        ::celerysalt::__private::missing::<
+                            OrderShipped,
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
                 let value = OrderShipped {
                     company_id,
                     order_id,
                     tracking_number,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    OrderShipped,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -671,14 +976,7 @@ pub mod payments_processed {
         //!
         //! Fingerprint `f83e6104b2d684d826f70f8129d57d4be3d71a4cbbdd89937de2c31cdef4dc26`.
         /// A payment has been processed.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct PaymentProcessed {
             /// Identifier of the payment.
             pub payment_id: String,
@@ -686,27 +984,62 @@ pub mod payments_processed {
             pub amount: f64,
             /// The currency of the amount.
             pub currency: PaymentProcessedCurrency,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for PaymentProcessed {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut payment_id = None;
+                let mut amount = None;
+                let mut currency = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["payment_id", "amount", "currency"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut payment_id),
+                            Some(1) => rest.field(reader, 1, &mut amount),
+                            Some(2) => rest.field(reader, 2, &mut currency),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    payment_id: ::celerysalt::__private::required(payment_id)?,
+                    amount: ::celerysalt::__private::required(amount)?,
+                    currency: ::celerysalt::__private::required(currency)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "payment_id", &self.payment_id);
+                self.rest.write_field(writer, 1, "amount", &self.amount);
+                self.rest.write_field(writer, 2, "currency", &self.currency);
+                writer.close_with(&self.rest, &["payment_id", "amount", "currency"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for PaymentProcessed {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PaymentProcessed {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// The currency of the amount.
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum PaymentProcessedCurrency {
-            #[serde(rename = "USD")]
             Usd,
-            #[serde(rename = "EUR")]
             Eur,
-            #[serde(rename = "GBP")]
             Gbp,
         }
         impl PaymentProcessedCurrency {
@@ -722,6 +1055,37 @@ pub mod payments_processed {
         impl ::core::fmt::Display for PaymentProcessedCurrency {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+        impl ::celerysalt::Json for PaymentProcessedCurrency {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "USD" => Ok(Self::Usd),
+                    "EUR" => Ok(Self::Eur),
+                    "GBP" => Ok(Self::Gbp),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for PaymentProcessedCurrency {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for PaymentProcessedCurrency {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
             }
         }
         impl PaymentProcessed {
@@ -792,7 +1156,7 @@ pub mod payments_processed {
                 self.currency = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -811,16 +1175,21 @@ pub mod payments_processed {
                     self.currency,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<PaymentProcessed>(&missing),
+                        ::celerysalt::__private::missing::<
+                            PaymentProcessed,
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
                 let value = PaymentProcessed {
                     payment_id,
                     amount,
                     currency,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    PaymentProcessed,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -839,28 +1208,94 @@ pub mod pulse_risk_created {
         //!
         //! Fingerprint `25327f678683f68b3cf69df913699e4a02cf2c108a15f0966cc8849ab77a426f`.
         /// A new risk assessment has been created.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentCreated {
             /// Identifier of the assessment, such as RA-123.
             pub assessment_id: String,
             /// The company the assessment is about.
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub company_id: i64,
+            pub company_id: ::celerysalt::Integer,
             /// From 0 (no risk) to 10 (the highest).
             pub risk_score: f64,
             /// E-mail address of the analyst who created it.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub created_by: Option<String>,
             /// The kind of assessment, such as supplier_audit.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub assessment_type: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for RiskAssessmentCreated {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut assessment_id = None;
+                let mut company_id = None;
+                let mut risk_score = None;
+                let mut created_by = None;
+                let mut assessment_type = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "assessment_id",
+                            "company_id",
+                            "risk_score",
+                            "created_by",
+                            "assessment_type",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut assessment_id),
+                            Some(1) => rest.field(reader, 1, &mut company_id),
+                            Some(2) => rest.field(reader, 2, &mut risk_score),
+                            Some(3) => rest.field(reader, 3, &mut created_by),
+                            Some(4) => rest.field(reader, 4, &mut assessment_type),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
+                    company_id: ::celerysalt::__private::required(company_id)?,
+                    risk_score: ::celerysalt::__private::required(risk_score)?,
+                    created_by,
+                    assessment_type,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
+                self.rest.write_field(writer, 1, "company_id", &self.company_id);
+                self.rest.write_field(writer, 2, "risk_score", &self.risk_score);
+                self.rest.write_optional(writer, 3, "created_by", &self.created_by);
+                self.rest
+                    .write_optional(writer, 4, "assessment_type", &self.assessment_type);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "assessment_id",
+                            "company_id",
+                            "risk_score",
+                            "created_by",
+                            "assessment_type",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for RiskAssessmentCreated {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for RiskAssessmentCreated {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl RiskAssessmentCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -908,7 +1343,7 @@ pub mod pulse_risk_created {
         #[must_use]
         pub struct RiskAssessmentCreatedBuilder {
             assessment_id: Option<String>,
-            company_id: Option<i64>,
+            company_id: Option<::celerysalt::Integer>,
             risk_score: Option<f64>,
             created_by: Option<String>,
             assessment_type: Option<String>,
@@ -920,7 +1355,10 @@ pub mod pulse_risk_created {
                 self
             }
             /// The company the assessment is about.
-            pub fn company_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn company_id(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.company_id = Some(value.into());
                 self
             }
@@ -939,7 +1377,7 @@ pub mod pulse_risk_created {
                 self.assessment_type = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -960,7 +1398,7 @@ pub mod pulse_risk_created {
                     return Err(
                         ::celerysalt::__private::missing::<
                             RiskAssessmentCreated,
-                        >(&missing),
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
                 let value = RiskAssessmentCreated {
@@ -969,9 +1407,12 @@ pub mod pulse_risk_created {
                     risk_score,
                     created_by: self.created_by,
                     assessment_type: self.assessment_type,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    RiskAssessmentCreated,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -990,26 +1431,93 @@ pub mod pulse_risk_updated {
         //!
         //! Fingerprint `2b701415360b97ad234a5b81a59a630f4a6c4ceaad6f0336fb4df2883a69188d`.
         /// A risk assessment has been updated.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentUpdated {
             /// Identifier of the assessment, such as RA-123.
             pub assessment_id: String,
             /// The company the assessment is about.
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub company_id: i64,
+            pub company_id: ::celerysalt::Integer,
             /// From 0 (no risk) to 10 (the highest).
             pub risk_score: f64,
             /// E-mail address of the analyst who updated it.
             pub updated_by: String,
             /// The risk score before the update.
             pub previous_score: f64,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for RiskAssessmentUpdated {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut assessment_id = None;
+                let mut company_id = None;
+                let mut risk_score = None;
+                let mut updated_by = None;
+                let mut previous_score = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "assessment_id",
+                            "company_id",
+                            "risk_score",
+                            "updated_by",
+                            "previous_score",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut assessment_id),
+                            Some(1) => rest.field(reader, 1, &mut company_id),
+                            Some(2) => rest.field(reader, 2, &mut risk_score),
+                            Some(3) => rest.field(reader, 3, &mut updated_by),
+                            Some(4) => rest.field(reader, 4, &mut previous_score),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
+                    company_id: ::celerysalt::__private::required(company_id)?,
+                    risk_score: ::celerysalt::__private::required(risk_score)?,
+                    updated_by: ::celerysalt::__private::required(updated_by)?,
+                    previous_score: ::celerysalt::__private::required(previous_score)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
+                self.rest.write_field(writer, 1, "company_id", &self.company_id);
+                self.rest.write_field(writer, 2, "risk_score", &self.risk_score);
+                self.rest.write_field(writer, 3, "updated_by", &self.updated_by);
+                self.rest.write_field(writer, 4, "previous_score", &self.previous_score);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "assessment_id",
+                            "company_id",
+                            "risk_score",
+                            "updated_by",
+                            "previous_score",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for RiskAssessmentUpdated {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for RiskAssessmentUpdated {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl RiskAssessmentUpdated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -1057,7 +1565,7 @@ pub mod pulse_risk_updated {
         #[must_use]
         pub struct RiskAssessmentUpdatedBuilder {
             assessment_id: Option<String>,
-            company_id: Option<i64>,
+            company_id: Option<::celerysalt::Integer>,
             risk_score: Option<f64>,
             updated_by: Option<String>,
             previous_score: Option<f64>,
@@ -1069,7 +1577,10 @@ pub mod pulse_risk_updated {
                 self
             }
             /// The company the assessment is about.
-            pub fn company_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn company_id(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.company_id = Some(value.into());
                 self
             }
@@ -1088,7 +1599,7 @@ pub mod pulse_risk_updated {
                 self.previous_score = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -1119,7 +1630,7 @@ pub mod pulse_risk_updated {
                     return Err(
                         ::celerysalt::__private::missing::<
                             RiskAssessmentUpdated,
-                        >(&missing),
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
                 let value = RiskAssessmentUpdated {
@@ -1128,9 +1639,12 @@ pub mod pulse_risk_updated {
                     risk_score,
                     updated_by,
                     previous_score,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    RiskAssessmentUpdated,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1149,17 +1663,53 @@ pub mod rpc_pulse_risk_get {
         //!
         //! Fingerprint `7ac3eda6c5529d07017b52c656f72d66b17542b7d32f4973c5369d74ecaea392`.
         /// Asks for one risk assessment.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct GetRiskAssessment {
             /// Identifier of the assessment asked for.
             pub assessment_id: String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for GetRiskAssessment {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut assessment_id = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["assessment_id"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut assessment_id),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
+                writer.close_with(&self.rest, &["assessment_id"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for GetRiskAssessment {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for GetRiskAssessment {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl GetRiskAssessment {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -1214,7 +1764,7 @@ pub mod rpc_pulse_risk_get {
                 self.assessment_id = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -1223,25 +1773,23 @@ pub mod rpc_pulse_risk_get {
                     return Err(
                         ::celerysalt::__private::missing::<
                             GetRiskAssessment,
-                        >(&["assessment_id"]),
+                        >(::celerysalt::Part::Payload, &["assessment_id"]),
                     );
                 };
-                let value = GetRiskAssessment { assessment_id };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = GetRiskAssessment {
+                    assessment_id,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    GetRiskAssessment,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
             /// The assessment asked for.
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct GetRiskAssessmentResponse {
                 /// Identifier of the assessment.
                 pub assessment_id: String,
@@ -1249,33 +1797,207 @@ pub mod rpc_pulse_risk_get {
                 pub risk_score: f64,
                 /// Where the assessment stands, such as open or closed.
                 pub status: String,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
+            }
+            impl ::celerysalt::Json for GetRiskAssessmentResponse {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut assessment_id = None;
+                    let mut risk_score = None;
+                    let mut status = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["assessment_id", "risk_score", "status"],
+                            &mut |reader, index, name| match index {
+                                Some(0) => rest.field(reader, 0, &mut assessment_id),
+                                Some(1) => rest.field(reader, 1, &mut risk_score),
+                                Some(2) => rest.field(reader, 2, &mut status),
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self {
+                        assessment_id: ::celerysalt::__private::required(assessment_id)?,
+                        risk_score: ::celerysalt::__private::required(risk_score)?,
+                        status: ::celerysalt::__private::required(status)?,
+                        rest,
+                    })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest
+                        .write_field(writer, 0, "assessment_id", &self.assessment_id);
+                    self.rest.write_field(writer, 1, "risk_score", &self.risk_score);
+                    self.rest.write_field(writer, 2, "status", &self.status);
+                    writer
+                        .close_with(
+                            &self.rest,
+                            &["assessment_id", "risk_score", "status"],
+                        );
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize
+            for GetRiskAssessmentResponse {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for GetRiskAssessmentResponse {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
+            impl GetRiskAssessmentResponse {
+                /// Starts with nothing but defaults; a field that is not set stays absent.
+                pub fn builder() -> GetRiskAssessmentResponseBuilder {
+                    ::core::default::Default::default()
+                }
+            }
+            /// Builds a `GetRiskAssessmentResponse`.
+            #[derive(Clone, Debug, Default)]
+            #[must_use]
+            pub struct GetRiskAssessmentResponseBuilder {
+                assessment_id: Option<String>,
+                risk_score: Option<f64>,
+                status: Option<String>,
+            }
+            impl GetRiskAssessmentResponseBuilder {
+                /// Identifier of the assessment.
+                pub fn assessment_id(mut self, value: impl Into<String>) -> Self {
+                    self.assessment_id = Some(value.into());
+                    self
+                }
+                /// Its risk score.
+                pub fn risk_score(mut self, value: impl Into<f64>) -> Self {
+                    self.risk_score = Some(value.into());
+                    self
+                }
+                /// Where the assessment stands, such as open or closed.
+                pub fn status(mut self, value: impl Into<String>) -> Self {
+                    self.status = Some(value.into());
+                    self
+                }
+                /// Checks the value against its whole contract.
+                ///
+                /// # Errors
+                /// Every required field that was not set, else everything that the contract refuses.
+                pub fn build(
+                    self,
+                ) -> Result<GetRiskAssessmentResponse, ::celerysalt::Invalid> {
+                    let missing: ::std::vec::Vec<&str> = [
+                        ("assessment_id", self.assessment_id.is_none()),
+                        ("risk_score", self.risk_score.is_none()),
+                        ("status", self.status.is_none()),
+                    ]
+                        .into_iter()
+                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
+                        .collect();
+                    let (Some(assessment_id), Some(risk_score), Some(status)) = (
+                        self.assessment_id,
+                        self.risk_score,
+                        self.status,
+                    ) else {
+                        return Err(
+                            ::celerysalt::__private::missing::<
+                                super::GetRiskAssessment,
+                            >(::celerysalt::Part::Response, &missing),
+                        );
+                    };
+                    let value = GetRiskAssessmentResponse {
+                        assessment_id,
+                        risk_score,
+                        status,
+                        rest: ::core::default::Default::default(),
+                    };
+                    ::celerysalt::__private::built::<
+                        super::GetRiskAssessment,
+                        _,
+                    >(::celerysalt::Part::Response, value)
+                }
             }
         }
         pub use self::response::GetRiskAssessmentResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
             /// Why the assessment can't be given.
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct GetRiskAssessmentError {
                 /// For programs, such as NOT_FOUND.
                 pub error_code: String,
                 /// For people.
                 pub error_message: String,
                 /// Whatever else helps to understand the error.
-                #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub details: Option<
                     ::celerysalt::__private::serde_json::Map<
                         String,
                         ::celerysalt::__private::serde_json::Value,
                     >,
                 >,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
+            }
+            impl ::celerysalt::Json for GetRiskAssessmentError {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut error_code = None;
+                    let mut error_message = None;
+                    let mut details = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["error_code", "error_message", "details"],
+                            &mut |reader, index, name| match index {
+                                Some(0) => rest.field(reader, 0, &mut error_code),
+                                Some(1) => rest.field(reader, 1, &mut error_message),
+                                Some(2) => rest.field(reader, 2, &mut details),
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self {
+                        error_code: ::celerysalt::__private::required(error_code)?,
+                        error_message: ::celerysalt::__private::required(error_message)?,
+                        details: rest.or_absent(2, details, || None),
+                        rest,
+                    })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_field(writer, 0, "error_code", &self.error_code);
+                    self.rest
+                        .write_field(writer, 1, "error_message", &self.error_message);
+                    self.rest
+                        .write_defaulted(writer, 2, "details", &self.details, || None);
+                    writer
+                        .close_with(
+                            &self.rest,
+                            &["error_code", "error_message", "details"],
+                        );
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for GetRiskAssessmentError {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for GetRiskAssessmentError {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
             }
             impl ::celerysalt::DeclaredError for GetRiskAssessmentError {}
             impl ::core::fmt::Display for GetRiskAssessmentError {
@@ -1287,6 +2009,85 @@ pub mod rpc_pulse_risk_get {
                 }
             }
             impl ::core::error::Error for GetRiskAssessmentError {}
+            impl GetRiskAssessmentError {
+                /// Starts with nothing but defaults; a field that is not set stays absent.
+                pub fn builder() -> GetRiskAssessmentErrorBuilder {
+                    ::core::default::Default::default()
+                }
+            }
+            /// Builds a `GetRiskAssessmentError`.
+            #[derive(Clone, Debug, Default)]
+            #[must_use]
+            pub struct GetRiskAssessmentErrorBuilder {
+                error_code: Option<String>,
+                error_message: Option<String>,
+                details: Option<
+                    ::celerysalt::__private::serde_json::Map<
+                        String,
+                        ::celerysalt::__private::serde_json::Value,
+                    >,
+                >,
+            }
+            impl GetRiskAssessmentErrorBuilder {
+                /// For programs, such as NOT_FOUND.
+                pub fn error_code(mut self, value: impl Into<String>) -> Self {
+                    self.error_code = Some(value.into());
+                    self
+                }
+                /// For people.
+                pub fn error_message(mut self, value: impl Into<String>) -> Self {
+                    self.error_message = Some(value.into());
+                    self
+                }
+                /// Whatever else helps to understand the error.
+                pub fn details(
+                    mut self,
+                    value: impl Into<
+                        ::celerysalt::__private::serde_json::Map<
+                            String,
+                            ::celerysalt::__private::serde_json::Value,
+                        >,
+                    >,
+                ) -> Self {
+                    self.details = Some(value.into());
+                    self
+                }
+                /// Checks the value against its whole contract.
+                ///
+                /// # Errors
+                /// Every required field that was not set, else everything that the contract refuses.
+                pub fn build(
+                    self,
+                ) -> Result<GetRiskAssessmentError, ::celerysalt::Invalid> {
+                    let missing: ::std::vec::Vec<&str> = [
+                        ("error_code", self.error_code.is_none()),
+                        ("error_message", self.error_message.is_none()),
+                    ]
+                        .into_iter()
+                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
+                        .collect();
+                    let (Some(error_code), Some(error_message)) = (
+                        self.error_code,
+                        self.error_message,
+                    ) else {
+                        return Err(
+                            ::celerysalt::__private::missing::<
+                                super::GetRiskAssessment,
+                            >(::celerysalt::Part::Error, &missing),
+                        );
+                    };
+                    let value = GetRiskAssessmentError {
+                        error_code,
+                        error_message,
+                        details: self.details,
+                        rest: ::core::default::Default::default(),
+                    };
+                    ::celerysalt::__private::built::<
+                        super::GetRiskAssessment,
+                        _,
+                    >(::celerysalt::Part::Error, value)
+                }
+            }
         }
         pub use self::error::GetRiskAssessmentError;
     }
@@ -1311,27 +2112,86 @@ pub mod rpc_pulse_risk_information {
         //!
         //! Fingerprint `2c26b5cec6af50d1563e9e7f24c6516b8098f1752c69a3c8033531a193e4ef86`.
         /// Request information about a risk assessment.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentInformationRequest {
             /// Identifier of the assessment.
             pub identifier: String,
             /// The kind of assessment, such as supplier_audit.
             pub assessment_type: String,
             /// Whether earlier states of the assessment are wanted too.
-            #[serde(
-                default = "default_risk_assessment_information_request_include_history"
-            )]
             pub include_history: bool,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
         fn default_risk_assessment_information_request_include_history() -> bool {
             false
+        }
+        impl ::celerysalt::Json for RiskAssessmentInformationRequest {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut identifier = None;
+                let mut assessment_type = None;
+                let mut include_history = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["identifier", "assessment_type", "include_history"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut identifier),
+                            Some(1) => rest.field(reader, 1, &mut assessment_type),
+                            Some(2) => rest.field(reader, 2, &mut include_history),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    identifier: ::celerysalt::__private::required(identifier)?,
+                    assessment_type: ::celerysalt::__private::required(assessment_type)?,
+                    include_history: rest
+                        .or_absent(
+                            2,
+                            include_history,
+                            default_risk_assessment_information_request_include_history,
+                        ),
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "identifier", &self.identifier);
+                self.rest
+                    .write_field(writer, 1, "assessment_type", &self.assessment_type);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        2,
+                        "include_history",
+                        &self.include_history,
+                        default_risk_assessment_information_request_include_history,
+                    );
+                writer
+                    .close_with(
+                        &self.rest,
+                        &["identifier", "assessment_type", "include_history"],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize
+        for RiskAssessmentInformationRequest {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for RiskAssessmentInformationRequest {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl RiskAssessmentInformationRequest {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -1398,7 +2258,7 @@ pub mod rpc_pulse_risk_information {
                 self.include_history = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -1419,7 +2279,7 @@ pub mod rpc_pulse_risk_information {
                     return Err(
                         ::celerysalt::__private::missing::<
                             RiskAssessmentInformationRequest,
-                        >(&missing),
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
                 let value = RiskAssessmentInformationRequest {
@@ -1430,22 +2290,18 @@ pub mod rpc_pulse_risk_information {
                         .unwrap_or_else(
                             default_risk_assessment_information_request_include_history,
                         ),
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    RiskAssessmentInformationRequest,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
             /// What is known about the assessment.
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct RiskAssessmentInformationResponse {
                 /// The information, by topic.
                 pub information: ::celerysalt::__private::serde_json::Map<
@@ -1453,38 +2309,213 @@ pub mod rpc_pulse_risk_information {
                     ::celerysalt::__private::serde_json::Value,
                 >,
                 /// Whether it came from a cache.
-                #[serde(default = "default_risk_assessment_information_response_cached")]
                 pub cached: bool,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
             }
             fn default_risk_assessment_information_response_cached() -> bool {
                 false
+            }
+            impl ::celerysalt::Json for RiskAssessmentInformationResponse {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut information = None;
+                    let mut cached = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["information", "cached"],
+                            &mut |reader, index, name| match index {
+                                Some(0) => rest.field(reader, 0, &mut information),
+                                Some(1) => rest.field(reader, 1, &mut cached),
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self {
+                        information: ::celerysalt::__private::required(information)?,
+                        cached: rest
+                            .or_absent(
+                                1,
+                                cached,
+                                default_risk_assessment_information_response_cached,
+                            ),
+                        rest,
+                    })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_field(writer, 0, "information", &self.information);
+                    self.rest
+                        .write_defaulted(
+                            writer,
+                            1,
+                            "cached",
+                            &self.cached,
+                            default_risk_assessment_information_response_cached,
+                        );
+                    writer.close_with(&self.rest, &["information", "cached"]);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize
+            for RiskAssessmentInformationResponse {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for RiskAssessmentInformationResponse {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
+            impl RiskAssessmentInformationResponse {
+                /// Starts with nothing but defaults; a field that is not set stays absent.
+                pub fn builder() -> RiskAssessmentInformationResponseBuilder {
+                    ::core::default::Default::default()
+                }
+            }
+            /// Builds a `RiskAssessmentInformationResponse`.
+            #[derive(Clone, Debug, Default)]
+            #[must_use]
+            pub struct RiskAssessmentInformationResponseBuilder {
+                information: Option<
+                    ::celerysalt::__private::serde_json::Map<
+                        String,
+                        ::celerysalt::__private::serde_json::Value,
+                    >,
+                >,
+                cached: Option<bool>,
+            }
+            impl RiskAssessmentInformationResponseBuilder {
+                /// The information, by topic.
+                pub fn information(
+                    mut self,
+                    value: impl Into<
+                        ::celerysalt::__private::serde_json::Map<
+                            String,
+                            ::celerysalt::__private::serde_json::Value,
+                        >,
+                    >,
+                ) -> Self {
+                    self.information = Some(value.into());
+                    self
+                }
+                /// Whether it came from a cache.
+                pub fn cached(mut self, value: impl Into<bool>) -> Self {
+                    self.cached = Some(value.into());
+                    self
+                }
+                /// Checks the value against its whole contract.
+                ///
+                /// # Errors
+                /// Every required field that was not set, else everything that the contract refuses.
+                pub fn build(
+                    self,
+                ) -> Result<RiskAssessmentInformationResponse, ::celerysalt::Invalid> {
+                    let Some(information) = self.information else {
+                        return Err(
+                            ::celerysalt::__private::missing::<
+                                super::RiskAssessmentInformationRequest,
+                            >(::celerysalt::Part::Response, &["information"]),
+                        );
+                    };
+                    let value = RiskAssessmentInformationResponse {
+                        information,
+                        cached: self
+                            .cached
+                            .unwrap_or_else(
+                                default_risk_assessment_information_response_cached,
+                            ),
+                        rest: ::core::default::Default::default(),
+                    };
+                    ::celerysalt::__private::built::<
+                        super::RiskAssessmentInformationRequest,
+                        _,
+                    >(::celerysalt::Part::Response, value)
+                }
             }
         }
         pub use self::response::RiskAssessmentInformationResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
             /// Why the information can't be given.
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct RiskAssessmentInformationError {
                 /// For programs, such as NOT_FOUND.
                 pub error_code: String,
                 /// For people.
                 pub error_message: String,
                 /// Whatever else helps to understand the error.
-                #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub details: Option<
                     ::celerysalt::__private::serde_json::Map<
                         String,
                         ::celerysalt::__private::serde_json::Value,
                     >,
                 >,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
+            }
+            impl ::celerysalt::Json for RiskAssessmentInformationError {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut error_code = None;
+                    let mut error_message = None;
+                    let mut details = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["error_code", "error_message", "details"],
+                            &mut |reader, index, name| match index {
+                                Some(0) => rest.field(reader, 0, &mut error_code),
+                                Some(1) => rest.field(reader, 1, &mut error_message),
+                                Some(2) => rest.field(reader, 2, &mut details),
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self {
+                        error_code: ::celerysalt::__private::required(error_code)?,
+                        error_message: ::celerysalt::__private::required(error_message)?,
+                        details: rest.or_absent(2, details, || None),
+                        rest,
+                    })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_field(writer, 0, "error_code", &self.error_code);
+                    self.rest
+                        .write_field(writer, 1, "error_message", &self.error_message);
+                    self.rest
+                        .write_defaulted(writer, 2, "details", &self.details, || None);
+                    writer
+                        .close_with(
+                            &self.rest,
+                            &["error_code", "error_message", "details"],
+                        );
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize
+            for RiskAssessmentInformationError {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for RiskAssessmentInformationError {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
             }
             impl ::celerysalt::DeclaredError for RiskAssessmentInformationError {}
             impl ::core::fmt::Display for RiskAssessmentInformationError {
@@ -1496,6 +2527,85 @@ pub mod rpc_pulse_risk_information {
                 }
             }
             impl ::core::error::Error for RiskAssessmentInformationError {}
+            impl RiskAssessmentInformationError {
+                /// Starts with nothing but defaults; a field that is not set stays absent.
+                pub fn builder() -> RiskAssessmentInformationErrorBuilder {
+                    ::core::default::Default::default()
+                }
+            }
+            /// Builds a `RiskAssessmentInformationError`.
+            #[derive(Clone, Debug, Default)]
+            #[must_use]
+            pub struct RiskAssessmentInformationErrorBuilder {
+                error_code: Option<String>,
+                error_message: Option<String>,
+                details: Option<
+                    ::celerysalt::__private::serde_json::Map<
+                        String,
+                        ::celerysalt::__private::serde_json::Value,
+                    >,
+                >,
+            }
+            impl RiskAssessmentInformationErrorBuilder {
+                /// For programs, such as NOT_FOUND.
+                pub fn error_code(mut self, value: impl Into<String>) -> Self {
+                    self.error_code = Some(value.into());
+                    self
+                }
+                /// For people.
+                pub fn error_message(mut self, value: impl Into<String>) -> Self {
+                    self.error_message = Some(value.into());
+                    self
+                }
+                /// Whatever else helps to understand the error.
+                pub fn details(
+                    mut self,
+                    value: impl Into<
+                        ::celerysalt::__private::serde_json::Map<
+                            String,
+                            ::celerysalt::__private::serde_json::Value,
+                        >,
+                    >,
+                ) -> Self {
+                    self.details = Some(value.into());
+                    self
+                }
+                /// Checks the value against its whole contract.
+                ///
+                /// # Errors
+                /// Every required field that was not set, else everything that the contract refuses.
+                pub fn build(
+                    self,
+                ) -> Result<RiskAssessmentInformationError, ::celerysalt::Invalid> {
+                    let missing: ::std::vec::Vec<&str> = [
+                        ("error_code", self.error_code.is_none()),
+                        ("error_message", self.error_message.is_none()),
+                    ]
+                        .into_iter()
+                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
+                        .collect();
+                    let (Some(error_code), Some(error_message)) = (
+                        self.error_code,
+                        self.error_message,
+                    ) else {
+                        return Err(
+                            ::celerysalt::__private::missing::<
+                                super::RiskAssessmentInformationRequest,
+                            >(::celerysalt::Part::Error, &missing),
+                        );
+                    };
+                    let value = RiskAssessmentInformationError {
+                        error_code,
+                        error_message,
+                        details: self.details,
+                        rest: ::core::default::Default::default(),
+                    };
+                    ::celerysalt::__private::built::<
+                        super::RiskAssessmentInformationRequest,
+                        _,
+                    >(::celerysalt::Part::Error, value)
+                }
+            }
         }
         pub use self::error::RiskAssessmentInformationError;
     }
@@ -1520,18 +2630,10 @@ pub mod scranton_tagged_item_created {
         //!
         //! Fingerprint `9958cffe374bee20a2a2f58ce70a3b1649bc5459f5981ecfc02f494033ee6afd`.
         /// A tag has been added to a model.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct TaggedItemCreated {
             /// The company the tagged model belongs to.
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub company_id: i64,
+            pub company_id: ::celerysalt::Integer,
             /// The tagged model, e.g., 'order:123'.
             pub identifier: String,
             /// The kind of the tagged model, e.g., 'order'.
@@ -1546,39 +2648,129 @@ pub mod scranton_tagged_item_created {
             /// The name of the tag, for programs; `system_` tags don't cascade.
             pub tag_slug: String,
             /// Whether the tag was added or removed.
-            #[serde(default = "default_tagged_item_created_action")]
             pub action: TaggedItemCreatedAction,
             /// The value chain that an order belongs to: its tags cascade to it.
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub value_chain_id: Option<i64>,
+            pub value_chain_id: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
         fn default_tagged_item_created_action() -> TaggedItemCreatedAction {
             TaggedItemCreatedAction::Created
         }
+        impl ::celerysalt::Json for TaggedItemCreated {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut company_id = None;
+                let mut identifier = None;
+                let mut model_identifier = None;
+                let mut object_json = None;
+                let mut tag_name = None;
+                let mut tag_slug = None;
+                let mut action = None;
+                let mut value_chain_id = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "company_id",
+                            "identifier",
+                            "model_identifier",
+                            "object_json",
+                            "tag_name",
+                            "tag_slug",
+                            "action",
+                            "value_chain_id",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut company_id),
+                            Some(1) => rest.field(reader, 1, &mut identifier),
+                            Some(2) => rest.field(reader, 2, &mut model_identifier),
+                            Some(3) => rest.field(reader, 3, &mut object_json),
+                            Some(4) => rest.field(reader, 4, &mut tag_name),
+                            Some(5) => rest.field(reader, 5, &mut tag_slug),
+                            Some(6) => rest.field(reader, 6, &mut action),
+                            Some(7) => rest.field(reader, 7, &mut value_chain_id),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    company_id: ::celerysalt::__private::required(company_id)?,
+                    identifier: ::celerysalt::__private::required(identifier)?,
+                    model_identifier: ::celerysalt::__private::required(
+                        model_identifier,
+                    )?,
+                    object_json: ::celerysalt::__private::required(object_json)?,
+                    tag_name: ::celerysalt::__private::required(tag_name)?,
+                    tag_slug: ::celerysalt::__private::required(tag_slug)?,
+                    action: rest
+                        .or_absent(6, action, default_tagged_item_created_action),
+                    value_chain_id: rest.or_absent(7, value_chain_id, || None),
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "company_id", &self.company_id);
+                self.rest.write_field(writer, 1, "identifier", &self.identifier);
+                self.rest
+                    .write_field(writer, 2, "model_identifier", &self.model_identifier);
+                self.rest.write_field(writer, 3, "object_json", &self.object_json);
+                self.rest.write_field(writer, 4, "tag_name", &self.tag_name);
+                self.rest.write_field(writer, 5, "tag_slug", &self.tag_slug);
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        6,
+                        "action",
+                        &self.action,
+                        default_tagged_item_created_action,
+                    );
+                self.rest
+                    .write_defaulted(
+                        writer,
+                        7,
+                        "value_chain_id",
+                        &self.value_chain_id,
+                        || None,
+                    );
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "company_id",
+                            "identifier",
+                            "model_identifier",
+                            "object_json",
+                            "tag_name",
+                            "tag_slug",
+                            "action",
+                            "value_chain_id",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for TaggedItemCreated {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for TaggedItemCreated {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         /// Whether the tag was added or removed.
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Default,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum TaggedItemCreatedAction {
             #[default]
-            #[serde(rename = "created")]
             Created,
-            #[serde(rename = "deleted")]
             Deleted,
         }
         impl TaggedItemCreatedAction {
@@ -1593,6 +2785,36 @@ pub mod scranton_tagged_item_created {
         impl ::core::fmt::Display for TaggedItemCreatedAction {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+        impl ::celerysalt::Json for TaggedItemCreatedAction {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "created" => Ok(Self::Created),
+                    "deleted" => Ok(Self::Deleted),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for TaggedItemCreatedAction {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for TaggedItemCreatedAction {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
             }
         }
         impl TaggedItemCreated {
@@ -1640,7 +2862,7 @@ pub mod scranton_tagged_item_created {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct TaggedItemCreatedBuilder {
-            company_id: Option<i64>,
+            company_id: Option<::celerysalt::Integer>,
             identifier: Option<String>,
             model_identifier: Option<String>,
             object_json: Option<
@@ -1652,11 +2874,14 @@ pub mod scranton_tagged_item_created {
             tag_name: Option<String>,
             tag_slug: Option<String>,
             action: Option<TaggedItemCreatedAction>,
-            value_chain_id: Option<i64>,
+            value_chain_id: Option<::celerysalt::Integer>,
         }
         impl TaggedItemCreatedBuilder {
             /// The company the tagged model belongs to.
-            pub fn company_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn company_id(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.company_id = Some(value.into());
                 self
             }
@@ -1699,11 +2924,14 @@ pub mod scranton_tagged_item_created {
                 self
             }
             /// The value chain that an order belongs to: its tags cascade to it.
-            pub fn value_chain_id(mut self, value: impl Into<i64>) -> Self {
+            pub fn value_chain_id(
+                mut self,
+                value: impl Into<::celerysalt::Integer>,
+            ) -> Self {
                 self.value_chain_id = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
@@ -1735,7 +2963,9 @@ pub mod scranton_tagged_item_created {
                     self.tag_slug,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<TaggedItemCreated>(&missing),
+                        ::celerysalt::__private::missing::<
+                            TaggedItemCreated,
+                        >(::celerysalt::Part::Payload, &missing),
                     );
                 };
                 let value = TaggedItemCreated {
@@ -1749,9 +2979,12 @@ pub mod scranton_tagged_item_created {
                         .action
                         .unwrap_or_else(default_tagged_item_created_action),
                     value_chain_id: self.value_chain_id,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    TaggedItemCreated,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }

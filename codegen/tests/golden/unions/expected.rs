@@ -11,16 +11,45 @@ pub mod unions_answers {
         //!
         //! Fingerprint `d3d5f4358e0b5beefd0c8605685154f894936a04014f988b246aa66ea310e085`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct UnionAsk {}
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct UnionAsk {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UnionAsk {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
             pub fn builder() -> UnionAskBuilder {
@@ -65,44 +94,101 @@ pub mod unions_answers {
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
-                let value = UnionAsk {};
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = UnionAsk {
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    UnionAsk,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
-            #[serde(transparent)]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAnswer(pub Option<UnionAnswerInner>);
             impl From<Option<UnionAnswerInner>> for UnionAnswer {
                 fn from(value: Option<UnionAnswerInner>) -> Self {
                     Self(value)
                 }
             }
+            impl ::celerysalt::Json for UnionAnswer {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    ::celerysalt::Json::read(reader).map(Self)
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    ::celerysalt::Json::write(&self.0, writer);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for UnionAnswer {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAnswer {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
             /// For the test.
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAnswerInner {
                 pub found: String,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
+            }
+            impl ::celerysalt::Json for UnionAnswerInner {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut found = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["found"],
+                            &mut |reader, index, name| match index {
+                                Some(0) => rest.field(reader, 0, &mut found),
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self {
+                        found: ::celerysalt::__private::required(found)?,
+                        rest,
+                    })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_field(writer, 0, "found", &self.found);
+                    writer.close_with(&self.rest, &["found"]);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for UnionAnswerInner {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for UnionAnswerInner {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
             }
         }
         pub use self::response::UnionAnswer;
@@ -113,16 +199,45 @@ pub mod unions_answers {
         //!
         //! Fingerprint `08563d9a17d24b0236a406013da01dcdbd5b3d0bad173f7a0affde47cc67232c`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct UnionAsk {}
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct UnionAsk {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UnionAsk {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
             pub fn builder() -> UnionAskBuilder {
@@ -167,32 +282,54 @@ pub mod unions_answers {
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
-                let value = UnionAsk {};
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = UnionAsk {
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    UnionAsk,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
             /// Anything.
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
-            #[serde(transparent)]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAskResponse(pub ::celerysalt::__private::serde_json::Value);
             impl From<::celerysalt::__private::serde_json::Value> for UnionAskResponse {
                 fn from(value: ::celerysalt::__private::serde_json::Value) -> Self {
                     Self(value)
+                }
+            }
+            impl ::celerysalt::Json for UnionAskResponse {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    ::celerysalt::Json::read(reader).map(Self)
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    ::celerysalt::Json::write(&self.0, writer);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for UnionAskResponse {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for UnionAskResponse {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
                 }
             }
         }
@@ -204,16 +341,45 @@ pub mod unions_answers {
         //!
         //! Fingerprint `5a2ff8a2671d4b9e1470f648b14f874a9e2050d6b85e4e49efc89b36897ab885`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct UnionAsk {}
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct UnionAsk {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UnionAsk {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
             pub fn builder() -> UnionAskBuilder {
@@ -258,53 +424,89 @@ pub mod unions_answers {
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
-                let value = UnionAsk {};
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = UnionAsk {
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    UnionAsk,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
-            #[serde(transparent)]
-            pub struct Count(
-                #[serde(deserialize_with = "::celerysalt::__private::integer")]
-                pub i64,
-            );
-            impl From<i64> for Count {
-                fn from(value: i64) -> Self {
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct Count(pub ::celerysalt::Integer);
+            impl From<::celerysalt::Integer> for Count {
+                fn from(value: ::celerysalt::Integer) -> Self {
                     Self(value)
+                }
+            }
+            impl ::celerysalt::Json for Count {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    ::celerysalt::Json::read(reader).map(Self)
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    ::celerysalt::Json::write(&self.0, writer);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for Count {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Count {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
                 }
             }
         }
         pub use self::response::Count;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
-            #[derive(
-                Clone,
-                Debug,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
-            #[serde(transparent)]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAskError(pub String);
             impl From<String> for UnionAskError {
                 fn from(value: String) -> Self {
                     Self(value)
+                }
+            }
+            impl ::celerysalt::Json for UnionAskError {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    ::celerysalt::Json::read(reader).map(Self)
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    ::celerysalt::Json::write(&self.0, writer);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for UnionAskError {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+            for UnionAskError {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for UnionAskError {}
@@ -326,16 +528,45 @@ pub mod unions_answers {
         //!
         //! Fingerprint `45001578637ecc50ad2dac741602de89e9c8de86bcf167431296abea9c566f79`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct UnionAsk {}
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct UnionAsk {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UnionAsk {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
             pub fn builder() -> UnionAskBuilder {
@@ -378,14 +609,18 @@ pub mod unions_answers {
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
-                let value = UnionAsk {};
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = UnionAsk {
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    UnionAsk,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -404,67 +639,186 @@ pub mod unions_fields {
         //!
         //! Fingerprint `4aee4f1d2008289d4c493d351b6705a9c139547f21ecff2225dad6f17aac469a`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFields {
             pub pet: UnionFieldsPet,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub maybe_pet: Option<UnionFieldsMaybePet>,
             /// A cat.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub one_cat: Option<Cat>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub id: Option<UnionFieldsId>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub id_or_null: Option<UnionFieldsIdOrNull>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub number: Option<f64>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub same: Option<String>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub open: Option<UnionFieldsOpen>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub shape: Option<UnionFieldsShape>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub closed: Option<UnionFieldsClosed>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub apart: Option<UnionFieldsApart>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub required_only: Option<UnionFieldsRequiredOnly>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub with_base: Option<UnionFieldsWithBase>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub one_or_many: Option<UnionFieldsOneOrMany>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub arrays: Option<::celerysalt::__private::serde_json::Value>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub anything: Option<::celerysalt::__private::serde_json::Value>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub nested: Option<UnionFieldsNested>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub tree: Option<Expression>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(tag = "kind")]
+        impl ::celerysalt::Json for UnionFields {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut pet = None;
+                let mut maybe_pet = None;
+                let mut one_cat = None;
+                let mut id = None;
+                let mut id_or_null = None;
+                let mut number = None;
+                let mut same = None;
+                let mut open = None;
+                let mut shape = None;
+                let mut closed = None;
+                let mut apart = None;
+                let mut required_only = None;
+                let mut with_base = None;
+                let mut one_or_many = None;
+                let mut arrays = None;
+                let mut anything = None;
+                let mut nested = None;
+                let mut tree = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[
+                            "anything",
+                            "apart",
+                            "arrays",
+                            "closed",
+                            "id",
+                            "id_or_null",
+                            "maybe_pet",
+                            "nested",
+                            "number",
+                            "one_cat",
+                            "one_or_many",
+                            "open",
+                            "pet",
+                            "required_only",
+                            "same",
+                            "shape",
+                            "tree",
+                            "with_base",
+                        ],
+                        &mut |reader, index, name| match index {
+                            Some(12) => rest.field(reader, 12, &mut pet),
+                            Some(6) => rest.optional(reader, 6, &mut maybe_pet),
+                            Some(9) => rest.field(reader, 9, &mut one_cat),
+                            Some(4) => rest.field(reader, 4, &mut id),
+                            Some(5) => rest.optional(reader, 5, &mut id_or_null),
+                            Some(8) => rest.field(reader, 8, &mut number),
+                            Some(14) => rest.field(reader, 14, &mut same),
+                            Some(11) => rest.field(reader, 11, &mut open),
+                            Some(15) => rest.field(reader, 15, &mut shape),
+                            Some(3) => rest.field(reader, 3, &mut closed),
+                            Some(1) => rest.field(reader, 1, &mut apart),
+                            Some(13) => rest.field(reader, 13, &mut required_only),
+                            Some(17) => rest.field(reader, 17, &mut with_base),
+                            Some(10) => rest.field(reader, 10, &mut one_or_many),
+                            Some(2) => rest.field(reader, 2, &mut arrays),
+                            Some(0) => rest.field(reader, 0, &mut anything),
+                            Some(7) => rest.optional(reader, 7, &mut nested),
+                            Some(16) => rest.field(reader, 16, &mut tree),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    pet: ::celerysalt::__private::required(pet)?,
+                    maybe_pet,
+                    one_cat,
+                    id,
+                    id_or_null,
+                    number,
+                    same,
+                    open,
+                    shape,
+                    closed,
+                    apart,
+                    required_only,
+                    with_base,
+                    one_or_many,
+                    arrays,
+                    anything,
+                    nested,
+                    tree,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 12, "pet", &self.pet);
+                self.rest.write_optional(writer, 6, "maybe_pet", &self.maybe_pet);
+                self.rest.write_optional(writer, 9, "one_cat", &self.one_cat);
+                self.rest.write_optional(writer, 4, "id", &self.id);
+                self.rest.write_optional(writer, 5, "id_or_null", &self.id_or_null);
+                self.rest.write_optional(writer, 8, "number", &self.number);
+                self.rest.write_optional(writer, 14, "same", &self.same);
+                self.rest.write_optional(writer, 11, "open", &self.open);
+                self.rest.write_optional(writer, 15, "shape", &self.shape);
+                self.rest.write_optional(writer, 3, "closed", &self.closed);
+                self.rest.write_optional(writer, 1, "apart", &self.apart);
+                self.rest
+                    .write_optional(writer, 13, "required_only", &self.required_only);
+                self.rest.write_optional(writer, 17, "with_base", &self.with_base);
+                self.rest.write_optional(writer, 10, "one_or_many", &self.one_or_many);
+                self.rest.write_optional(writer, 2, "arrays", &self.arrays);
+                self.rest.write_optional(writer, 0, "anything", &self.anything);
+                self.rest.write_optional(writer, 7, "nested", &self.nested);
+                self.rest.write_optional(writer, 16, "tree", &self.tree);
+                writer
+                    .close_with(
+                        &self.rest,
+                        &[
+                            "anything",
+                            "apart",
+                            "arrays",
+                            "closed",
+                            "id",
+                            "id_or_null",
+                            "maybe_pet",
+                            "nested",
+                            "number",
+                            "one_cat",
+                            "one_or_many",
+                            "open",
+                            "pet",
+                            "required_only",
+                            "same",
+                            "shape",
+                            "tree",
+                            "with_base",
+                        ],
+                    );
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFields {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFields {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsPet {
             /// A cat.
-            #[serde(rename = "cat")]
             Cat(UnionFieldsPetCat),
             /// For the test.
-            #[serde(rename = "dog")]
             Dog(Dog),
         }
         impl From<UnionFieldsPetCat> for UnionFieldsPet {
@@ -477,21 +831,43 @@ pub mod unions_fields {
                 Self::Dog(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(tag = "kind")]
+        impl ::celerysalt::Json for UnionFieldsPet {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.tag("kind")? {
+                    "cat" => reader.tagged("kind").map(Self::Cat),
+                    "dog" => reader.tagged("kind").map(Self::Dog),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::Cat(value) => writer.tagged("kind", "cat", value),
+                    Self::Dog(value) => writer.tagged("kind", "dog", value),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsPet {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsPet {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsMaybePet {
             /// A cat.
-            #[serde(rename = "cat")]
             Cat(UnionFieldsPetCat),
             /// For the test.
-            #[serde(rename = "dog")]
             Dog(Dog),
         }
         impl From<UnionFieldsPetCat> for UnionFieldsMaybePet {
@@ -504,75 +880,191 @@ pub mod unions_fields {
                 Self::Dog(value)
             }
         }
+        impl ::celerysalt::Json for UnionFieldsMaybePet {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.tag("kind")? {
+                    "cat" => reader.tagged("kind").map(Self::Cat),
+                    "dog" => reader.tagged("kind").map(Self::Dog),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::Cat(value) => writer.tagged("kind", "cat", value),
+                    Self::Dog(value) => writer.tagged("kind", "dog", value),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsMaybePet {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsMaybePet {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         /// A cat.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Cat {
             pub kind: CatKind,
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub meows: i64,
+            pub meows: ::celerysalt::Integer,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for Cat {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut kind = None;
+                let mut meows = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["kind", "meows"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut kind),
+                            Some(1) => rest.field(reader, 1, &mut meows),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    kind: ::celerysalt::__private::required(kind)?,
+                    meows: ::celerysalt::__private::required(meows)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "kind", &self.kind);
+                self.rest.write_field(writer, 1, "meows", &self.meows);
+                writer.close_with(&self.rest, &["kind", "meows"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Cat {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Cat {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsId {
             String(String),
-            Integer(#[serde(deserialize_with = "::celerysalt::__private::integer")] i64),
+            Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsId {
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
-        impl From<i64> for UnionFieldsId {
-            fn from(value: i64) -> Self {
+        impl From<::celerysalt::Integer> for UnionFieldsId {
+            fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for UnionFieldsId {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::String(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Integer(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::String(value) => ::celerysalt::Json::write(value, writer),
+                    Self::Integer(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsId {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsId {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsIdOrNull {
             String(String),
-            Integer(#[serde(deserialize_with = "::celerysalt::__private::integer")] i64),
+            Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsIdOrNull {
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
-        impl From<i64> for UnionFieldsIdOrNull {
-            fn from(value: i64) -> Self {
+        impl From<::celerysalt::Integer> for UnionFieldsIdOrNull {
+            fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for UnionFieldsIdOrNull {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::String(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Integer(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::String(value) => ::celerysalt::Json::write(value, writer),
+                    Self::Integer(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsIdOrNull {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsIdOrNull {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsOpen {
             Known(UnionFieldsOpenKnown),
             String(String),
@@ -587,15 +1079,41 @@ pub mod unions_fields {
                 Self::String(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for UnionFieldsOpen {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Known(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::String(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::Known(value) => ::celerysalt::Json::write(value, writer),
+                    Self::String(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsOpen {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsOpen {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsShape {
             Variant1(UnionFieldsShapeVariant1),
             ARectangle(UnionFieldsShapeARectangle),
@@ -610,15 +1128,41 @@ pub mod unions_fields {
                 Self::ARectangle(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for UnionFieldsShape {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Variant1(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::ARectangle(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::Variant1(value) => ::celerysalt::Json::write(value, writer),
+                    Self::ARectangle(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsShape {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsShape {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsClosed {
             Variant1(UnionFieldsClosedVariant1),
             Variant2(UnionFieldsClosedVariant2),
@@ -633,55 +1177,143 @@ pub mod unions_fields {
                 Self::Variant2(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsClosed {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Variant1(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Variant2(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::Variant1(value) => ::celerysalt::Json::write(value, writer),
+                    Self::Variant2(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsClosed {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsClosed {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct UnionFieldsApart {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub x: Option<String>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub z: Option<::celerysalt::__private::serde_json::Value>,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub y: Option<i64>,
+            pub y: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsApart {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut x = None;
+                let mut z = None;
+                let mut y = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["x", "z", "y"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut x),
+                            Some(1) => rest.field(reader, 1, &mut z),
+                            Some(2) => rest.field(reader, 2, &mut y),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { x, z, y, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "x", &self.x);
+                self.rest.write_optional(writer, 1, "z", &self.z);
+                self.rest.write_optional(writer, 2, "y", &self.y);
+                writer.close_with(&self.rest, &["x", "z", "y"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsApart {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsApart {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct UnionFieldsRequiredOnly {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub b: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(tag = "how")]
+        impl ::celerysalt::Json for UnionFieldsRequiredOnly {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut b = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a", "b"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            Some(1) => rest.field(reader, 1, &mut b),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, b, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                self.rest.write_optional(writer, 1, "b", &self.b);
+                writer.close_with(&self.rest, &["a", "b"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsRequiredOnly {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsRequiredOnly {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsWithBase {
-            #[serde(rename = "mail")]
             Mail(UnionFieldsWithBaseMail),
-            #[serde(rename = "phone")]
             Phone(UnionFieldsWithBasePhone),
         }
         impl From<UnionFieldsWithBaseMail> for UnionFieldsWithBase {
@@ -694,15 +1326,40 @@ pub mod unions_fields {
                 Self::Phone(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for UnionFieldsWithBase {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.tag("how")? {
+                    "mail" => reader.tagged("how").map(Self::Mail),
+                    "phone" => reader.tagged("how").map(Self::Phone),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::Mail(value) => writer.tagged("how", "mail", value),
+                    Self::Phone(value) => writer.tagged("how", "phone", value),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsWithBase {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsWithBase {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsOneOrMany {
             String(String),
             Array(Vec<String>),
@@ -717,19 +1374,46 @@ pub mod unions_fields {
                 Self::Array(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for UnionFieldsOneOrMany {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::String(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Array(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::String(value) => ::celerysalt::Json::write(value, writer),
+                    Self::Array(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsOneOrMany {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsOneOrMany {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionFieldsNested {
             String(String),
             Boolean(bool),
-            Integer(#[serde(deserialize_with = "::celerysalt::__private::integer")] i64),
+            Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsNested {
             fn from(value: String) -> Self {
@@ -741,20 +1425,51 @@ pub mod unions_fields {
                 Self::Boolean(value)
             }
         }
-        impl From<i64> for UnionFieldsNested {
-            fn from(value: i64) -> Self {
+        impl From<::celerysalt::Integer> for UnionFieldsNested {
+            fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(untagged)]
+        impl ::celerysalt::Json for UnionFieldsNested {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::String(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Boolean(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Integer(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::String(value) => ::celerysalt::Json::write(value, writer),
+                    Self::Boolean(value) => ::celerysalt::Json::write(value, writer),
+                    Self::Integer(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsNested {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsNested {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub enum Expression {
             String(String),
             Variant2(ExpressionVariant2),
@@ -769,46 +1484,137 @@ pub mod unions_fields {
                 Self::Variant2(value)
             }
         }
+        impl ::celerysalt::Json for Expression {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::String(value));
+                }
+                if let Some(value) = reader.attempt() {
+                    return Ok(Self::Variant2(value));
+                }
+                Err(::celerysalt::__private::Mismatch)
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::String(value) => ::celerysalt::Json::write(value, writer),
+                    Self::Variant2(value) => ::celerysalt::Json::write(value, writer),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Expression {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Expression {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         /// A cat.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFieldsPetCat {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub meows: i64,
+            pub meows: ::celerysalt::Integer,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UnionFieldsPetCat {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut meows = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["meows"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut meows),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    meows: ::celerysalt::__private::required(meows)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "meows", &self.meows);
+                writer.close_with(&self.rest, &["meows"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsPetCat {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsPetCat {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Dog {
             pub barks: f64,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for Dog {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut barks = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["barks"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut barks),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    barks: ::celerysalt::__private::required(barks)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "barks", &self.barks);
+                writer.close_with(&self.rest, &["barks"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Dog {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Dog {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum CatKind {
-            #[serde(rename = "cat")]
             Cat,
         }
         impl CatKind {
@@ -824,23 +1630,37 @@ pub mod unions_fields {
                 f.write_str(self.as_str())
             }
         }
-        #[derive(
-            Clone,
-            Copy,
-            Debug,
-            Eq,
-            Hash,
-            Ord,
-            PartialEq,
-            PartialOrd,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for CatKind {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "cat" => Ok(Self::Cat),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for CatKind {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for CatKind {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum UnionFieldsOpenKnown {
-            #[serde(rename = "low")]
             Low,
-            #[serde(rename = "high")]
             High,
         }
         impl UnionFieldsOpenKnown {
@@ -857,93 +1677,386 @@ pub mod unions_fields {
                 f.write_str(self.as_str())
             }
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsOpenKnown {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "low" => Ok(Self::Low),
+                    "high" => Ok(Self::High),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsOpenKnown {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsOpenKnown {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFieldsShapeVariant1 {
             pub radius: f64,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsShapeVariant1 {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut radius = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["radius"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut radius),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    radius: ::celerysalt::__private::required(radius)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "radius", &self.radius);
+                writer.close_with(&self.rest, &["radius"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsShapeVariant1 {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsShapeVariant1 {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFieldsShapeARectangle {
             pub width: f64,
             pub height: f64,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(deny_unknown_fields)]
+        impl ::celerysalt::Json for UnionFieldsShapeARectangle {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut width = None;
+                let mut height = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["width", "height"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut width),
+                            Some(1) => rest.field(reader, 1, &mut height),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    width: ::celerysalt::__private::required(width)?,
+                    height: ::celerysalt::__private::required(height)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "width", &self.width);
+                self.rest.write_field(writer, 1, "height", &self.height);
+                writer.close_with(&self.rest, &["width", "height"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsShapeARectangle {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsShapeARectangle {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct UnionFieldsClosedVariant1 {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsClosedVariant1 {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => Err(::celerysalt::__private::Mismatch),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close();
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsClosedVariant1 {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsClosedVariant1 {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFieldsClosedVariant2 {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub b: i64,
+            pub b: ::celerysalt::Integer,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsClosedVariant2 {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut b = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a", "b"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            Some(1) => rest.field(reader, 1, &mut b),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    a,
+                    b: ::celerysalt::__private::required(b)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                self.rest.write_field(writer, 1, "b", &self.b);
+                writer.close_with(&self.rest, &["a", "b"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsClosedVariant2 {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsClosedVariant2 {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFieldsWithBaseMail {
             pub at: String,
             pub address: String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsWithBaseMail {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut at = None;
+                let mut address = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["at", "address"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut at),
+                            Some(1) => rest.field(reader, 1, &mut address),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    at: ::celerysalt::__private::required(at)?,
+                    address: ::celerysalt::__private::required(address)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "at", &self.at);
+                self.rest.write_field(writer, 1, "address", &self.address);
+                writer.close_with(&self.rest, &["at", "address"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsWithBaseMail {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsWithBaseMail {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFieldsWithBasePhone {
             pub at: String,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub number: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        impl ::celerysalt::Json for UnionFieldsWithBasePhone {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut at = None;
+                let mut number = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["at", "number"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut at),
+                            Some(1) => rest.field(reader, 1, &mut number),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    at: ::celerysalt::__private::required(at)?,
+                    number,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "at", &self.at);
+                self.rest.write_optional(writer, 1, "number", &self.number);
+                writer.close_with(&self.rest, &["at", "number"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionFieldsWithBasePhone {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for UnionFieldsWithBasePhone {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Debug, PartialEq)]
         pub struct ExpressionVariant2 {
             pub left: Box<Expression>,
             pub right: Box<Expression>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for ExpressionVariant2 {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut left = None;
+                let mut right = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["left", "right"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut left),
+                            Some(1) => rest.field(reader, 1, &mut right),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    left: ::celerysalt::__private::required(left)?,
+                    right: ::celerysalt::__private::required(right)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "left", &self.left);
+                self.rest.write_field(writer, 1, "right", &self.right);
+                writer.close_with(&self.rest, &["left", "right"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for ExpressionVariant2 {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
+        for ExpressionVariant2 {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl UnionFields {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -1112,14 +2225,16 @@ pub mod unions_fields {
                 self.tree = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<UnionFields, ::celerysalt::Invalid> {
                 let Some(pet) = self.pet else {
                     return Err(
-                        ::celerysalt::__private::missing::<UnionFields>(&["pet"]),
+                        ::celerysalt::__private::missing::<
+                            UnionFields,
+                        >(::celerysalt::Part::Payload, &["pet"]),
                     );
                 };
                 let value = UnionFields {
@@ -1141,9 +2256,12 @@ pub mod unions_fields {
                     anything: self.anything,
                     nested: self.nested,
                     tree: self.tree,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    UnionFields,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1162,21 +2280,11 @@ pub mod unions_root {
         //!
         //! Fingerprint `79da4eb59491e29c33e60ed9fec0c65cf0ecdf0e58706f6a43194f4de4396e15`.
         /// An event of two kinds.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        #[serde(tag = "op")]
+        #[derive(Clone, Debug, PartialEq)]
         pub enum UnionRoot {
             /// For the test.
-            #[serde(rename = "add")]
             Add(UnionRootAdd),
             /// For the test.
-            #[serde(rename = "clear")]
             Clear(UnionRootClear),
         }
         impl From<UnionRootAdd> for UnionRoot {
@@ -1189,30 +2297,125 @@ pub mod unions_root {
                 Self::Clear(value)
             }
         }
-        /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct UnionRootAdd {
-            #[serde(deserialize_with = "::celerysalt::__private::integer")]
-            pub value: i64,
+        impl ::celerysalt::Json for UnionRoot {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.tag("op")? {
+                    "add" => reader.tagged("op").map(Self::Add),
+                    "clear" => reader.tagged("op").map(Self::Clear),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                match self {
+                    Self::Add(value) => writer.tagged("op", "add", value),
+                    Self::Clear(value) => writer.tagged("op", "clear", value),
+                }
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionRoot {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionRoot {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
-        pub struct UnionRootClear {}
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct UnionRootAdd {
+            pub value: ::celerysalt::Integer,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UnionRootAdd {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut value = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["value"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut value),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    value: ::celerysalt::__private::required(value)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "value", &self.value);
+                writer.close_with(&self.rest, &["value"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionRootAdd {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionRootAdd {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        /// For the test.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct UnionRootClear {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for UnionRootClear {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                writer.close_with(&self.rest, &[]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for UnionRootClear {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionRootClear {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
         impl UnionRoot {
             /// Publishes the event once it is awaited.
             pub fn publish<'a>(

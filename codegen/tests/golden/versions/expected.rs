@@ -11,18 +11,48 @@ pub mod items_get {
         //!
         //! Fingerprint `f02b86ee4a5c4bd22b9c601e1aa9ee3068ad1aaf911be66d0d7701e7d78c9a27`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct GetItem {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub id: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for GetItem {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { id, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "id", &self.id);
+                writer.close_with(&self.rest, &["id"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for GetItem {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for GetItem {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl GetItem {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -75,31 +105,99 @@ pub mod items_get {
                 self.id = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<GetItem, ::celerysalt::Invalid> {
-                let value = GetItem { id: self.id };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = GetItem {
+                    id: self.id,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    GetItem,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
             /// For the test.
-            #[derive(
-                Clone,
-                Debug,
-                Default,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, Default, PartialEq)]
             pub struct Reply {
-                #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub id: Option<String>,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
+            }
+            impl ::celerysalt::Json for Reply {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut id = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["id"],
+                            &mut |reader, index, name| match index {
+                                Some(0) => rest.field(reader, 0, &mut id),
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self { id, rest })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_optional(writer, 0, "id", &self.id);
+                    writer.close_with(&self.rest, &["id"]);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for Reply {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Reply {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
+            impl Reply {
+                /// Starts with nothing but defaults; a field that is not set stays absent.
+                pub fn builder() -> ReplyBuilder {
+                    ::core::default::Default::default()
+                }
+            }
+            /// Builds a `Reply`.
+            #[derive(Clone, Debug, Default)]
+            #[must_use]
+            pub struct ReplyBuilder {
+                id: Option<String>,
+            }
+            impl ReplyBuilder {
+                /// id
+                pub fn id(mut self, value: impl Into<String>) -> Self {
+                    self.id = Some(value.into());
+                    self
+                }
+                /// Checks the value against its whole contract.
+                ///
+                /// # Errors
+                /// Every required field that was not set, else everything that the contract refuses.
+                pub fn build(self) -> Result<Reply, ::celerysalt::Invalid> {
+                    let value = Reply {
+                        id: self.id,
+                        rest: ::core::default::Default::default(),
+                    };
+                    ::celerysalt::__private::built::<
+                        super::GetItem,
+                        _,
+                    >(::celerysalt::Part::Response, value)
+                }
             }
         }
         pub use self::response::Reply;
@@ -120,18 +218,48 @@ pub mod items_moved {
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Moved {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Moved {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close_with(&self.rest, &["a"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Moved {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Moved {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl Moved {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -186,14 +314,19 @@ pub mod items_moved {
                 self.a = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<Moved, ::celerysalt::Invalid> {
-                let value = Moved { a: self.a };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = Moved {
+                    a: self.a,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    Moved,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -210,16 +343,51 @@ pub mod orders_get {
         //!
         //! Fingerprint `451e6447b60049138f3c8d6c6ac1ec262cffcb211b1e6e7803ab07f551af4806`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct GetOrder {
             pub id: String,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for GetOrder {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                writer.close_with(&self.rest, &["id"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for GetOrder {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for GetOrder {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl GetOrder {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -272,34 +440,106 @@ pub mod orders_get {
                 self.id = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<GetOrder, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<GetOrder>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            GetOrder,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
-                let value = GetOrder { id };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = GetOrder {
+                    id,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    GetOrder,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
             /// For the test.
-            #[derive(
-                Clone,
-                Debug,
-                Default,
-                PartialEq,
-                ::celerysalt::__private::serde::Serialize,
-                ::celerysalt::__private::serde::Deserialize
-            )]
-            #[serde(crate = "::celerysalt::__private::serde")]
+            #[derive(Clone, Debug, Default, PartialEq)]
             pub struct Reply {
-                #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub id: Option<String>,
+                /// What the payload holds besides, so that nothing of it is lost.
+                pub rest: ::celerysalt::Rest,
+            }
+            impl ::celerysalt::Json for Reply {
+                fn read(
+                    reader: &mut ::celerysalt::__private::Reader<'_>,
+                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    let mut id = None;
+                    let mut rest = ::celerysalt::Rest::default();
+                    reader
+                        .object(
+                            &["id"],
+                            &mut |reader, index, name| match index {
+                                Some(0) => rest.field(reader, 0, &mut id),
+                                _ => rest.keep(name, reader),
+                            },
+                        )?;
+                    Ok(Self { id, rest })
+                }
+                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                    writer.open();
+                    self.rest.write_optional(writer, 0, "id", &self.id);
+                    writer.close_with(&self.rest, &["id"]);
+                }
+            }
+            impl ::celerysalt::__private::serde::Serialize for Reply {
+                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    ::celerysalt::__private::serialize(self, serializer)
+                }
+            }
+            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Reply {
+                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    ::celerysalt::__private::deserialize(deserializer)
+                }
+            }
+            impl Reply {
+                /// Starts with nothing but defaults; a field that is not set stays absent.
+                pub fn builder() -> ReplyBuilder {
+                    ::core::default::Default::default()
+                }
+            }
+            /// Builds a `Reply`.
+            #[derive(Clone, Debug, Default)]
+            #[must_use]
+            pub struct ReplyBuilder {
+                id: Option<String>,
+            }
+            impl ReplyBuilder {
+                /// id
+                pub fn id(mut self, value: impl Into<String>) -> Self {
+                    self.id = Some(value.into());
+                    self
+                }
+                /// Checks the value against its whole contract.
+                ///
+                /// # Errors
+                /// Every required field that was not set, else everything that the contract refuses.
+                pub fn build(self) -> Result<Reply, ::celerysalt::Invalid> {
+                    let value = Reply {
+                        id: self.id,
+                        rest: ::core::default::Default::default(),
+                    };
+                    ::celerysalt::__private::built::<
+                        super::GetOrder,
+                        _,
+                    >(::celerysalt::Part::Response, value)
+                }
             }
         }
         pub use self::response::Reply;
@@ -320,18 +560,48 @@ pub mod orders_moved {
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            Default,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Moved {
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub a: Option<String>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Moved {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut a = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["a"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut a),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { a, rest })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "a", &self.a);
+                writer.close_with(&self.rest, &["a"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Moved {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Moved {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl Moved {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -386,14 +656,19 @@ pub mod orders_moved {
                 self.a = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<Moved, ::celerysalt::Invalid> {
-                let value = Moved { a: self.a };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = Moved {
+                    a: self.a,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    Moved,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -410,22 +685,56 @@ pub mod orders_placed {
         //!
         //! Fingerprint `5231f20f53f50384b9b05337c0c2c44b2f4e218094cfeeaf30a384541f9a8bf7`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
             pub id: String,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub v1: Option<i64>,
+            pub v1: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OrderPlaced {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut v1 = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id", "v1"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            Some(1) => rest.field(reader, 1, &mut v1),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    v1,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_optional(writer, 1, "v1", &self.v1);
+                writer.close_with(&self.rest, &["id", "v1"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -473,7 +782,7 @@ pub mod orders_placed {
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
-            v1: Option<i64>,
+            v1: Option<::celerysalt::Integer>,
         }
         impl OrderPlacedBuilder {
             /// id
@@ -482,21 +791,31 @@ pub mod orders_placed {
                 self
             }
             /// v1
-            pub fn v1(mut self, value: impl Into<i64>) -> Self {
+            pub fn v1(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.v1 = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<OrderPlaced>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            OrderPlaced,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
-                let value = OrderPlaced { id, v1: self.v1 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = OrderPlaced {
+                    id,
+                    v1: self.v1,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    OrderPlaced,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -506,22 +825,56 @@ pub mod orders_placed {
         //!
         //! Fingerprint `af151ae5ff712a6ff5eee8827b7ffaa8d9dbf7d31a34073b8f01410baa163fb8`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
             pub id: String,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub v1_2: Option<i64>,
+            pub v1_2: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OrderPlaced {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut v1_2 = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id", "v1_2"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            Some(1) => rest.field(reader, 1, &mut v1_2),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    v1_2,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_optional(writer, 1, "v1_2", &self.v1_2);
+                writer.close_with(&self.rest, &["id", "v1_2"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -569,7 +922,7 @@ pub mod orders_placed {
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
-            v1_2: Option<i64>,
+            v1_2: Option<::celerysalt::Integer>,
         }
         impl OrderPlacedBuilder {
             /// id
@@ -578,21 +931,31 @@ pub mod orders_placed {
                 self
             }
             /// v1_2
-            pub fn v1_2(mut self, value: impl Into<i64>) -> Self {
+            pub fn v1_2(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.v1_2 = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<OrderPlaced>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            OrderPlaced,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
-                let value = OrderPlaced { id, v1_2: self.v1_2 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = OrderPlaced {
+                    id,
+                    v1_2: self.v1_2,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    OrderPlaced,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -602,22 +965,56 @@ pub mod orders_placed {
         //!
         //! Fingerprint `8ffe635f1815353e7639cb1a2591502d39fd91de93c1361124272d10988d085a`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
             pub id: String,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub v1_10: Option<i64>,
+            pub v1_10: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OrderPlaced {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut v1_10 = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id", "v1_10"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            Some(1) => rest.field(reader, 1, &mut v1_10),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    v1_10,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_optional(writer, 1, "v1_10", &self.v1_10);
+                writer.close_with(&self.rest, &["id", "v1_10"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -665,7 +1062,7 @@ pub mod orders_placed {
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
-            v1_10: Option<i64>,
+            v1_10: Option<::celerysalt::Integer>,
         }
         impl OrderPlacedBuilder {
             /// id
@@ -674,24 +1071,31 @@ pub mod orders_placed {
                 self
             }
             /// v1_10
-            pub fn v1_10(mut self, value: impl Into<i64>) -> Self {
+            pub fn v1_10(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.v1_10 = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<OrderPlaced>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            OrderPlaced,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
                 let value = OrderPlaced {
                     id,
                     v1_10: self.v1_10,
+                    rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                ::celerysalt::__private::built::<
+                    OrderPlaced,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -701,22 +1105,56 @@ pub mod orders_placed {
         //!
         //! Fingerprint `d0cdb3547e076829af1572da07773ca34fd661b497da05f0837fb7e27e2d5442`.
         /// For the test.
-        #[derive(
-            Clone,
-            Debug,
-            PartialEq,
-            ::celerysalt::__private::serde::Serialize,
-            ::celerysalt::__private::serde::Deserialize
-        )]
-        #[serde(crate = "::celerysalt::__private::serde")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
             pub id: String,
-            #[serde(
-                default,
-                skip_serializing_if = "Option::is_none",
-                deserialize_with = "::celerysalt::__private::optional_integer"
-            )]
-            pub v2: Option<i64>,
+            pub v2: Option<::celerysalt::Integer>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for OrderPlaced {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut id = None;
+                let mut v2 = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["id", "v2"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut id),
+                            Some(1) => rest.field(reader, 1, &mut v2),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    id: ::celerysalt::__private::required(id)?,
+                    v2,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_field(writer, 0, "id", &self.id);
+                self.rest.write_optional(writer, 1, "v2", &self.v2);
+                writer.close_with(&self.rest, &["id", "v2"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
@@ -764,7 +1202,7 @@ pub mod orders_placed {
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
-            v2: Option<i64>,
+            v2: Option<::celerysalt::Integer>,
         }
         impl OrderPlacedBuilder {
             /// id
@@ -773,21 +1211,31 @@ pub mod orders_placed {
                 self
             }
             /// v2
-            pub fn v2(mut self, value: impl Into<i64>) -> Self {
+            pub fn v2(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.v2 = Some(value.into());
                 self
             }
-            /// Checks the event against its whole contract.
+            /// Checks the value against its whole contract.
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
-                    return Err(::celerysalt::__private::missing::<OrderPlaced>(&["id"]));
+                    return Err(
+                        ::celerysalt::__private::missing::<
+                            OrderPlaced,
+                        >(::celerysalt::Part::Payload, &["id"]),
+                    );
                 };
-                let value = OrderPlaced { id, v2: self.v2 };
-                ::celerysalt::Event::validate(&value)?;
-                Ok(value)
+                let value = OrderPlaced {
+                    id,
+                    v2: self.v2,
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    OrderPlaced,
+                    _,
+                >(::celerysalt::Part::Payload, value)
             }
         }
     }

@@ -1,0 +1,240 @@
+//! One sweep from a JSON text to a value, and back: how each generated type reads and writes itself.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+
+use crate::{
+    items::{FieldCode, Presence, Role},
+    lower::{Record, Union, Words},
+    names::{Scope, ident},
+    types::Prelude,
+};
+
+/// The implementations around the two that differ.
+fn json(name: &Ident, read: &TokenStream, write: &TokenStream, prelude: &Prelude) -> TokenStream {
+    let result = prelude.name("Result");
+    quote! {
+        impl ::celerysalt::Json for #name {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> #result<Self, ::celerysalt::__private::Mismatch> {
+                #read
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #write
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for #name {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> #result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for #name {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> #result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+    }
+}
+
+/// A struct: `names` are those of its properties, in the order in which the fields know their places.
+pub(crate) fn record(
+    name: &Ident,
+    record: &Record,
+    fields: &[FieldCode],
+    names: &[&str],
+    prelude: &Prelude,
+) -> TokenStream {
+    let (none, ok, err) = (prelude.name("None"), prelude.name("Ok"), prelude.name("Err"));
+    let some = prelude.name("Some");
+    let mut scope = Scope::of_fields();
+    for taken in ["reader", "index", "name", "rest", "extra"] {
+        scope.take(taken);
+    }
+    // The variables that hold the fields while the object is read.
+    let slots: Vec<Ident> = fields
+        .iter()
+        .map(|field| match field.role {
+            Role::Declared(_) => ident(&scope.take(&field.ident.to_string())),
+            Role::Extra => ident("extra"),
+            Role::Rest => ident("rest"),
+        })
+        .collect();
+    let has = |role: Role| fields.iter().any(|field| field.role == role);
+    let (has_rest, has_extra) = (has(Role::Rest), has(Role::Extra));
+    let starts = fields.iter().zip(&slots).map(|(field, slot)| match field.role {
+        Role::Declared(_) => quote! { let mut #slot = #none; },
+        Role::Extra => {
+            let ty = &field.ty;
+            quote! { let mut #slot = <#ty>::new(); }
+        }
+        Role::Rest => quote! { let mut #slot = ::celerysalt::Rest::default(); },
+    });
+    let arms = fields.iter().zip(&slots).filter_map(|(field, slot)| {
+        let Role::Declared(index) = field.role else { return None };
+        let index = Literal::usize_unsuffixed(index);
+        let read = match (has_rest, &field.presence) {
+            (true, Presence::Optional(true)) => quote! { rest.optional(reader, #index, &mut #slot) },
+            (true, _) => quote! { rest.field(reader, #index, &mut #slot) },
+            (false, Presence::Optional(true)) => quote! { reader.optional(&mut #slot) },
+            (false, _) => quote! { reader.field(&mut #slot) },
+        };
+        Some(quote! { #some(#index) => #read })
+    });
+    let other = if has_extra && has_rest {
+        quote! { rest.extra(reader, name, &mut extra) }
+    } else if has_extra {
+        quote! { reader.member(name, &mut extra) }
+    } else if record.closed {
+        quote! { #err(::celerysalt::__private::Mismatch) }
+    } else if has_rest && record.open {
+        quote! { rest.keep(name, reader) }
+    } else {
+        quote! { reader.ignore() }
+    };
+    let values = fields.iter().zip(&slots).map(|(field, slot)| {
+        let member = &field.ident;
+        let place = |index: usize| Literal::usize_unsuffixed(index);
+        let required = quote! { ::celerysalt::__private::required(#slot)? };
+        let value = match (&field.role, &field.presence) {
+            (Role::Extra | Role::Rest, _) => quote! { #slot },
+            (_, Presence::Required | Presence::RequiredOrNull) => required,
+            (_, Presence::Optional(_)) => quote! { #slot },
+            (Role::Declared(index), Presence::NullByDefault) if has_rest => {
+                let index = place(*index);
+                quote! { rest.or_absent(#index, #slot, || #none) }
+            }
+            (Role::Declared(_), Presence::NullByDefault) => quote! { #slot.flatten() },
+            (Role::Declared(index), Presence::Defaulted | Presence::DefaultedOrNull) => {
+                let default = field.default_fn.as_ref();
+                let default =
+                    default.map_or_else(|| quote! { ::core::default::Default::default }, |name| quote! { #name });
+                let index = place(*index);
+                if has_rest {
+                    quote! { rest.or_absent(#index, #slot, #default) }
+                } else {
+                    quote! { #slot.unwrap_or_else(#default) }
+                }
+            }
+        };
+        if value.to_string() == member.to_string() {
+            return value;
+        }
+        quote! { #member: #value }
+    });
+    let read = quote! {
+        #(#starts)*
+        reader.object(&[#(#names),*], &mut |reader, index, name| match index {
+            #(#arms,)*
+            _ => #other,
+        })?;
+        #ok(Self { #(#values,)* })
+    };
+    let writes = fields.iter().map(|field| write_field(field, fields, prelude));
+    let rest = fields.iter().find(|field| field.role == Role::Rest).map(|field| &field.ident);
+    let close = match rest {
+        Some(rest) if record.open => quote! { writer.close_with(&self.#rest, &[#(#names),*]); },
+        _ => quote! { writer.close(); },
+    };
+    let write = quote! {
+        writer.open();
+        #(#writes)*
+        #close
+    };
+    json(name, &read, &write, prelude)
+}
+
+fn write_field(field: &FieldCode, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
+    let rest = fields.iter().find(|field| field.role == Role::Rest).map(|field| &field.ident);
+    let (member, key) = (&field.ident, &field.key);
+    let Role::Declared(index) = field.role else {
+        return match (field.role, rest) {
+            (Role::Extra, Some(rest)) => quote! { self.#rest.write_extra(writer, &self.#member); },
+            (Role::Extra, None) => quote! { writer.members(&self.#member); },
+            _ => TokenStream::new(),
+        };
+    };
+    let none = prelude.name("None");
+    let index = Literal::usize_unsuffixed(index);
+    match (&field.presence, rest) {
+        (Presence::Optional(_), Some(rest)) => {
+            quote! { self.#rest.write_optional(writer, #index, #key, &self.#member); }
+        }
+        (Presence::Optional(_), None) => quote! { writer.optional(#key, &self.#member); },
+        (Presence::NullByDefault, Some(rest)) => {
+            quote! { self.#rest.write_defaulted(writer, #index, #key, &self.#member, || #none); }
+        }
+        (Presence::Defaulted | Presence::DefaultedOrNull, Some(rest)) if field.default_fn.is_some() => {
+            let default = &field.default_fn;
+            quote! { self.#rest.write_defaulted(writer, #index, #key, &self.#member, #default); }
+        }
+        (_, Some(rest)) => quote! { self.#rest.write_field(writer, #index, #key, &self.#member); },
+        (_, None) => quote! { writer.field(#key, &self.#member); },
+    }
+}
+
+/// An enum of strings.
+pub(crate) fn words(name: &Ident, words: &Words, variants: &[(Ident, &str)], prelude: &Prelude) -> TokenStream {
+    let (ok, err) = (prelude.name("Ok"), prelude.name("Err"));
+    let arms = variants.iter().map(|(variant, value)| quote! { #value => #ok(Self::#variant) });
+    let other = if words.open {
+        quote! { other => #ok(Self::Unknown(other.to_owned())) }
+    } else {
+        quote! { _ => #err(::celerysalt::__private::Mismatch) }
+    };
+    let read = quote! {
+        match &*reader.string()? {
+            #(#arms,)*
+            #other,
+        }
+    };
+    json(name, &read, &quote! { writer.string(self.as_str()); }, prelude)
+}
+
+/// An enum of types.
+pub(crate) fn union(name: &Ident, union: &Union, prelude: &Prelude) -> TokenStream {
+    let (ok, err, some) = (prelude.name("Ok"), prelude.name("Err"), prelude.name("Some"));
+    let mismatch = quote! { #err(::celerysalt::__private::Mismatch) };
+    let variants: Vec<Ident> = union.variants.iter().map(|variant| ident(&variant.name)).collect();
+    let tags: Vec<&str> = union.variants.iter().filter_map(|variant| variant.tag.as_deref()).collect();
+    let (read, write) = match &union.tag {
+        Some(tag) => (
+            quote! {
+                match &*reader.tag(#tag)? {
+                    #(#tags => reader.tagged(#tag).map(Self::#variants),)*
+                    _ => #mismatch,
+                }
+            },
+            quote! {
+                match self {
+                    #(Self::#variants(value) => writer.tagged(#tag, #tags, value),)*
+                }
+            },
+        ),
+        None => (
+            quote! {
+                #(if let #some(value) = reader.attempt() {
+                    return #ok(Self::#variants(value));
+                })*
+                #mismatch
+            },
+            quote! {
+                match self {
+                    #(Self::#variants(value) => ::celerysalt::Json::write(value, writer),)*
+                }
+            },
+        ),
+    };
+    json(name, &read, &write, prelude)
+}
+
+/// A newtype.
+pub(crate) fn alias(name: &Ident, prelude: &Prelude) -> TokenStream {
+    let read = quote! { ::celerysalt::Json::read(reader).map(Self) };
+    json(name, &read, &quote! { ::celerysalt::Json::write(&self.0, writer); }, prelude)
+}

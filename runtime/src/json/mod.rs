@@ -1,0 +1,58 @@
+//! JSON texts to typed values and back, without losing anything.
+//!
+//! Generated types read themselves from the text, in one sweep, and write themselves: no tree in between. A value that
+//! is read and written again is the same JSON value: what the type has no place for (undeclared properties, digits
+//! beyond 64 bits, whether a property was null or absent) is kept in [`Rest`]. Whether the contract allows the value is
+//! not asked here; the contract's own checks run over the same text.
+
+mod bridge;
+mod integer;
+mod number;
+mod reader;
+mod rest;
+mod standard;
+mod writer;
+
+#[cfg(test)]
+mod properties;
+
+pub use self::{
+    bridge::{deserialize, read_by_serde, serialize, write_by_serde},
+    integer::{Integer, IntegerError},
+    reader::{Mismatch, Reader, required},
+    rest::Rest,
+    writer::Writer,
+};
+
+/// A type that is read from a JSON text and written as one; implemented by generated code.
+///
+/// Users have no need of it: [`Event`](crate::Event) has `decode` and `encode`, and every generated type implements
+/// serde's traits as well.
+pub trait Json: Sized {
+    /// Reads one value at the reader's place, and leaves the reader behind it.
+    ///
+    /// # Errors
+    /// [`Mismatch`] when the text is no JSON or no value of the type.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch>;
+
+    /// Writes the value.
+    fn write(&self, writer: &mut Writer);
+}
+
+/// The text of a value.
+///
+/// # Errors
+/// The pointer of a number that is not finite: JSON has no words for that.
+pub(crate) fn to_text<T: Json>(value: &T) -> Result<String, String> {
+    let mut writer = Writer::new();
+    value.write(&mut writer);
+    writer.finish()
+}
+
+/// A value from a whole text.
+pub(crate) fn from_text<T: Json>(text: &str) -> Result<T, Mismatch> {
+    let mut reader = Reader::new(text);
+    let value = T::read(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
