@@ -3,9 +3,11 @@
 //!
 //! The generated types are this crate's own, so what a service knows about an event is an ordinary `impl`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
 celerysalt::include_events!();
 
-use events::{RiskAssessmentCreated, RiskAssessmentUpdated, TaggedItemCreated};
+use events::{RiskAssessmentCreated, RiskAssessmentUpdated, TaggedItemCreated, shared::common_risk_base::RiskEvent};
 
 /// How much attention a risk score wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +63,30 @@ impl RiskAssessmentUpdated {
     }
 }
 
+/// What the whole family of risk events knows: written once, over the accessors that are generated for the fragment
+/// `_common/risk_base.json`.
+pub trait RiskFamily: RiskEvent {
+    /// What happened, for people: each member says it in its own words.
+    fn headline(&self) -> String;
+
+    /// The line that an alert shows.
+    fn alert(&self) -> String {
+        format!("[{:?}] {} (company {})", RiskLevel::of(self.risk_score()), self.headline(), self.company_id())
+    }
+}
+
+impl RiskFamily for RiskAssessmentCreated {
+    fn headline(&self) -> String {
+        format!("assessment {} created", self.assessment_id)
+    }
+}
+
+impl RiskFamily for RiskAssessmentUpdated {
+    fn headline(&self) -> String {
+        format!("assessment {} went from {} to {}", self.assessment_id, self.previous_score, self.risk_score)
+    }
+}
+
 impl TaggedItemCreated {
     /// Whether the tag also belongs on the order's value chain.
     #[must_use]
@@ -88,5 +114,23 @@ mod tests {
         assert!(event.is_high_risk());
         assert_eq!(event.risk_level(), RiskLevel::Critical);
         assert_eq!(event.cache_key(), "risk:456:RA-123");
+    }
+
+    #[test]
+    fn logic_of_a_family_is_written_once() {
+        let created = RiskAssessmentCreated::builder().assessment_id("RA-1").company_id(7).risk_score(8.5).build();
+        let updated = RiskAssessmentUpdated::builder()
+            .assessment_id("RA-1")
+            .company_id(7)
+            .risk_score(3.0)
+            .previous_score(8.5)
+            .updated_by("pam")
+            .build();
+        let family: [Box<dyn RiskFamily>; 2] = [Box::new(created.unwrap()), Box::new(updated.unwrap())];
+        let alerts: Vec<String> = family.iter().map(|event| event.alert()).collect();
+        assert_eq!(
+            alerts,
+            ["[Critical] assessment RA-1 created (company 7)", "[Low] assessment RA-1 went from 8.5 to 3 (company 7)",]
+        );
     }
 }

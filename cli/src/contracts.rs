@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use celerysalt::registry::{self, Registry};
+use celerysalt::registry::{self, Actor, Registry};
 use celerysalt_contract::{Catalog, ContractRecord, Selector};
 use clap::Args;
 
@@ -45,6 +45,14 @@ impl Source {
         }
     }
 
+    /// The registry, when the contracts come from one.
+    pub(crate) fn registry(&self) -> Result<Option<Arc<dyn Registry>>, Stop> {
+        match (&self.schemas, &self.registry) {
+            (None, Some(url)) => connect(url).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// What deserves to be said about the source before anyone wonders about what it has.
     pub(crate) fn note(&self) -> &'static str {
         match (&self.schemas, &self.registry) {
@@ -55,21 +63,22 @@ impl Source {
 }
 
 /// An argument goes before the environment.
-fn from_environment(url: &str) -> bool {
+pub(crate) fn from_environment(url: &str) -> bool {
     env::var(REGISTRY_URL).is_ok_and(|value| value == url)
 }
 
 /// What deserves to be said about a registry of that URL.
 pub(crate) fn note(url: &str) -> &'static str {
     if url.starts_with("memory:") {
-        "note: a memory: registry is empty in a new process and gone with it; name a postgres:// registry to keep contracts\n"
+        "note: a memory: registry is empty in a new process and gone with it; name a postgres:// or sqlite: registry to keep \
+         contracts\n"
     } else {
         ""
     }
 }
 
 pub(crate) fn connect(url: &str) -> Result<Arc<dyn Registry>, Stop> {
-    Ok(registry::connect(url)?)
+    Ok(registry::connect_as(url, Actor::here("celerysalt"))?)
 }
 
 /// Loads a folder: one that can't be read is a failure, invalid contracts are findings.

@@ -3,10 +3,14 @@
 //! Each command takes its arguments and gives a [`Report`](output::Report); [`output`] prints it and turns it into the
 //! exit status: 0 fine, 1 findings, 2 could not run, 3 could not decide.
 
+mod baseline;
 mod commands;
 mod contracts;
 mod fields;
+mod git;
+mod lock;
 mod output;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -23,7 +27,7 @@ use self::{
     name = "celerysalt",
     version,
     after_help = "Exit status: 0 fine, 1 findings (invalid contracts or payloads, a conflict, a stale file), 2 could not \
-                  run (wrong arguments, unreadable folder, registry away), 3 could not decide (compat).\n\
+                  run (wrong arguments, unreadable folder, registry away), 3 could not decide (compat, breaking).\n\
                   With --format json, standard output is one JSON document; a command that stopped prints \
                   {\"error\": {\"kind\": ..., \"message\": ...}}.\n\n\
                   Example:\n  celerysalt validate --schemas schemas"
@@ -31,7 +35,7 @@ use self::{
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How to print: for people, or as one JSON document on standard output
+    /// How to print
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -42,8 +46,11 @@ fn main() -> ExitCode {
         Err(error) => return output::refuse_arguments(&error),
     };
     let output = Output::new(cli.format);
+    if let Err(refused) = cli.command.takes(cli.format) {
+        return output.finish(Err(refused));
+    }
     let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(cli.command.run(Style::of_stdout())),
+        Ok(runtime) => runtime.block_on(cli.command.run(Style::of_stdout(cli.format))),
         Err(error) => Err(Stop::failed("runtime", format!("can't start: {error}"))),
     };
     output.finish(outcome)

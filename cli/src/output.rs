@@ -1,4 +1,9 @@
-//! What commands say, and how it is printed: text for people, one JSON document for programs, and the exit status.
+//! What commands say, and how it is printed: text for people, one JSON document for programs, annotations for those that
+//! show findings in files, and the exit status.
+
+pub(crate) mod annotation;
+pub(crate) mod github;
+pub(crate) mod sarif;
 
 use std::{
     env,
@@ -12,11 +17,17 @@ use celerysalt_contract::Diagnostics;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-/// How to print: text for people, or one JSON document for programs.
+/// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    /// For people
     Text,
+    /// One JSON document
     Json,
+    /// Annotations of a GitHub workflow (commands that check files)
+    Github,
+    /// SARIF 2.1.0, for code scanning (breaking, lint)
+    Sarif,
 }
 
 /// How text may look where it is going.
@@ -24,6 +35,8 @@ pub(crate) enum Format {
 pub(crate) struct Style {
     /// Whether a person sees it now, so that excerpts help and lines should be short.
     pub(crate) terminal: bool,
+    /// What was asked for: what commands say as text is in that format, but for JSON.
+    pub(crate) format: Format,
     color: bool,
 }
 
@@ -70,6 +83,7 @@ impl From<RegistryError> for Stop {
             RegistryError::Unusable { .. } => "registry-unusable",
             RegistryError::Unstorable { .. } => "registry-unstorable",
             RegistryError::Url { .. } => "registry-url",
+            RegistryError::NotFound { .. } => "not-found",
             _ => "registry",
         };
         Self::failed(kind, error.to_string())
@@ -78,15 +92,15 @@ impl From<RegistryError> for Stop {
 
 impl Style {
     /// Of what goes to standard output.
-    pub(crate) fn of_stdout() -> Self {
-        Self::of(&io::stdout())
+    pub(crate) fn of_stdout(format: Format) -> Self {
+        Self::of(&io::stdout(), format)
     }
 
-    fn of(stream: &impl IsTerminal) -> Self {
-        let terminal = stream.is_terminal();
+    fn of(stream: &impl IsTerminal, format: Format) -> Self {
+        let terminal = stream.is_terminal() && format == Format::Text;
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_some_and(|value| value == OsStr::new("dumb"));
-        Self { terminal, color: terminal && !no_color && !dumb }
+        Self { terminal, format, color: terminal && !no_color && !dumb }
     }
 
     /// `text` in bold.
@@ -109,12 +123,20 @@ impl Style {
         self.paint("32", text)
     }
 
+    /// Whether text goes to a terminal that shows colours.
+    pub(crate) fn is_colored(self) -> bool {
+        self.color
+    }
+
     fn paint(self, code: &str, text: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
     /// Findings with excerpts on a terminal, one a line elsewhere.
     pub(crate) fn diagnostics(self, findings: &Diagnostics) -> String {
+        if self.format == Format::Github {
+            return github::commands(&annotation::of(findings));
+        }
         if self.terminal {
             return findings.render(self.color);
         }
@@ -135,7 +157,7 @@ impl Output {
 
     /// Prints the outcome and gives its exit status.
     pub(crate) fn finish(&self, outcome: Result<Report, Stop>) -> ExitCode {
-        let style = Style::of(&io::stderr());
+        let style = Style::of(&io::stderr(), self.format);
         let (status, text, aside, json) = match outcome {
             Ok(report) => (u8::from(report.findings), report.text, report.summary, report.json),
             Err(Stop::Refused(findings)) => {
@@ -144,7 +166,15 @@ impl Output {
                 let json = json!({"error": {
                     "kind": "invalid-contracts", "message": message, "findings": findings.to_json(),
                 }});
-                (1, String::new(), format!("{}{}: {message}", style.diagnostics(&findings), style.bad("error")), json)
+                let aside = format!("{}: {message}", style.bad("error"));
+                // Annotations are read from standard output.
+                match self.format {
+                    Format::Github => (1, style.diagnostics(&findings), aside, json),
+                    Format::Sarif => (1, format!("{:#}\n", sarif::log(&annotation::of(&findings), &[])), aside, json),
+                    Format::Text | Format::Json => {
+                        (1, String::new(), format!("{}{aside}", style.diagnostics(&findings)), json)
+                    }
+                }
             }
             Err(Stop::Undecided(report)) => (3, report.text, report.summary, report.json),
             Err(Stop::Failed { kind, message }) => {
@@ -154,7 +184,7 @@ impl Output {
         };
         let printed = match self.format {
             Format::Json => print_json(&json),
-            Format::Text => print(&text).inspect(|()| {
+            Format::Text | Format::Github | Format::Sarif => print(&text).inspect(|()| {
                 // What standard error does not take can't be told of anywhere.
                 let _ = if aside.is_empty() { Ok(()) } else { writeln!(io::stderr(), "{}", aside.trim_end()) };
             }),

@@ -102,9 +102,8 @@ pub(crate) fn record(
         let place = |index: usize| Literal::usize_unsuffixed(index);
         let required = quote! { ::celerysalt::__private::required(#slot)? };
         let value = match (&field.role, &field.presence) {
-            (Role::Extra | Role::Rest, _) => quote! { #slot },
+            (Role::Extra | Role::Rest, _) | (_, Presence::Optional(_)) => quote! { #slot },
             (_, Presence::Required | Presence::RequiredOrNull) => required,
-            (_, Presence::Optional(_)) => quote! { #slot },
             (Role::Declared(index), Presence::NullByDefault) if has_rest => {
                 let index = place(*index);
                 quote! { rest.or_absent(#index, #slot, || #none) }
@@ -122,7 +121,7 @@ pub(crate) fn record(
                 }
             }
         };
-        if value.to_string() == member.to_string() {
+        if *member == value.to_string() {
             return value;
         }
         quote! { #member: #value }
@@ -136,7 +135,7 @@ pub(crate) fn record(
         #ok(Self { #(#values,)* })
     };
     let writes = fields.iter().map(|field| write_field(field, fields, prelude));
-    let rest = fields.iter().find(|field| field.role == Role::Rest).map(|field| &field.ident);
+    let rest = fields.iter().rev().find(|field| field.role == Role::Rest).map(|field| &field.ident);
     let close = match rest {
         Some(rest) if record.open => quote! { writer.close_with(&self.#rest, &[#(#names),*]); },
         _ => quote! { writer.close(); },
@@ -150,7 +149,7 @@ pub(crate) fn record(
 }
 
 fn write_field(field: &FieldCode, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {
-    let rest = fields.iter().find(|field| field.role == Role::Rest).map(|field| &field.ident);
+    let rest = fields.iter().rev().find(|field| field.role == Role::Rest).map(|field| &field.ident);
     let (member, key) = (&field.ident, &field.key);
     let Role::Declared(index) = field.role else {
         return match (field.role, rest) {

@@ -59,7 +59,15 @@ fn escape(line: &str) -> String {
 /// Control and direction characters have no place in source code.
 pub(crate) fn harmless(c: char) -> bool {
     !c.is_control()
-        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Generated code is not what the lints of the consumer are for.
+pub(crate) fn quiet() -> TokenStream {
+    quote! {
+        #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
+        #[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use quote::quote;
 use serde_json::Value;
 
 use crate::{
-    builder, docs,
+    builder,
+    convert::Root,
+    docs, family,
     items::{FieldCode, Items, Presence},
-    lower::{self, Shape, Space, canonical},
+    lower::{self, Shape, Space, Type, canonical},
     names::{Scope, ident},
     plan::VersionPlan,
     types::{self, Prelude},
@@ -18,23 +20,25 @@ use crate::{
 ///
 /// # Errors
 /// Every document that has no Rust types.
-pub(crate) fn module(plan: &VersionPlan<'_>) -> Result<(TokenStream, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub(crate) fn module(plan: &VersionPlan<'_>, spaces: &mut [Space]) -> Result<Written, Vec<Diagnostic>> {
     let contract = plan.contract;
     let mut findings = Vec::new();
+    let mut spaces = spaces.iter_mut();
     let mut reserved = Scope::of_types();
     for name in plan.roots().skip(1).chain([&plan.builder]) {
         reserved.take(name);
     }
-    let plain = plan.plain;
-    let request = document(&contract.request, &plan.event, (reserved, plain), &mut findings, |items, space| {
+    let mut root = None;
+    let request = document(&contract.request, spaces.next(), reserved, &mut findings, |items, space| {
         let types = items.code();
         let event = event(plan, items, space);
+        root = Some(root_of(items, space));
         quote! { #types #event }
     });
     let response = match (&contract.response, &plan.response) {
         (Some(schema), Some(name)) => {
             let (scope, builder) = answer_scope(name);
-            let code = document(schema, name, (scope, plain), &mut findings, |items, space| {
+            let code = document(schema, spaces.next(), scope, &mut findings, |items, space| {
                 let types = items.code();
                 let built = built_alone(plan, name, &builder, &quote! { Response }, items, space);
                 quote! { #types #built }
@@ -46,7 +50,7 @@ pub(crate) fn module(plan: &VersionPlan<'_>) -> Result<(TokenStream, Vec<Diagnos
     let error = match (&contract.error, &plan.error) {
         (Some(schema), Some(name)) => {
             let (scope, builder) = answer_scope(name);
-            let code = document(schema, name, (scope, plain), &mut findings, |items, space| {
+            let code = document(schema, spaces.next(), scope, &mut findings, |items, space| {
                 let types = items.code();
                 let error = declared_error(items, space);
                 let built = built_alone(plan, name, &builder, &quote! { Error }, items, space);
@@ -71,7 +75,46 @@ pub(crate) fn module(plan: &VersionPlan<'_>) -> Result<(TokenStream, Vec<Diagnos
             #error
         }
     };
-    Ok((code, findings))
+    let root = root.unwrap_or_else(|| Root { fields: Vec::new(), signatures: Vec::new(), is_open: false });
+    Ok(Written { code, root, findings })
+}
+
+/// A version's module.
+pub(crate) struct Written {
+    pub(crate) code: TokenStream,
+    pub(crate) root: Root,
+    pub(crate) findings: Vec<Diagnostic>,
+}
+
+/// The types of a version's documents: the payload, then the response and the error where it has them.
+pub(crate) fn lower(plan: &VersionPlan<'_>, shared: &str) -> Vec<Space> {
+    let contract = plan.contract;
+    let documents = [(&plan.response, &contract.response), (&plan.error, &contract.error)];
+    let answers = documents.into_iter().filter_map(|(name, document)| Some((name.as_ref()?, document.as_ref()?, 3)));
+    std::iter::once((&plan.event, &contract.request, 2))
+        .chain(answers)
+        .map(|(name, document, depth)| {
+            let shared = format!("{}{shared}", "super::".repeat(depth));
+            Space { shared, ..lower::lower(document, name, plan.plain) }
+        })
+        .collect()
+}
+
+/// What conversions have to know of the first type.
+fn root_of(items: &Items<'_>, space: &Space) -> Root {
+    let record = match space.items.first().map(|item| &item.shape) {
+        Some(Shape::Record(record)) => Some(record),
+        _ => None,
+    };
+    let fields = items.fields(0);
+    let signatures: Vec<String> = record
+        .into_iter()
+        .flat_map(|record| &record.fields)
+        .map(|field| space.signature(&Type { nullable: false, ..field.ty.clone() }))
+        .chain(std::iter::repeat_n(String::new(), fields.len()))
+        .take(fields.len())
+        .collect();
+    Root { fields, signatures, is_open: record.is_some_and(|record| record.open) }
 }
 
 /// The topic, version, source and fingerprint of a contract.
@@ -86,16 +129,17 @@ fn about(contract: &Contract) -> String {
     )
 }
 
-/// Lowers one document, has its types written, and makes code of them.
+/// Names the types of one document, has them written, and makes code of them.
 fn document(
     document: &Document,
-    name: &str,
-    (reserved, plain): (Scope, bool),
+    space: Option<&mut Space>,
+    reserved: Scope,
     findings: &mut Vec<Diagnostic>,
     code: impl FnOnce(&Items<'_>, &Space) -> TokenStream,
 ) -> TokenStream {
     let source = &document.source;
-    let mut space = lower::lower(document, name, reserved, plain);
+    let Some(space) = space else { return TokenStream::new() };
+    space.name_items(reserved);
     if let Some(Shape::Union(union)) = space.items.first().map(|item| &item.shape)
         && union.variants.iter().any(|variant| variant.name == "Other" && variant.ty.is_any())
     {
@@ -104,11 +148,11 @@ fn document(
         findings.push(source.warning("codegen-no-type", source.span_of(""), message).with_help(help));
     }
     let prelude = Prelude::new(space.names.clone());
-    match types::write(&mut space, &prelude) {
+    match types::write(space, &prelude) {
         Ok((written, lost)) => {
             let span = source.span_of("");
             findings.extend(lost.into_iter().map(|message| source.warning("codegen-unsupported", span, message)));
-            code(&Items::new(&space, &written, &prelude), &space)
+            code(&Items::new(space, &written, &prelude), space)
         }
         Err(refusal) => {
             let message = format!("no Rust types can be made of this schema: {refusal}");
@@ -185,6 +229,7 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
     let name = ident(&plan.event);
     let (start, builder) = built(plan, &plan.event, &plan.builder, &quote! { Payload }, items, space);
     let contract = contract(plan);
+    let families = family::implement(&name, items);
     let sending = match plan.contract.mode {
         Mode::Broadcast => quote! {
             /// Publishes the event once it is awaited.
@@ -233,6 +278,7 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
             }
         }
         #kind
+        #families
         #builder
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// A document ready to be written.
 pub(crate) struct Items<'a> {
-    space: &'a Space,
+    pub(crate) space: &'a Space,
     written: &'a Written,
     pub(crate) prelude: &'a Prelude,
     /// What the functions that give defaults are called, by item and field.
@@ -86,6 +86,18 @@ impl FieldCode {
     }
 }
 
+/// Longer lists of names are sorted, as the reader expects them.
+const MOST_UNSORTED: usize = 16;
+
+/// The place of a property's name; long lists are sorted.
+fn place_of(names: &[&str], name: &str) -> Option<usize> {
+    if names.get(..=MOST_UNSORTED).is_some() {
+        names.binary_search(&name).ok()
+    } else {
+        names.iter().position(|known| *known == name)
+    }
+}
+
 fn derives(more: &[&str]) -> TokenStream {
     let mut names = vec!["Clone", "Debug", "PartialEq"];
     names.extend(more);
@@ -102,6 +114,9 @@ impl<'a> Items<'a> {
         let mut default_fns = BTreeMap::new();
         for (index, item) in space.items.iter().enumerate() {
             let Shape::Record(record) = &item.shape else { continue };
+            if !space.is_written(index) {
+                continue;
+            }
             for (i, field) in record.fields.iter().enumerate().filter(|(_, field)| field.default.is_some()) {
                 let name = scope.take(&field_name(&format!("default_{}_{}", item.name, field.key)));
                 default_fns.insert((index, i), ident(&name));
@@ -112,7 +127,12 @@ impl<'a> Items<'a> {
 
     /// All items of the document, its own first.
     pub(crate) fn code(&self) -> TokenStream {
-        (0..self.space.items.len()).map(|index| self.item(index)).collect()
+        self.code_of(0..self.space.items.len())
+    }
+
+    /// Some of the items; of those that are written elsewhere, nothing.
+    pub(crate) fn code_of(&self, items: impl IntoIterator<Item = usize>) -> TokenStream {
+        items.into_iter().filter(|index| self.space.is_written(*index)).map(|index| self.item(index)).collect()
     }
 
     fn item(&self, index: usize) -> TokenStream {
@@ -138,6 +158,7 @@ impl<'a> Items<'a> {
         };
         let mut scope = Scope::of_fields();
         let names = self.names(index);
+        let module = self.space.module_of(index).filter(|_| self.space.joint);
         let mut fields: Vec<FieldCode> = record
             .fields
             .iter()
@@ -145,8 +166,10 @@ impl<'a> Items<'a> {
             .enumerate()
             .map(|(i, (field, ty))| {
                 let field_ident = scope.take(&field_name(&field.key));
-                let default =
-                    field.default.as_ref().and_then(|value| literal(self.space, self.prelude, &field.ty, value));
+                let default = field
+                    .default
+                    .as_ref()
+                    .and_then(|value| literal(self.space, self.prelude, module, &field.ty, value));
                 let nullable = field.ty.nullable;
                 let presence = match (field.required, nullable, &default) {
                     (true, false, _) => Presence::Required,
@@ -158,8 +181,8 @@ impl<'a> Items<'a> {
                 };
                 let default_fn =
                     self.default_fns.get(&(index, i)).filter(|_| !field.required && default.is_some()).cloned();
-                let default =
-                    default.or_else(|| only_value(self.space, self.prelude, &field.ty).filter(|_| field.required));
+                let default = default
+                    .or_else(|| only_value(self.space, self.prelude, module, &field.ty).filter(|_| field.required));
                 FieldCode {
                     ident: ident(&field_ident),
                     key: field.key.clone(),
@@ -169,7 +192,7 @@ impl<'a> Items<'a> {
                     default,
                     default_fn,
                     is_text: field.ty.is_scalar("string") || words_of(self.space, &field.ty).is_some(),
-                    role: Role::Declared(names.iter().position(|name| *name == field.key).unwrap_or(i)),
+                    role: Role::Declared(place_of(&names, &field.key).unwrap_or(i)),
                 }
             })
             .collect();
@@ -204,7 +227,6 @@ impl<'a> Items<'a> {
 
     /// The names of a struct's properties in the order in which they are looked for: long lists are sorted.
     pub(crate) fn names(&self, index: usize) -> Vec<&'a str> {
-        const MOST_UNSORTED: usize = 16;
         let Some(Item { shape: Shape::Record(record), .. }) = self.space.items.get(index) else {
             return Vec::new();
         };

@@ -34,16 +34,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod builder;
+mod convert;
 mod decode;
 mod docs;
 mod emit;
 mod event;
+mod family;
 mod items;
 mod literal;
 mod lower;
 mod names;
 mod plan;
 mod render;
+mod shared;
+#[cfg(feature = "stubs")]
+pub mod stubs;
 mod types;
 
 use std::path::{Path, PathBuf};

@@ -7,13 +7,13 @@ use serde_json::{Number, Value};
 use crate::{
     lower::{Shape, Space, Type, Words},
     names::{Scope, ident, variant_name},
-    types::Prelude,
+    types::{Prelude, path_of},
 };
 
 /// The one value that a field may have, if there is only one.
-pub(crate) fn only_value(space: &Space, prelude: &Prelude, ty: &Type) -> Option<TokenStream> {
+pub(crate) fn only_value(space: &Space, prelude: &Prelude, module: Option<&str>, ty: &Type) -> Option<TokenStream> {
     match words_of(space, ty).filter(|words| !ty.nullable && !words.open)?.values.as_slice() {
-        [only] => literal(space, prelude, ty, &Value::String(only.clone())),
+        [only] => literal(space, prelude, module, ty, &Value::String(only.clone())),
         _ => None,
     }
 }
@@ -25,8 +25,14 @@ pub(crate) fn words_of<'a>(space: &'a Space, ty: &Type) -> Option<&'a Words> {
     }
 }
 
-/// A default as an expression, none where it would be no literal; defaults are only a convenience.
-pub(crate) fn literal(space: &Space, prelude: &Prelude, ty: &Type, value: &Value) -> Option<TokenStream> {
+/// A default as an expression in `module` of shared types or else in the document's own; none where it would be no literal; defaults are only a convenience.
+pub(crate) fn literal(
+    space: &Space,
+    prelude: &Prelude,
+    module: Option<&str>,
+    ty: &Type,
+    value: &Value,
+) -> Option<TokenStream> {
     if ty.is_any() {
         let literal = match value {
             Value::Bool(value) => quote! { #value },
@@ -38,10 +44,9 @@ pub(crate) fn literal(space: &Space, prelude: &Prelude, ty: &Type, value: &Value
         return Some(quote! { <::celerysalt::__private::serde_json::Value as #from<_>>::from(#literal) });
     }
     if let Some(index) = ty.as_item() {
-        let item = space.items.get(index)?;
         let (variant, _) =
             variants_of(words_of(space, ty)?).into_iter().find(|(_, known)| Some(*known) == value.as_str())?;
-        let name = ident(&item.name);
+        let name = path_of(&space.path_to(index, module)?);
         return Some(quote! { #name::#variant });
     }
     match value {
@@ -62,7 +67,7 @@ pub(crate) fn literal(space: &Space, prelude: &Prelude, ty: &Type, value: &Value
         Value::Array(items) if ty.is_scalar("array") && ty.core.get("items").is_some_and(|items| !items.is_array()) => {
             let item = Type { core: ty.core.get("items")?.clone(), nullable: false };
             let items: Vec<TokenStream> =
-                items.iter().map(|value| literal(space, prelude, &item, value)).collect::<Option<_>>()?;
+                items.iter().map(|value| literal(space, prelude, module, &item, value)).collect::<Option<_>>()?;
             Some(if items.is_empty() {
                 quote! { ::std::vec::Vec::new() }
             } else {

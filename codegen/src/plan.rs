@@ -10,6 +10,8 @@ use crate::names::{Scope, module_name, type_name};
 /// Everything to generate.
 pub(crate) struct Plan<'a> {
     pub(crate) topics: Vec<TopicPlan<'a>>,
+    /// The module of types that several contracts share.
+    pub(crate) shared: String,
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
@@ -138,7 +140,8 @@ pub(crate) fn plan<'a>(contracts: &[&'a Contract], plain: &[&Contract]) -> Plan<
         topics.push(TopicPlan { module: modules.take(&module_name(topic)), topic, versions, at_top: Vec::new() });
     }
     let warnings = share_titles(&mut topics);
-    Plan { topics, warnings }
+    let shared = modules.take("shared");
+    Plan { topics, shared, warnings }
 }
 
 fn is_plain(contract: &Contract, plain: &[&Contract]) -> bool {

@@ -11,7 +11,7 @@ use std::{
     sync::Once,
 };
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use serde_json::{Map, Value, json};
 use syn::{
@@ -45,7 +45,7 @@ pub(crate) fn write(space: &mut Space, prelude: &Prelude) -> Result<(Written, Ve
         .items
         .iter()
         .enumerate()
-        .flat_map(|(item, it)| (0..it.shape.types().len()).map(move |part| (item, part)))
+        .flat_map(|(item, _)| (0..space.types_of(item).len()).map(move |part| (item, part)))
         .collect();
     if slots.len() > MAX_SEARCH {
         return Err(refusal);
@@ -57,7 +57,7 @@ pub(crate) fn write(space: &mut Space, prelude: &Prelude) -> Result<(Written, Ve
     attempt(&narrowed)?;
     let mut lost = Vec::new();
     for &(item, part) in &slots {
-        let Some(ty) = space.items.get(item).and_then(|item| item.shape.types().get(part).copied().cloned()) else {
+        let Some(ty) = space.types_of(item).get(part).copied().cloned() else {
             continue;
         };
         replace(&mut narrowed, item, part, ty);
@@ -81,8 +81,8 @@ fn replace(space: &mut Space, item: usize, part: usize, ty: Type) {
 /// What typify writes for each part, still under made-up names.
 fn attempt(space: &Space) -> Result<Written, String> {
     let mut definitions = Map::new();
-    for (index, item) in space.items.iter().enumerate() {
-        let types = item.shape.types();
+    for index in 0..space.items.len() {
+        let types = space.types_of(index);
         let names: Vec<String> = (0..types.len()).map(|part| format!("p{part}")).collect();
         let properties: Map<String, Value> =
             names.iter().cloned().zip(types.iter().map(|ty| shown(&ty.core, space.plain))).collect();
@@ -116,7 +116,7 @@ fn attempt(space: &Space) -> Result<Written, String> {
     }
     let written: Option<Written> = written.into_iter().collect();
     let written = written.ok_or("typify left a type out")?;
-    let complete = written.iter().zip(&space.items).all(|(parts, item)| parts.len() == item.shape.types().len());
+    let complete = written.iter().enumerate().all(|(index, parts)| parts.len() == space.types_of(index).len());
     if complete { Ok(written) } else { Err("typify left a part out".to_owned()) }
 }
 
@@ -163,16 +163,30 @@ fn quietly<T>(action: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Puts real names for made-up ones, and the consumer's paths for typify's.
 fn finish(mut written: Written, space: &Space, prelude: &Prelude) -> Written {
-    let mut rename = Rename { space, prelude };
-    for ty in written.iter_mut().flatten() {
-        rename.visit_type_mut(ty);
+    for (index, types) in written.iter_mut().enumerate() {
+        let module = space.module_of(index).filter(|_| space.joint);
+        let mut rename = Rename { space, prelude, module };
+        for ty in types {
+            rename.visit_type_mut(ty);
+        }
     }
     written
+}
+
+/// A path as tokens, each of its parts an identifier.
+pub(crate) fn path_of(text: &str) -> TokenStream {
+    let parts = text.split("::").map(|part| match part {
+        "super" => Ident::new(part, Span::call_site()),
+        part => ident(part),
+    });
+    quote! { #(#parts)::* }
 }
 
 struct Rename<'a> {
     space: &'a Space,
     prelude: &'a Prelude,
+    /// The module of shared types that the type is written in.
+    module: Option<&'a str>,
 }
 
 impl VisitMut for Rename<'_> {
@@ -183,11 +197,8 @@ impl VisitMut for Rename<'_> {
         let Some(last) = path.segments.last().cloned() else { return };
         let head = match names.as_slice() {
             [LARGE] => quote! { ::celerysalt::Integer },
-            [name] => match index_of(name).and_then(|index| self.space.items.get(index)) {
-                Some(item) => {
-                    let name = ident(&item.name);
-                    quote! { #name }
-                }
+            [name] => match index_of(name).and_then(|index| self.space.path_to(index, self.module)) {
+                Some(name) => path_of(&name),
                 None => return,
             },
             ["std", _, name] => match self.prelude.get(name) {
@@ -256,7 +267,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::lower::{Field, Item, Rank, Record, Shape};
+    use crate::lower::{Field, Home, Item, Rank, Record, Shape};
 
     fn space(types: Vec<Type>) -> Space {
         let field = |(i, ty)| Field {
@@ -269,8 +280,23 @@ mod tests {
         };
         let fields = types.into_iter().enumerate().map(field).collect();
         let shape = Shape::Record(Record { fields, extra: None, closed: false, open: true });
-        let item = Item { name: "Root".to_owned(), rank: Rank::Root, second_name: None, doc: String::new(), shape };
-        Space { items: vec![item], names: BTreeSet::new(), plain: false }
+        let item = Item {
+            name: "Root".to_owned(),
+            rank: Rank::Root,
+            second_name: None,
+            doc: String::new(),
+            shape,
+            identity: Vec::new(),
+            home: Home::Here,
+        };
+        Space {
+            items: vec![item],
+            names: BTreeSet::new(),
+            plain: false,
+            shared: String::new(),
+            bases: Vec::new(),
+            joint: false,
+        }
     }
 
     fn text(written: &Written) -> Vec<String> {

@@ -33,6 +33,62 @@ pub struct Document {
     pub schema: Value,
     /// Every file that it was made of, relative to the folder, itself included.
     pub files: Vec<PathBuf>,
+    origins: Vec<resolve::Origin>,
+}
+
+impl Document {
+    /// Loads one file that need not be a contract: `path` is relative to the folder `root`, which its references may not
+    /// leave.
+    ///
+    /// ```no_run
+    /// use celerysalt_contract::{Document, Exact};
+    ///
+    /// let document = Document::load("schemas", "_common/risk_base.json").map_err(|findings| findings.render(false))?;
+    /// assert!(Exact::new(&document.schema).map_err(|error| error.to_string())?.accepts(b"{}"));
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Every finding when at least one of them is an error, as [`Catalog::load`].
+    pub fn load(root: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Self, Diagnostics> {
+        let (root, path) = (root.as_ref(), path.as_ref());
+        let refuse = |shown: &Path, message: String| -> Diagnostics {
+            [Diagnostic::error("file-system", shown, message)].into_iter().collect()
+        };
+        let library =
+            Library::open(root).map_err(|error| refuse(root, format!("the folder can't be opened: {error}")))?;
+        let mut loader = Loader::new(library);
+        loader.check(path, false);
+        let document = if loader.library.findings.has_errors() { None } else { loader.document(path, &HashSet::new()) };
+        let mut findings = std::mem::take(&mut loader.library.findings);
+        findings.sort();
+        match document {
+            Some(document) if !findings.has_errors() => Ok(document),
+            _ if findings.has_errors() => Err(findings),
+            _ => Err(refuse(&root.join(path), "this schema can't be loaded".to_owned())),
+        }
+    }
+
+    /// The file that a place of [`schema`](Self::schema) was written in, and the pointer there: shared schemas of other
+    /// files stand in theirs.
+    pub fn origin(&self, pointer: &str) -> (&Arc<Source>, String) {
+        let within = |origin: &resolve::Origin| {
+            pointer
+                .strip_prefix(origin.at.as_str())
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                .map(str::len)
+        };
+        match self.origins.iter().find_map(|origin| Some((origin, within(origin)?))) {
+            Some((origin, rest)) => (&origin.source, format!("{}{}", origin.pointer, &pointer[pointer.len() - rest..])),
+            None => (&self.source, pointer.to_owned()),
+        }
+    }
+
+    /// The schemas that came from other files: where they stand in [`schema`](Self::schema), the file, the place there.
+    #[cfg(feature = "compare")]
+    pub(crate) fn origins(&self) -> impl Iterator<Item = (&str, &Source, &str)> {
+        self.origins.iter().map(|origin| (origin.at.as_str(), &*origin.source, origin.pointer.as_str()))
+    }
 }
 
 /// One topic and version.
@@ -138,7 +194,7 @@ impl Catalog {
             Ok(library) => library,
             Err(error) => return refuse(format!("the schemas folder can't be opened: {error}")),
         };
-        let mut loader = Loader { library, drafts: BTreeMap::new(), seen: HashSet::new(), reached: HashSet::new() };
+        let mut loader = Loader::new(library);
         let contracts = loader.load();
         let mut findings = std::mem::take(&mut loader.library.findings);
         findings.sort();
@@ -189,6 +245,10 @@ struct Loader {
 }
 
 impl Loader {
+    fn new(library: Library) -> Self {
+        Self { library, drafts: BTreeMap::new(), seen: HashSet::new(), reached: HashSet::new() }
+    }
+
     fn load(&mut self) -> Vec<Contract> {
         let listing = scan(&self.library.shown);
         self.library.findings.extend(listing.findings);
@@ -330,12 +390,12 @@ impl Loader {
             complete = false;
         }
         check::documentation(&source, &mut self.library.findings);
-        let request = self.document(&request, broken);
+        let request = self.document(&request.path, broken);
         if let Some(document) = &request {
             check::payload(document, &mut self.library.findings);
         }
-        let response = response.map(|entry| self.document(&entry, broken));
-        let error = error.map(|entry| self.document(&entry, broken));
+        let response = response.map(|entry| self.document(&entry.path, broken));
+        let error = error.map(|entry| self.document(&entry.path, broken));
         // Each part that was named must be there.
         let (request, response, error) = (request?, optional(response)?, optional(error)?);
         if !complete {
@@ -368,9 +428,9 @@ impl Loader {
     }
 
     /// Bundles a file and makes sure that it can validate.
-    fn document(&mut self, entry: &Entry, broken: &HashSet<PathBuf>) -> Option<Document> {
-        let draft = *self.drafts.get(&entry.path)?;
-        let source = self.library.load(&entry.path).ok()?;
+    fn document(&mut self, path: &Path, broken: &HashSet<PathBuf>) -> Option<Document> {
+        let draft = *self.drafts.get(path)?;
+        let source = self.library.load(path).ok()?;
         let bundled = resolve::bundle(&mut self.library, &source, draft)?;
         if bundled.files.iter().any(|file| broken.contains(&self.library.shown.join(file))) {
             return None;
@@ -382,7 +442,8 @@ impl Loader {
             self.library.findings.push(source.error(error.code(), span, format!("{}{place}", error.message)));
             return None;
         }
-        Some(Document { source, draft, schema: bundled.schema, files: bundled.files })
+        let resolve::Bundled { schema, files, origins } = bundled;
+        Some(Document { source, draft, schema, files, origins })
     }
 
     fn report(&mut self, code: &'static str, path: &Path, message: String, help: &str) {

@@ -12,10 +12,15 @@ pub mod compare;
 pub mod diagnostic;
 mod difference;
 mod draft;
-mod exact;
+#[cfg(feature = "compare")]
+pub mod evolution;
+pub mod exact;
 mod expansion;
 mod fingerprint;
+mod layout;
 mod library;
+#[cfg(feature = "lint")]
+pub mod lint;
 mod record;
 mod resolve;
 mod scan;
@@ -34,6 +39,7 @@ pub use difference::differences;
 pub use draft::{Draft, Place, for_each_subschema};
 pub use exact::{Exact, Explained, Way};
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use layout::layout;
 pub use record::{ContractRecord, Mode, Status};
 pub use source::Source;
 pub use topic::{Topic, TopicError, TopicPattern};

@@ -282,6 +282,18 @@ pub(crate) struct Bundled {
     pub(crate) schema: Value,
     /// Every file it was made of, itself first, relative to the folder.
     pub(crate) files: Vec<PathBuf>,
+    /// Where the schemas of other files came from.
+    pub(crate) origins: Vec<Origin>,
+}
+
+/// A schema of another file within a bundled one.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Where it stands now.
+    pub(crate) at: String,
+    /// The file that it came from, and where it stands there.
+    pub(crate) source: Arc<Source>,
+    pub(crate) pointer: String,
 }
 
 /// Bundles a file; none when something is wrong, which is reported then.
@@ -294,6 +306,7 @@ pub(crate) fn bundle(library: &mut Library, source: &Arc<Source>, draft: Draft) 
         keys: BTreeMap::new(),
         taken: defs.into_iter().flat_map(Map::keys).cloned().collect(),
         files: vec![source.path().to_owned()],
+        origins: Vec::new(),
         queue: VecDeque::new(),
         rewritten: HashSet::new(),
         strip_ids: names.has_inner_ids(),
@@ -301,14 +314,14 @@ pub(crate) fn bundle(library: &mut Library, source: &Arc<Source>, draft: Draft) 
         library,
     };
     let schema = bundler.run()?;
-    let files = bundler.files;
+    let (files, origins) = (bundler.files, bundler.origins);
     if let Some(pointer) = too_deep(&schema) {
         let message = format!("with its references the schema nests deeper than {MAX_DEPTH} levels");
         let span = source.span_or_start(&pointer);
         library.findings.push(source.error("schema-too-deep", span, message));
         return None;
     }
-    Some(Bundled { schema, files })
+    Some(Bundled { schema, files, origins })
 }
 
 /// A schema of another file that becomes an entry of `$defs`, or a part of the root that no keyword leads to.
@@ -325,6 +338,7 @@ struct Bundler<'a> {
     keys: BTreeMap<(PathBuf, String), String>,
     taken: BTreeSet<String>,
     files: Vec<PathBuf>,
+    origins: Vec<Origin>,
     queue: VecDeque<Task>,
     /// Pointers of the root that are done.
     rewritten: HashSet<String>,
@@ -359,6 +373,11 @@ impl Bundler<'_> {
                         }
                     }
                     bytes += serde_json::to_string(&part).map_or(0, |text| text.len());
+                    self.origins.push(Origin {
+                        at: format!("/{}/{}", self.draft.definitions(), escape(&key)),
+                        source: target.source,
+                        pointer: target.pointer,
+                    });
                     embedded.insert(key, part);
                 }
             }

@@ -4,7 +4,7 @@
 //! in an error or a log.
 
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The longest list of values that is spelled out, in characters.
 const MAX_LIST: usize = 200;
@@ -119,8 +119,13 @@ fn placed(error: &ValidationError<'_>, origin: &str, words: String) -> String {
 /// part of the payload.
 fn declared(error: &ValidationError<'_>, schema: &Value) -> String {
     let parent = error.schema_path().as_str().rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent));
+    no_others(parent.and_then(Value::as_object).unwrap_or(&Map::new()))
+}
+
+/// No properties but those that a schema declares.
+pub(crate) fn no_others(schema: &Map<String, Value>) -> String {
     let names = |keyword: &str| -> Vec<String> {
-        let members = parent.and_then(|parent| parent.get(keyword)).and_then(Value::as_object);
+        let members = schema.get(keyword).and_then(Value::as_object);
         let mut names: Vec<String> = members.into_iter().flat_map(|map| map.keys()).map(|key| quoted(key)).collect();
         names.sort();
         names
@@ -135,7 +140,12 @@ fn declared(error: &ValidationError<'_>, schema: &Value) -> String {
 /// What `contains`, `minContains` and `maxContains` want together.
 fn contains(error: &ValidationError<'_>, schema: &Value) -> String {
     let parent = error.schema_path().as_str().rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent));
-    let limit = |keyword: &str| parent.and_then(|parent| parent.get(keyword)).and_then(Value::as_u64);
+    contained(parent.and_then(Value::as_object).unwrap_or(&Map::new()))
+}
+
+/// What a schema with `contains` wants.
+pub(crate) fn contained(schema: &Map<String, Value>) -> String {
+    let limit = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
     match (limit("minContains"), limit("maxContains")) {
         (None, None) => "at least one item that matches `contains`".to_owned(),
         (Some(least), None) => format!("at least {least} {} matching `contains`", plural(least, "item")),
@@ -153,7 +163,7 @@ pub(crate) fn keyword(error: &ValidationError<'_>) -> String {
     }
 }
 
-fn article(kind: &str) -> &str {
+pub(crate) fn article(kind: &str) -> &str {
     match kind {
         "array" => "an array",
         "boolean" => "a boolean",
@@ -165,19 +175,19 @@ fn article(kind: &str) -> &str {
     }
 }
 
-fn plural(count: u64, word: &str) -> String {
+pub(crate) fn plural(count: u64, word: &str) -> String {
     if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
-fn plural_property(count: u64) -> &'static str {
+pub(crate) fn plural_property(count: u64) -> &'static str {
     if count == 1 { "property" } else { "properties" }
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-fn one_of(options: &[Value]) -> String {
+pub(crate) fn one_of(options: &[Value]) -> String {
     match options {
         [only] => cut(only.to_string()),
         _ => format!("one of {}", join(&options.iter().map(ToString::to_string).collect::<Vec<_>>())),
@@ -185,7 +195,7 @@ fn one_of(options: &[Value]) -> String {
 }
 
 /// `a or b`, each once.
-fn either(words: impl Iterator<Item = String>) -> String {
+pub(crate) fn either(words: impl Iterator<Item = String>) -> String {
     let mut once: Vec<String> = Vec::new();
     for word in words {
         if !once.contains(&word) {

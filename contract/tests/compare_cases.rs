@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use celerysalt_contract::compare::{Options, Verdict, contains};
+use celerysalt_contract::compare::{Comparable, Digits, Options, Verdict, contains};
 use serde_json::{Value, json};
 
 fn verdict(old: &Value, new: &Value) -> Verdict {
@@ -99,7 +99,40 @@ fn each_kind_of_narrowing_is_found() {
             json!({"additionalProperties": false}),
         ),
         ("PROP_FORBIDDEN", json!({}), json!({"properties": {"a": false}})),
-        ("TYPE_CHANGED", json!({}), json!({"patternProperties": {"^x": {"type": "string"}}})),
+        ("PATTERNPROP_ADDED", json!({}), json!({"patternProperties": {"^x": {"type": "string"}}})),
+        (
+            "PATTERNPROP_REMOVED_CLOSED",
+            json!({"patternProperties": {"^x": {}}, "additionalProperties": false}),
+            json!({"properties": {"a": {}}, "additionalProperties": false}),
+        ),
+        (
+            "PROP_ADDED_OPEN",
+            json!({"properties": {"a": {}}}),
+            json!({"properties": {"a": {}, "b": {"type": "string"}}}),
+        ),
+        (
+            "PROP_ADDED_OPEN",
+            json!({"properties": {"a": {}}}),
+            json!({"properties": {"a": {}, "b": {"properties": {"c": {"minimum": 1}}}}}),
+        ),
+        (
+            "PROP_ADDED_PARTIAL",
+            json!({"additionalProperties": {"type": ["string", "null"]}}),
+            json!({"properties": {"b": {"type": "string"}}, "additionalProperties": {"type": ["string", "null"]}}),
+        ),
+        (
+            "ADDL_SCHEMA_NARROWED",
+            json!({"additionalProperties": {"type": "number"}}),
+            json!({"additionalProperties": {"type": "integer"}}),
+        ),
+        ("ADDL_SCHEMA_NARROWED", json!({}), json!({"additionalProperties": {"type": "integer"}})),
+        ("ADDL_CLOSED", json!({"additionalProperties": {"type": "null"}}), json!({"additionalProperties": false})),
+        ("TUPLE_ADDED_OPEN", json!({"prefixItems": [{}]}), json!({"prefixItems": [{}, {"type": "null"}]})),
+        (
+            "REQ_ADDED_DEFAULT",
+            json!({"properties": {"a": {"type": "string"}}}),
+            json!({"properties": {"a": {"type": "string", "default": "x"}}, "required": ["a"]}),
+        ),
         ("PROP_COUNT", json!({"maxProperties": 3}), json!({"maxProperties": 2})),
         ("DEP_REQUIRED", json!({}), json!({"dependentRequired": {"a": ["b"]}})),
         ("ITEMS_COUNT", json!({"maxItems": 3}), json!({"maxItems": 2})),
@@ -123,6 +156,52 @@ fn each_kind_of_narrowing_is_found() {
 }
 
 #[test]
+fn digits_beyond_a_double_are_compared() {
+    let schema =
+        |text: &str| Comparable::new(&serde_json::from_str(text).unwrap()).unwrap().with_digits(Digits::of_text(text));
+    let verdict = |old: &str, new: &str| schema(old).is_within(&schema(new), &Options::default());
+    // 1e-17 on top of numbers of which a double holds the first sixteen digits.
+    for (tighter, wider) in [
+        (r#"{"minimum": 0.10000000000000001}"#, r#"{"minimum": 0.1}"#),
+        (r#"{"maximum": 99.99999999999999999}"#, r#"{"maximum": 100}"#),
+        (r#"{"properties": {"a": {"minimum": 1000.00000000000000001}}}"#, r#"{"properties": {"a": {"minimum": 1e3}}}"#),
+        (r#"{"maximum": 123456789012345678901233}"#, r#"{"maximum": 123456789012345678901234.5}"#),
+        (r#"{"minimum": 0.10000000000000002}"#, r#"{"minimum": 0.10000000000000001}"#),
+    ] {
+        assert_eq!(verdict(tighter, wider), Verdict::Compatible, "{tighter} in {wider}");
+        match verdict(wider, tighter) {
+            Verdict::Breaking { findings, .. } => assert_eq!(findings[0].rule, "NUM_BOUND_TIGHTENED", "{findings:?}"),
+            // A double can't be between the two.
+            Verdict::Unknown { .. } => assert!(wider.contains("4.5") || wider.ends_with("01}"), "{wider}"),
+            other => panic!("{other:?}: {wider} in {tighter}"),
+        }
+    }
+    assert_eq!(
+        verdict(r#"{"enum": [0.10000000000000001]}"#, r#"{"minimum": 0.10000000000000001}"#),
+        Verdict::Compatible
+    );
+    assert!(!matches!(verdict(r#"{"const": 0.1}"#, r#"{"const": 0.10000000000000001}"#), Verdict::Compatible));
+}
+
+#[test]
+fn what_can_not_be_used_says_which_rule_it_breaks() {
+    for (rule, bad) in [
+        ("REF_UNRESOLVED", json!({"$ref": "#/$defs/away"})),
+        ("REF_UNRESOLVED", json!({"properties": {"a": {"$ref": "https://example.com/a.json"}}})),
+        ("SCHEMA_UNUSABLE", json!({"type": "strin"})),
+    ] {
+        for (old, new) in [(&bad, &json!({})), (&json!({}), &bad)] {
+            match contains(old, new, &Options::default()) {
+                Verdict::Unknown { rule: said, .. } => assert_eq!(said, rule, "{bad}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let hard = contains(&json!({"pattern": "^(?=a)"}), &json!({"pattern": "^(?!b)"}), &Options::default());
+    assert!(matches!(hard, Verdict::Unknown { rule: "UNDECIDED", .. }), "{hard:?}");
+}
+
+#[test]
 fn what_other_checkers_miss() {
     // Bounds that a double can't tell apart, an overlap of `oneOf`, a change inside `else`, under `not`, of a name.
     breaking(
@@ -142,7 +221,7 @@ fn what_other_checkers_miss() {
     // A new property that is narrower than what additional ones may be, and one that is not.
     let old = json!({"additionalProperties": {"type": "string"}});
     breaking(
-        "STR_LENGTH",
+        "PROP_ADDED_PARTIAL",
         &old,
         &json!({"properties": {"a": {"maxLength": 3}}, "additionalProperties": {"type": "string"}}),
     );

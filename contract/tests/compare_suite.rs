@@ -86,7 +86,7 @@ fn labelled_pairs_are_decided_as_labelled() {
             }
             let row = rows.entry(case.kw.clone()).or_default();
             match (&verdict, expected) {
-                (Verdict::Unknown { reason }, _) => {
+                (Verdict::Unknown { reason, .. }, _) => {
                     row.unknown += 1;
                     faults.push(format!("unknown {}: {old} in {new}: {reason}", case.id));
                 }

@@ -283,12 +283,15 @@ impl EventContract {
     pub(crate) fn decode<T: Json>(&self, part: Part, text: &str) -> Result<T, Invalid> {
         let read = json::from_text(text);
         self.check(part, text)?;
+        let read =
+            read.or_else(|mismatch| json::without_repeats(text).map_or(Err(mismatch), |text| json::from_text(&text)));
         read.map_err(|Mismatch| self.unreadable(part))
     }
 
     /// A value that the schema allows and that can't be read.
     pub(crate) fn unreadable(&self, part: Part) -> Invalid {
-        let expected = "JSON that Rust can hold: at most 127 levels, and no half of a surrogate pair in a string";
+        let expected = "JSON that the Rust type can hold: at most 127 levels, no half of a surrogate pair in a string, and \
+                        what a type written in code allows beyond its schema";
         self.broken(part, "type", expected.to_owned())
     }
 

@@ -108,7 +108,7 @@ impl DecodeError {
     /// Bytes that are no text.
     pub(crate) fn utf8(contract: &impl fmt::Display, bytes: &[u8], error: &std::str::Utf8Error) -> Self {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
         Self::Json { contract: contract.to_string(), line, column }
     }

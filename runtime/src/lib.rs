@@ -26,16 +26,22 @@
 //! | --- | --- |
 //! | `amqp` | RabbitMQ (`amqp://`), by lapin |
 //! | `postgres` | the PostgreSQL registry (`postgres://`), by sqlx |
+//! | `sqlite` | the registry in a file (`sqlite:PATH`), by sqlx and a SQLite that is built along |
 //! | `tls` | TLS for whichever of the two is on, by rustls |
+//! | `derive` | events written as Rust structs, their schema files exported: `code_first` |
 //! | `conformance` | the suites that every transport and every registry passes, for authors of further ones |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod call;
+#[cfg(feature = "derive")]
+pub mod code_first;
 mod error;
 mod event;
 mod invalid;
 mod json;
+pub mod letters;
+mod lineage;
 mod publish;
 mod receipt;
 mod registration;
@@ -51,6 +57,8 @@ pub use call::{Call, Reply};
 pub use celerysalt_contract::{
     ContractRecord, Mode, Selector, Topic, TopicPattern, Version, VersionRange, Violation, Violations,
 };
+#[cfg(feature = "derive")]
+pub use celerysalt_derive::{SaltError, SaltEvent, SaltResponse};
 pub use error::{BatchError, CallError, ConnectError, PublishError, RpcError, StartError};
 pub use event::{Broadcast, DeclaredError, Event, EventContract, Rpc};
 pub use invalid::{DecodeError, Invalid, Part};
@@ -59,6 +67,9 @@ pub use publish::{Publish, PublishBatch, PublishJson};
 pub use receipt::Receipt;
 pub use registration::OnConflict;
 pub use salt::{BROKER_URL_VARIABLE, DEFAULT_EXCHANGE, REGISTRY_URL_VARIABLE, Salt, SaltBuilder};
+/// What schemas of code-first events are made by; name it: `#[schemars(crate = "celerysalt::schemars")]`.
+#[cfg(feature = "derive")]
+pub use schemars;
 /// The JSON types that generated fields have.
 pub use serde_json;
 pub use service::{AnyEvent, HandlerError, HandlerOptions, Meta, Running, ServeError, Service};
@@ -93,6 +104,17 @@ pub mod __private {
         json::{Mismatch, Reader, Writer, deserialize, read_by_serde, required, serialize, write_by_serde},
     };
 
+    /// What `SaltEvent` writes.
+    #[cfg(feature = "derive")]
+    pub mod code_first {
+        pub use crate::code_first::{
+            contract::{Written, contract},
+            files::test_all,
+            read::read,
+            schema::schema,
+        };
+    }
+
     /// `event.publish(&salt)`.
     pub fn publish<'a, E: Broadcast>(event: &'a E, salt: &'a Salt) -> Publish<'a, E> {
         Publish::new(event, salt)
@@ -106,6 +128,14 @@ pub mod __private {
     /// `request.call(&salt)`.
     pub fn call<'a, R: Rpc>(request: &'a R, salt: &'a Salt) -> Call<'a, R> {
         Call::new(request, salt)
+    }
+
+    /// An event of another version, if its contract allows the payload.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every violation.
+    pub fn convert<A: Event, B: Event>(value: &A) -> Result<B, Invalid> {
+        B::contract().decode(Part::Payload, &A::contract().encode(Part::Payload, value)?)
     }
 
     /// What a builder made, if the contract allows it.

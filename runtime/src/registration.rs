@@ -5,8 +5,8 @@
 //! without having been named is put into the same queue by its first publish, which never waits for it.
 
 use std::{
-    collections::HashSet,
-    fmt,
+    collections::HashMap,
+    fmt, mem,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     error::ConnectError,
     event::EventContract,
+    lineage::Lineage,
     registry::{Action, Plan, Registry, RegistryError},
 };
 
@@ -43,10 +44,20 @@ pub enum OnConflict {
 
 pub(crate) struct Registration {
     /// By identity: a contract is a `static` of the program.
-    seen: Mutex<HashSet<usize>>,
+    met: Mutex<HashMap<usize, Met>>,
+    lineage: Arc<Lineage>,
     pending: mpsc::Sender<ContractRecord>,
     backlog: watch::Sender<Backlog>,
     drain: AbortHandle,
+}
+
+/// What was done about a contract of the program.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    /// It is registered, or waits for it, or is not to be.
+    settled: bool,
+    /// It was published or called.
+    published: bool,
 }
 
 /// What the draining task has before it.
@@ -70,11 +81,11 @@ impl Drop for Registration {
 }
 
 impl Registration {
-    pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
+    pub(crate) fn new(registry: Arc<dyn Registry>, lineage: Arc<Lineage>) -> Self {
         let (pending, receiver) = mpsc::channel(CAPACITY);
         let backlog = watch::Sender::new(Backlog::default());
         let drain = tokio::spawn(drain(registry, receiver, backlog.clone())).abort_handle();
-        Self { seen: Mutex::default(), pending, backlog, drain }
+        Self { met: Mutex::default(), lineage, pending, backlog, drain }
     }
 
     /// Waits until nothing waits for the registry, but not for a registry that is away: a program that ends must not
@@ -86,6 +97,7 @@ impl Registration {
             Ok(Ok(backlog)) if backlog.waiting == 0 => {}
             _ => tracing::warn!("some contracts are not registered yet; run `celerysalt sync`"),
         }
+        self.lineage.flush().await;
     }
 
     /// Registers what a program names at its start.
@@ -100,7 +112,7 @@ impl Registration {
     ) -> Result<(), ConnectError> {
         let mut records = Vec::new();
         for contract in contracts {
-            if self.is_new(contract) && contract.registers_itself() {
+            if !self.meet(contract, |met| &mut met.settled) && contract.registers_itself() {
                 records.push(contract.to_record().map_err(ConnectError::Contract)?);
             }
         }
@@ -131,20 +143,32 @@ impl Registration {
         Ok(())
     }
 
-    /// Registers a contract that is in use, without waiting for it. Cheap when it was seen before.
+    /// Registers a contract that is in use, and tells that it is, without waiting for either. Cheap when it was seen before.
     pub(crate) fn ensure(&self, contract: &'static EventContract) {
-        if !self.is_new(contract) || !contract.registers_itself() {
+        if self.meet(contract, |met| &mut met.published) {
+            return;
+        }
+        let unsettled = !self.meet(contract, |met| &mut met.settled);
+        if !contract.uses_registry() {
             return;
         }
         match contract.to_record() {
-            Ok(record) => self.wait_for_registry(vec![record]),
+            Ok(record) => {
+                let publisher = record.publisher_class.as_deref().unwrap_or_default();
+                self.lineage.publishes(&record.topic, &record.version, publisher);
+                if unsettled && contract.registers_itself() {
+                    self.wait_for_registry(vec![record]);
+                }
+            }
             Err(reason) => tracing::error!(reason, "a contract can't be registered"),
         }
     }
 
-    fn is_new(&self, contract: &'static EventContract) -> bool {
+    /// Whether it was met so before; from now on it was.
+    fn meet(&self, contract: &'static EventContract, how: impl FnOnce(&mut Met) -> &mut bool) -> bool {
         let identity = std::ptr::from_ref(contract).addr();
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        mem::replace(how(met.entry(identity).or_default()), true)
     }
 
     fn wait_for_registry(&self, records: Vec<ContractRecord>) {

@@ -9,9 +9,10 @@ use crate::{
     call::Replies,
     error::ConnectError,
     event::{Event, EventContract},
+    lineage::Lineage,
     publish::PublishJson,
     registration::{OnConflict, Registration},
-    registry::{self, Registered, Registry, RegistryError},
+    registry::{self, Actor, Registered, Registry, RegistryError},
     schemas::Schemas,
     service::Service,
     transport::{self, Confirmation, Message, Transport, TransportError},
@@ -54,6 +55,7 @@ struct Inner {
     transport: Arc<dyn Transport>,
     registry: Arc<dyn Registry>,
     registration: Registration,
+    lineage: Arc<Lineage>,
     schemas: Schemas,
     replies: Mutex<Option<Arc<Replies>>>,
 }
@@ -159,6 +161,10 @@ impl Salt {
         &self.inner.registration
     }
 
+    pub(crate) fn lineage(&self) -> &Lineage {
+        &self.inner.lineage
+    }
+
     pub(crate) fn schemas(&self) -> &Schemas {
         &self.inner.schemas
     }
@@ -196,7 +202,7 @@ impl SaltBuilder {
         self
     }
 
-    /// The registry: `postgres://...` (feature `postgres`), `memory:` or `memory:NAME` for one in this process. Without
+    /// The registry: `postgres://...` (feature `postgres`), `sqlite:PATH` (feature `sqlite`), `memory:` or `memory:NAME` for one in this process. Without
     /// it the environment decides.
     pub fn registry_url(mut self, url: impl Into<String>) -> Self {
         self.registry = Source::Url(url.into());
@@ -249,8 +255,8 @@ impl SaltBuilder {
         check_name(&self.service)?;
         let registry = match self.registry {
             Source::Given(registry) => registry,
-            Source::Url(url) => registry::connect(&url)?,
-            Source::Environment => registry::connect(&variable(REGISTRY_URL_VARIABLE)?)?,
+            Source::Url(url) => registry::connect_as(&url, Actor::here(&self.service))?,
+            Source::Environment => registry::connect_as(&variable(REGISTRY_URL_VARIABLE)?, Actor::here(&self.service))?,
         };
         let transport = match self.broker {
             Source::Given(transport) => transport,
@@ -263,7 +269,8 @@ impl SaltBuilder {
                 transport::connect(&url, &self.service).await?
             }
         };
-        let registration = Registration::new(Arc::clone(&registry));
+        let lineage = Arc::new(Lineage::new(Arc::clone(&registry), &self.service));
+        let registration = Registration::new(Arc::clone(&registry), Arc::clone(&lineage));
         registration.at_start(&*registry, &self.contracts, self.on_conflict).await?;
         Ok(Salt {
             inner: Arc::new(Inner {
@@ -271,10 +278,11 @@ impl SaltBuilder {
                 exchange: self.exchange,
                 task_name: self.task_name,
                 max_message_bytes: self.max_message_bytes,
-                schemas: Schemas::new(Arc::clone(&registry)),
+                schemas: Schemas::new(Arc::clone(&registry), Arc::clone(&lineage)),
                 transport,
                 registry,
                 registration,
+                lineage,
                 replies: Mutex::default(),
             }),
         })

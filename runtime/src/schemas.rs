@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     invalid::{Invalid, Part},
+    lineage::Lineage,
     registry::{Registry, RegistryError},
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Known {
 /// What the registry knows, as far as this process has asked.
 pub(crate) struct Schemas {
     registry: Arc<dyn Registry>,
+    lineage: Arc<Lineage>,
     topics: Mutex<HashMap<String, Answer>>,
 }
 
@@ -82,8 +84,8 @@ impl Known {
 }
 
 impl Schemas {
-    pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
-        Self { registry, topics: Mutex::default() }
+    pub(crate) fn new(registry: Arc<dyn Registry>, lineage: Arc<Lineage>) -> Self {
+        Self { registry, lineage, topics: Mutex::default() }
     }
 
     /// Every version of the topic, oldest first.
@@ -128,7 +130,7 @@ impl Schemas {
         Ok(versions)
     }
 
-    /// One version of the topic, the newest when none is named.
+    /// One version of the topic, the newest when none is named, for somebody who publishes it.
     ///
     /// # Errors
     /// As [`Schemas::versions`].
@@ -141,14 +143,18 @@ impl Schemas {
             None => versions.last().cloned(),
             Some(version) => find(versions, version),
         };
-        match version.and_then(|version| find(&self.heard(topic)?.versions, version)) {
-            Some(known) => Ok(Some(known)),
+        let known = match version.and_then(|version| find(&self.heard(topic)?.versions, version)) {
+            Some(known) => Some(known),
             None => match of(&self.versions(topic).await?) {
-                Some(known) => Ok(Some(known)),
+                Some(known) => Some(known),
                 // It may have been registered since.
-                None => Ok(of(&self.ask(topic).await?)),
+                None => of(&self.ask(topic).await?),
             },
+        };
+        if let Some(known) = &known {
+            self.lineage.publishes_by_name(topic, &known.version);
         }
+        Ok(known)
     }
 
     /// The contracts that a message may be checked against, best first: its own version when it names one, otherwise

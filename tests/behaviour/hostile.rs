@@ -10,7 +10,7 @@ use std::{
 
 use celerysalt::{
     AnyEvent, CallError, HandlerError, PublishError, Rest, ServeError,
-    transport::{Confirmation, Deliveries, Message, QueueSpec, Routing, Transport, TransportError},
+    transport::{Confirmation, Deliveries, Message, QueueSpec, Routing, Taken, Transport, TransportError},
 };
 use celerysalt_reference::events::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, UserCreated};
 use celerysalt_tests::{World, header, within};
@@ -268,6 +268,10 @@ impl Transport for Faulty {
 
     async fn consume(&self, queue: &QueueSpec, prefetch: u16) -> Result<Deliveries, TransportError> {
         self.inner.consume(queue, prefetch).await
+    }
+
+    async fn take(&self, queue: &str, most: usize) -> Result<Taken, TransportError> {
+        self.inner.take(queue, most).await
     }
 
     async fn consume_replies(&self) -> Result<Deliveries, TransportError> {

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(missing_docs, reason = "the names of the tests say it")]
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use celerysalt::{AnyEvent, ConnectError, PublishError, Rest};
+use celerysalt::{AnyEvent, ConnectError, PublishError, Rest, registry::Registry};
 use celerysalt_reference::events::{self, GetRiskAssessment, GetRiskAssessmentError, RiskAssessmentCreated};
 use celerysalt_tests::{World, header, postgres::in_fresh_schema, within};
 use serde_json::json;
@@ -91,8 +94,7 @@ async fn a_conflict_in_the_database_stops_the_start_and_says_where() {
         let mut changed = contract.to_record().unwrap();
         changed.schema["properties"]["amount"]["exclusiveMinimum"] = json!(5);
         changed.fingerprint = celerysalt_contract::fingerprint(changed.mode, &changed.schema, None, None);
-        let error =
-            celerysalt::registry::Registry::register(&schema.registry(), &changed).await.unwrap_err().to_string();
+        let error = schema.registry().register(&changed).await.unwrap_err().to_string();
         assert!(
             error.contains("payments.processed@v1") && error.contains("/properties/amount/exclusiveMinimum"),
             "{error}"
@@ -100,10 +102,111 @@ async fn a_conflict_in_the_database_stops_the_start_and_says_where() {
 
         // The other way round: the program's contract is the one that differs.
         schema.execute("DROP TABLE celerysalt_schemas; DROP TABLE celerysalt_migrations").await;
-        celerysalt::registry::Registry::register(&schema.registry(), &changed).await.unwrap();
+        schema.registry().register(&changed).await.unwrap();
         let builder = world.builder("pulse").await.registry(Arc::new(schema.registry()));
         let error = builder.contracts(events::contracts()).connect().await.unwrap_err();
         assert!(matches!(&error, ConnectError::Conflict(conflicts) if conflicts.len() == 1), "{error}");
     })
     .await;
+}
+
+/// What `lineage` says of a topic: side, contracts, service and handler, without the suffix that makes names unique.
+async fn lineage(registry: &dyn Registry, topic: &str, world: &World) -> Vec<String> {
+    let suffix = world.service_name("");
+    let seen = registry.lineage(&topic.parse().unwrap()).await.unwrap();
+    let told = seen.iter().map(|seen| {
+        let sighting = &seen.sighting;
+        let handler = sighting.handler.rsplit("::").next().unwrap_or_default();
+        format!("{:?} {} {} {handler}", sighting.side, sighting.contracts, sighting.service.replace(&suffix, ""))
+    });
+    told.collect()
+}
+
+async fn notify(_: RiskAssessmentCreated) {}
+
+async fn audit(_: AnyEvent) {}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn running_services_say_what_they_publish_and_handle() {
+    in_fresh_schema(|schema| async move {
+        let world = World::memory();
+        let registry = schema.registry();
+        let publisher = world.builder("pulse").await.registry(Arc::new(schema.registry()));
+        let publisher = publisher.contracts(events::contracts()).connect().await.unwrap();
+        let topic = "pulse.risk.created";
+        assert_eq!(lineage(&registry, topic, &world).await, Vec::<String>::new(), "naming is not publishing");
+
+        let subscriber = world.builder("mail").await.registry(Arc::new(schema.registry())).connect().await.unwrap();
+        let decline = |request: GetRiskAssessment| async move {
+            Err::<events::GetRiskAssessmentResponse, _>(GetRiskAssessmentError {
+                error_code: "GONE".to_owned(),
+                error_message: request.assessment_id,
+                details: None,
+                rest: Rest::default(),
+            })
+        };
+        let service = subscriber.service().on(notify).on_topic("pulse.#@v1", audit).serve(decline);
+        let running = service.start().await.unwrap();
+        let event =
+            RiskAssessmentCreated::builder().assessment_id("RA-1").company_id(1).risk_score(8.5).build().unwrap();
+        event.publish(&publisher).await.unwrap();
+        event.publish(&publisher).await.unwrap();
+        let payload = json!({"assessment_id": "RA-3", "company_id": 1, "risk_score": 1});
+        publisher.publish_json(topic, payload).await.unwrap();
+        running.shutdown().await;
+        // What was seen is told before the handle is gone.
+        within(publisher.close()).await;
+        within(subscriber.close()).await;
+        assert_eq!(
+            lineage(&registry, topic, &world).await,
+            [
+                "Publisher pulse.risk.created@v1 pulse RiskAssessmentCreated",
+                "Publisher pulse.risk.created@v1 pulse publish_json",
+                "Subscriber pulse.#@v1 mail audit",
+                "Subscriber pulse.risk.created@^v1 mail notify",
+            ]
+        );
+        let served = lineage(&registry, "rpc.pulse.risk.get", &world).await;
+        assert!(served.len() == 1 && served[0].starts_with("Subscriber rpc.pulse.risk.get@^v1 mail "), "{served:?}");
+        // The log has the names by which services registered, though a registry of another making was given.
+        assert!(registry.history(None).await.unwrap().iter().all(|entry| entry.role.is_some()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_signs_the_log_with_its_name() {
+    in_fresh_schema(|schema| async move {
+        let world = World::memory();
+        let publisher = world.builder("pulse").await.registry_url(&schema.url);
+        publisher.contracts(events::contracts()).connect().await.unwrap().close().await;
+        let history = schema.registry().history(None).await.unwrap();
+        assert_eq!(history.len(), events::contracts().len());
+        assert!(history.iter().all(|entry| entry.actor.service == world.service_name("pulse")), "{history:?}");
+        assert!(history.iter().all(|entry| !entry.actor.host.is_empty()), "{history:?}");
+    })
+    .await;
+}
+
+/// Nothing listens there; what the registry would be told waits for nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_is_away_holds_up_neither_publishing_nor_handling_nor_the_end() {
+    let world = World::memory();
+    let builder = world.builder("pulse").await.registry_url("postgres://postgres@127.0.0.1:1/test");
+    let salt = builder.connect().await.unwrap();
+    let (seen, mut seeing) = mpsc::unbounded_channel();
+    let handler = move |_: RiskAssessmentCreated| {
+        seen.send(()).unwrap();
+        async {}
+    };
+    let running = salt.service().on(handler).start().await.unwrap();
+    let event = RiskAssessmentCreated::builder().assessment_id("RA-1").company_id(1).risk_score(8.5).build().unwrap();
+    let start = Instant::now();
+    event.publish(&salt).await.unwrap();
+    within(seeing.recv()).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    running.shutdown().await;
+    let start = Instant::now();
+    within(salt.close()).await;
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }

@@ -80,6 +80,21 @@ async fn celery_salts_events_by_celery_and_by_kombu() {
 }
 
 #[tokio::test]
+async fn a_compressed_event() {
+    let world = World::rabbitmq();
+    let mut subscriber = Subscriber::start(&world).await;
+    let mut client = salt_client(&world).await;
+    for compression in ["gzip", "zlib"] {
+        let fields = tagged_fields(compression);
+        let topic = "scranton.tagged_item.created";
+        let order = json!({"do": "send", "topic": topic, "fields": fields, "compression": compression});
+        let id = published(&mut client, order).await;
+        assert_eq!(subscriber.gets(&fields).await.message_id, Some(id), "{compression}");
+    }
+    assert_eq!(subscriber.running.shutdown().await.counts.handled, 2);
+}
+
+#[tokio::test]
 async fn tchu_tchus_events_by_celery_and_serverless() {
     let world = World::rabbitmq();
     let mut subscriber = Subscriber::start(&world).await;

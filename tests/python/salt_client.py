@@ -1,5 +1,7 @@
 """A process that publishes and calls with celery-salt."""
 
+import json
+
 import contracts
 from celery import Celery
 from peer import BROKER, EXCHANGE, serve
@@ -45,4 +47,12 @@ def call(event, fields, timeout=30):
     return {"type": type(reply.data).__name__, "fields": reply.payload}
 
 
-serve(app, {"publish": publish, "call": call})
+def send(topic, fields, compression):
+    # What an application does that uses Celery's own compression.
+    meta = {"is_rpc": False, "version": "v1"}
+    options = {"exchange": EXCHANGE, "exchange_type": "topic", "routing_key": topic, "compression": compression}
+    arguments = {"args": [json.dumps({**fields, "_tchu_meta": meta})], "kwargs": {"routing_key": topic}}
+    return app.send_task("celery_salt.dispatch_event", **arguments, **options).id
+
+
+serve(app, {"publish": publish, "call": call, "send": send})

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(missing_docs, reason = "the names of the tests say it")]
 
+mod raw;
+mod unreadable;
+
 use std::{collections::HashSet, time::Duration};
 
 use celerysalt::{AnyEvent, Event, Rest};

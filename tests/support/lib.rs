@@ -8,10 +8,12 @@
     reason = "tests fail by panicking"
 )]
 
+pub mod cluster;
 pub mod postgres;
 pub mod proxy;
 pub mod python;
 pub mod rabbitmq;
+pub mod sqlite;
 mod world;
 
 pub use world::{PATIENCE, World, header, no_headers, within};

@@ -44,8 +44,7 @@ impl Peer {
 
     /// The same on another exchange.
     pub async fn start_on(exchange: &str, world: &World, script: &str, arguments: &[&str]) -> Self {
-        let python = tokio::task::spawn_blocking(|| PYTHON.as_deref()).await.unwrap();
-        let python = python.unwrap_or_else(|why| panic!("{why}"));
+        let python = tokio::task::spawn_blocking(python).await.unwrap();
         let mut child = Command::new(python)
             .arg(scripts().join(script))
             .args(arguments)
@@ -120,7 +119,13 @@ async fn read(from: impl AsyncRead + Unpin, log: Log, says: Option<mpsc::Unbound
     }
 }
 
-fn scripts() -> PathBuf {
+/// The interpreter that has the pinned packages; the environment is made when it is not there.
+pub fn python() -> &'static Path {
+    PYTHON.as_deref().unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The folder of the scripts.
+pub fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
 }
 

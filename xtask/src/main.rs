@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests"))]
 
+mod bench;
 mod cargo;
 mod deny;
 mod deps;
@@ -30,6 +31,8 @@ cargo xtask <command>
   features                      check that every feature builds alone and with all others,
                                 and count the crates that each costs a consumer
   deps                          check licences, sources and banned crates of all dependencies
+  bench codegen [PART...]       print what decoding, generating and compiling cost; parts: decode, generate, compile
+  conformance [DIR]             run every corpus of a folder (../shared/corpora) through generated code
   help                          print this
 
 LIST names the ways to get a server, in the order to try them; without it:
@@ -46,6 +49,8 @@ enum Command {
     Status,
     Features,
     Deps,
+    Bench { parts: Vec<String> },
+    Conformance { folder: Option<String> },
     Help,
 }
 
@@ -65,6 +70,11 @@ fn main() -> ExitCode {
         Command::Status => services::status(),
         Command::Features => features::run().map(|()| ExitCode::SUCCESS),
         Command::Deps => deps::run().map(|()| ExitCode::SUCCESS),
+        Command::Bench { parts } => {
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            bench::codegen(&parts).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Conformance { folder } => bench::conformance(folder.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Help => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -90,6 +100,16 @@ fn parse(args: &[String]) -> Result<Command, String> {
         ["services", "status"] => Ok(Command::Status),
         ["features"] => Ok(Command::Features),
         ["deps"] => Ok(Command::Deps),
+        ["bench", "codegen", parts @ ..] => {
+            match parts.iter().find(|part| !["decode", "generate", "compile"].contains(part)) {
+                Some(part) => Err(format!("`{part}` is no part of `bench codegen`")),
+                None => Ok(Command::Bench { parts: parts.iter().map(ToString::to_string).collect() }),
+            }
+        }
+        ["conformance"] => Ok(Command::Conformance { folder: None }),
+        ["conformance", folder] if !folder.starts_with('-') => {
+            Ok(Command::Conformance { folder: Some((*folder).to_owned()) })
+        }
         ["help" | "--help" | "-h"] => Ok(Command::Help),
         [] => Err("a command is missing".to_owned()),
         _ => Err(format!("`{}` is no command of xtask", words.join(" "))),
@@ -130,6 +150,8 @@ mod tests {
         for line in [
             "",
             "bench",
+            "bench codegen fast",
+            "conformance --fast",
             "services",
             "services start",
             "features all",

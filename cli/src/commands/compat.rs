@@ -1,15 +1,18 @@
 //! `celerysalt compat`: may one schema take the place of another, decided by meaning and shown by an example.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use celerysalt_contract::{
-    Validator,
-    compare::{Options, Verdict, contains},
+    Source,
+    compare::{Comparable, Digits, Options, Verdict},
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::output::{Report, Stop, Style, escape, lines};
+use crate::output::{Format, Report, Stop, Style, annotation::Annotation, escape, github, lines};
 
 /// Check whether a schema may take the place of another, without any reader being surprised
 ///
@@ -59,10 +62,20 @@ impl Compat {
         let options = Options::default().closed_writer(closed);
         let mut checks = Vec::new();
         if self.direction != Direction::Forward {
-            checks.push(Check { name: "backward", from: "OLD", to: "NEW", verdict: contains(&old, &new, &options) });
+            checks.push(Check {
+                name: "backward",
+                from: "OLD",
+                to: "NEW",
+                verdict: old.schema.is_within(&new.schema, &options),
+            });
         }
         if self.direction != Direction::Backward {
-            checks.push(Check { name: "forward", from: "NEW", to: "OLD", verdict: contains(&new, &old, &options) });
+            checks.push(Check {
+                name: "forward",
+                from: "NEW",
+                to: "OLD",
+                verdict: new.schema.is_within(&old.schema, &options),
+            });
         }
         let breaking = checks.iter().any(|check| matches!(check.verdict, Verdict::Breaking { .. }));
         let decided =
@@ -79,7 +92,11 @@ impl Compat {
         };
         let report = Report {
             findings: breaking,
-            text: lines(&checks.iter().flat_map(|check| check.lines(style)).collect::<Vec<_>>()),
+            text: if style.format == Format::Github {
+                github::commands(&checks.iter().flat_map(|check| check.annotations(&new)).collect::<Vec<_>>())
+            } else {
+                lines(&checks.iter().flat_map(|check| check.lines(style, [&old, &new])).collect::<Vec<_>>())
+            },
             summary: summary.to_owned(),
             json: json!({
                 "verdict": verdict,
@@ -101,8 +118,9 @@ struct Check {
 }
 
 impl Check {
-    fn lines(&self, style: Style) -> Vec<String> {
+    fn lines(&self, style: Style, [old, new]: [&Side; 2]) -> Vec<String> {
         let Self { name, from, to, verdict } = self;
+        let (writer, reader) = if *from == "OLD" { (old, new) } else { (new, old) };
         match verdict {
             Verdict::Compatible => {
                 vec![format!("{name}: {}: {to} accepts all that {from} allows", style.good("compatible"))]
@@ -121,13 +139,39 @@ impl Check {
                         escape(place),
                         escape(other)
                     ));
+                    let (read, written) = (reader.place(&finding.pointer_new), writer.place(&finding.pointer_old));
+                    said.push(format!("    {read}, {written}"));
                 }
                 said
             }
-            Verdict::Unknown { reason } => {
+            Verdict::Unknown { reason, .. } => {
                 vec![format!("{name}: {}: {}", style.notable("could not decide"), escape(reason))]
             }
             _ => vec![format!("{name}: {}", style.notable("could not decide"))],
+        }
+    }
+
+    /// Each finding at its place in NEW, the file that changes.
+    fn annotations(&self, new: &Side) -> Vec<Annotation> {
+        let Self { name, from, to, verdict } = self;
+        let about = |rule, pointer: &str, message: String| -> Annotation {
+            let source = &new.source;
+            let span = if pointer.is_empty() { source.start() } else { source.key_span_of(pointer) };
+            Annotation::from(&source.error(rule, span, message))
+        };
+        match verdict {
+            Verdict::Breaking { witness, findings } => findings
+                .iter()
+                .map(|finding| {
+                    let pointer = if *to == "NEW" { &finding.pointer_new } else { &finding.pointer_old };
+                    let message = format!("{name}: {to} refuses what {from} allows\nexample: {witness}");
+                    about(finding.rule, pointer, message)
+                })
+                .collect(),
+            Verdict::Unknown { rule, reason } => {
+                vec![about(rule, "", format!("{name}: could not decide: {reason}"))]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -138,20 +182,36 @@ impl Check {
             Verdict::Breaking { witness, findings } => json!({
                 "direction": direction, "verdict": "breaking", "witness": witness, "findings": findings,
             }),
-            Verdict::Unknown { reason } => json!({"direction": direction, "verdict": "unknown", "reason": reason}),
+            Verdict::Unknown { reason, .. } => json!({"direction": direction, "verdict": "unknown", "reason": reason}),
             _ => json!({"direction": direction, "verdict": "unknown"}),
         }
     }
 }
 
+/// A schema with its file.
+struct Side {
+    schema: Comparable,
+    source: Source,
+}
+
+impl Side {
+    /// `old.json:3:5` of a place, for people.
+    fn place(&self, pointer: &str) -> String {
+        let span = if pointer.is_empty() { self.source.start() } else { self.source.key_span_of(pointer) };
+        format!("{}:{}:{}", escape(&self.source.shown_path().to_string_lossy()), span.line, span.column)
+    }
+}
+
 /// A schema that can be used: whatever else is a failure, not a verdict.
-fn read(path: &PathBuf) -> Result<Value, Stop> {
+fn read(path: &PathBuf) -> Result<Side, Stop> {
     let content =
         fs::read(path).map_err(|error| Stop::failed("schema", format!("can't read {}: {error}", path.display())))?;
-    let schema: Value = serde_json::from_slice(&content)
-        .map_err(|error| Stop::failed("schema", format!("{} is no JSON document: {error}", path.display())))?;
-    Validator::new(&schema).map_err(|error| {
+    let source = Source::parse(Path::new(""), path, content).map_err(|findings| {
+        let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        Stop::failed("schema", format!("{} is no JSON document:\n{}", path.display(), said.join("\n")))
+    })?;
+    let schema = Comparable::new(source.value()).map_err(|error| {
         Stop::failed("schema", format!("{} is no schema that can be used: {error}", path.display()))
     })?;
-    Ok(schema)
+    Ok(Side { schema: schema.with_digits(Digits::of_text(source.text())), source })
 }

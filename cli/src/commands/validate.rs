@@ -3,11 +3,12 @@
 use std::{
     fs,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use celerysalt_contract::{Catalog, Contract, Diagnostics, Selector, Validator, Violations};
-use clap::Args;
+use celerysalt_contract::{Catalog, Contract, Diagnostics, Document, Draft, Exact, Selector, Violations};
+use clap::{Args, ValueEnum};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,13 +16,15 @@ use crate::{
     output::{Report, Stop, Style, escape, lines, plural},
 };
 
-/// Check a folder of contracts, or payloads against one of them
+/// Check a folder of contracts, or payloads against a contract or a schema
 ///
-/// Every problem of every file is reported at once. With --contract, checks payloads instead: each violation is printed
-/// with its place in the payload and what was expected there, never with the value.
+/// Every problem of every file is reported at once. With --contract or --schema, checks payloads instead, by the rules
+/// that generated code runs: each violation is printed with its place in the payload and what was expected there, never
+/// with the value.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  celerysalt validate --schemas schemas\n  \
     celerysalt validate --contract pulse.risk.created@v1 payload.json\n  \
+    celerysalt validate --schema schemas/pulse.risk.created/v1.json payload.json\n  \
     curl -s https://example.com/event | celerysalt validate --contract pulse.risk.created -")]
 pub(crate) struct Validate {
     /// Folder of the contracts
@@ -30,16 +33,61 @@ pub(crate) struct Validate {
     /// Contract that the payloads are checked against; without a version, the newest one
     #[arg(long, value_name = "TOPIC[@VERSION]", requires = "payloads")]
     contract: Option<Selector>,
+    /// Schema that the payloads are checked against: a file of its own, which may refer to files below its --root
+    #[arg(long, value_name = "FILE", requires = "payloads", conflicts_with = "contract")]
+    schema: Option<PathBuf>,
+    /// Folder that the references of --schema may not leave [default: the folder of the file]
+    #[arg(long, value_name = "DIR", requires = "schema")]
+    root: Option<PathBuf>,
+    /// Draft of a --schema that names none, and refers to no other file [default: 2020-12]
+    #[arg(long, value_enum, requires = "schema")]
+    draft: Option<DraftName>,
     /// Payloads: files of one JSON document each, - for standard input
-    #[arg(value_name = "PAYLOAD", requires = "contract")]
+    #[arg(value_name = "PAYLOAD")]
     payloads: Vec<PathBuf>,
+}
+
+/// A draft of JSON Schema.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DraftName {
+    /// Draft 4
+    #[value(name = "4")]
+    Four,
+    /// Draft 6
+    #[value(name = "6")]
+    Six,
+    /// Draft 7
+    #[value(name = "7")]
+    Seven,
+    /// Draft 2019-09
+    #[value(name = "2019-09")]
+    Nineteen,
+    /// Draft 2020-12
+    #[value(name = "2020-12")]
+    Twenty,
+}
+
+impl DraftName {
+    fn draft(self) -> Draft {
+        match self {
+            Self::Four => Draft::Draft4,
+            Self::Six => Draft::Draft6,
+            Self::Seven => Draft::Draft7,
+            Self::Nineteen => Draft::Draft201909,
+            Self::Twenty => Draft::Draft202012,
+        }
+    }
 }
 
 impl Validate {
     pub(crate) fn run(self, style: Style) -> Result<Report, Stop> {
-        match &self.contract {
-            Some(contract) => self.payloads(contract, style),
-            None => self.folder(style),
+        match (&self.contract, &self.schema) {
+            (Some(contract), _) => self.by_contract(contract, style),
+            (None, Some(schema)) => self.by_schema(schema, style),
+            (None, None) if self.payloads.is_empty() => self.folder(style),
+            (None, None) => {
+                Err(Stop::failed("arguments", "payloads are checked against --contract or --schema".to_owned()))
+            }
         }
     }
 
@@ -57,19 +105,50 @@ impl Validate {
         })
     }
 
-    fn payloads(&self, selector: &Selector, style: Style) -> Result<Report, Stop> {
+    fn by_contract(&self, selector: &Selector, style: Style) -> Result<Report, Stop> {
         let catalog = load(&self.schemas)?;
         let records = catalog.select(std::slice::from_ref(selector)).into_iter().map(Contract::to_record);
         let contract = newest(selector, records.collect())?;
         let name = format!("{}@{}", contract.topic, contract.version);
-        let validator = Validator::new(&contract.schema)
+        let about = json!({"topic": contract.topic, "version": contract.version});
+        self.check_all(&name, "contract", &about, &contract.schema, style)
+    }
+
+    fn by_schema(&self, path: &Path, style: Style) -> Result<Report, Stop> {
+        let name = path.to_string_lossy();
+        let schema = match self.draft {
+            None => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let root = self.root.as_deref().unwrap_or(folder);
+                let within = path
+                    .strip_prefix(root)
+                    .map_err(|_| Stop::failed("schema", format!("{name} is not below {}", root.display())))?;
+                Document::load(root, within).map_err(Stop::Refused)?.schema
+            }
+            Some(draft) => {
+                let text =
+                    fs::read(path).map_err(|error| Stop::failed("schema", format!("can't read {name}: {error}")))?;
+                let mut schema: Value = serde_json::from_slice(&text)
+                    .map_err(|error| Stop::failed("schema", format!("{name} is no JSON document: {error}")))?;
+                if let Value::Object(members) = &mut schema {
+                    members.entry("$schema").or_insert_with(|| draft.draft().uri().into());
+                }
+                schema
+            }
+        };
+        self.check_all(&name, "schema", &json!(name), &schema, style)
+    }
+
+    /// Checks every payload; `kind` and `about` say against what.
+    fn check_all(&self, name: &str, kind: &str, about: &Value, schema: &Value, style: Style) -> Result<Report, Stop> {
+        let checks = Exact::new(schema)
             .map_err(|error| Stop::failed("schema", format!("{name} can't be used to check payloads: {error}")))?;
         let mut said = Vec::new();
         let mut invalid = 0;
         let mut results = Vec::new();
         for path in &self.payloads {
             let shown = style.bold(&escape(&path.to_string_lossy()));
-            let verdict = check(&validator, &read(path)?);
+            let verdict = check(&checks, &read(path)?);
             match &verdict {
                 Verdict::Valid => {}
                 Verdict::NoJson(reason) => said.push(format!("{shown}: {}", escape(reason))),
@@ -91,10 +170,7 @@ impl Validate {
             findings: invalid > 0,
             text: lines(&said),
             summary,
-            json: json!({
-                "contract": {"topic": contract.topic, "version": contract.version},
-                "payloads": results,
-            }),
+            json: json!({kind: about, "payloads": results}),
         })
     }
 }
@@ -116,10 +192,11 @@ impl Verdict {
     }
 }
 
-fn check(validator: &Validator, payload: &[u8]) -> Verdict {
-    match serde_json::from_slice::<Value>(payload) {
-        Ok(payload) => validator.validate(&payload).map_or_else(Verdict::Invalid, |()| Verdict::Valid),
-        Err(error) => Verdict::NoJson(format!("this is no JSON document: {error}")),
+fn check(checks: &Exact, payload: &[u8]) -> Verdict {
+    match (checks.check(payload), serde_json::from_slice::<IgnoredAny>(payload)) {
+        (Ok(()), _) => Verdict::Valid,
+        (Err(violations), Ok(_)) => Verdict::Invalid(violations),
+        (Err(_), Err(error)) => Verdict::NoJson(format!("this is no JSON document: {error}")),
     }
 }
 

@@ -84,14 +84,16 @@ impl<'a> Flat<'a> {
             }
             _ => (),
         }
-        let constant = members.get("const").into_iter();
+        let constant = members.get("const").filter(|_| input.draft >= Draft::Draft6).into_iter();
         let listed = members.get("enum").and_then(Value::as_array);
         for values in listed.map(|values| values.iter().collect()).into_iter().chain(constant.map(|value| vec![value]))
         {
             self.restrict(values);
         }
+        // One schema names each property once, so only those of the schemas before are looked through.
+        let before = self.properties.len();
         for (key, schema) in input.members(part, "properties") {
-            declare(&mut self.properties, key, schema);
+            declare(&mut self.properties, before, key, schema);
         }
         self.required
             .extend(members.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
@@ -147,7 +149,8 @@ impl<'a> Flat<'a> {
     fn add_undeclared(&mut self, input: &Input<'a>, part: &Part<'a>) {
         self.patterns.extend(input.members(part, "patternProperties").into_iter().map(|(_, schema)| schema));
         for keyword in ["additionalProperties", "unevaluatedProperties"] {
-            match part.at(keyword) {
+            let known = keyword == "additionalProperties" || input.draft >= Draft::Draft201909;
+            match part.at(keyword).filter(|_| known) {
                 // What alternatives declare is evaluated too, so only the older keyword closes this very object.
                 Some(Part { schema: Value::Bool(false), .. }) => self.closed |= keyword == "additionalProperties",
                 Some(schema) if schema.schema.as_object().is_some_and(|members| !members.is_empty()) => {
@@ -248,8 +251,8 @@ impl<'a> Flat<'a> {
     }
 }
 
-fn declare<'a>(properties: &mut Vec<(&'a str, Vec<Part<'a>>)>, key: &'a str, schema: Part<'a>) {
-    match properties.iter_mut().find(|(known, _)| *known == key) {
+fn declare<'a>(properties: &mut Vec<(&'a str, Vec<Part<'a>>)>, before: usize, key: &'a str, schema: Part<'a>) {
+    match properties.iter_mut().take(before).find(|(known, _)| *known == key) {
         Some((_, schemas)) => schemas.push(schema),
         None => properties.push((key, vec![schema])),
     }

@@ -11,20 +11,20 @@ mod parts;
 mod shape;
 mod union;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use celerysalt_contract::{Document, Draft, Source};
+use celerysalt_contract::{Document, Draft};
 use serde_json::Value;
 
 pub(crate) use self::shape::{
-    Field, Item, Rank, Record, Shape, Space, Type, Union, Words, canonical, index_of, placeholder,
+    Base, Field, Home, Item, Rank, Record, Shape, Space, Type, Union, Words, canonical, index_of, placeholder,
 };
 use self::{
     flat::Flat,
     kinds::{Kinds, Scalar},
     parts::{Input, Part, Parts, name_of},
 };
-use crate::names::{Scope, type_name};
+use crate::names::type_name;
 
 /// Types nested deeper than this, or more of them, stay JSON.
 const MAX_DEPTH: usize = 100;
@@ -34,36 +34,60 @@ const MAX_INLINE: usize = 40;
 /// Rust implements `Debug` and the like for tuples up to this length.
 const MAX_TUPLE: usize = 12;
 
-/// Lowers a document; its own type is called `name`, and none of the others is called as one of `reserved`. `plain`
-/// types hold what the schema names and nothing else.
-pub(crate) fn lower(document: &Document, name: &str, reserved: Scope, plain: bool) -> Space {
-    Space { plain, ..lower_schema(&document.schema, document.draft, Some(&document.source), name, reserved) }
+/// Lowers a document; its own type is called `name`. `plain` types hold what the schema names and nothing else.
+///
+/// The items have no final names yet: [`Space::name_items`].
+pub(crate) fn lower(document: &Document, name: &str, plain: bool) -> Space {
+    let mut space = Space { plain, ..lower_schema(&document.schema, document.draft, Some(document), name) };
+    for item in &mut space.items {
+        item.identity = item.identity.iter().map(|entry| identity(document, entry)).collect();
+        item.identity.push(format!("{:?} {plain}", document.draft));
+    }
+    for base in &mut space.bases {
+        for identity_of_base in &mut base.bases {
+            *identity_of_base = identity_of_base.iter().map(|entry| identity(document, entry)).collect();
+            identity_of_base.push(format!("{:?} {plain}", document.draft));
+        }
+    }
+    space
 }
 
-fn lower_schema(schema: &Value, draft: Draft, source: Option<&Source>, name: &str, mut reserved: Scope) -> Space {
-    let name = reserved.take(name);
+/// One of the schemas that an item was made of, by the file that it was written in; marks behind `\0` stay.
+fn identity(document: &Document, entry: &str) -> String {
+    let (pointer, mark) = entry.split_at(entry.find('\0').unwrap_or(entry.len()));
+    if pointer.is_empty() && !mark.is_empty() && mark.len() > 1 {
+        return mark.to_owned();
+    }
+    let (source, pointer) = document.origin(pointer);
+    format!("{}#{pointer}{mark}", source.path().to_string_lossy().replace('\\', "/"))
+}
+
+fn lower_schema(schema: &Value, draft: Draft, document: Option<&Document>, name: &str) -> Space {
+    let name = name.to_owned();
     let mut lowerer = Lowerer {
-        input: Input::new(schema, draft, source),
+        input: Input::new(schema, draft, document),
         items: Vec::new(),
         known: BTreeMap::new(),
         begun: BTreeMap::new(),
         stack: Vec::new(),
     };
     let hint = Hint { name, rank: Rank::Root, second_name: None };
-    lowerer.add(&hint);
+    lowerer.add(&hint, &Key::new());
     let root = Part::new(schema, String::new());
     let parts = lowerer.input.parts(&[root]);
     lowerer.begun.insert(key_of(&parts.all), 0);
     lowerer.lower_parts(&parts, &hint);
+    let bases = document.map(|document| lowerer.bases(document, &parts)).unwrap_or_default();
     if let Some(root) = lowerer.items.first_mut() {
         root.doc = parts.doc;
     }
-    reachable(lowerer.items, reserved)
+    reachable(lowerer.items, bases)
 }
 
-/// Keeps what the root is made of, in the order of its first use, and gives each item its name.
-fn reachable(items: Vec<Item>, mut scope: Scope) -> Space {
+/// Keeps what the root and its bases are made of, in the order of its first use.
+fn reachable(items: Vec<Item>, mut bases: Vec<Base>) -> Space {
     let mut order = vec![0];
+    order.extend(bases.iter().map(|base| base.item));
     let mut next = 0;
     while let Some(&index) = order.get(next) {
         next += 1;
@@ -80,14 +104,10 @@ fn reachable(items: Vec<Item>, mut scope: Scope) -> Space {
     for ty in kept.iter_mut().flat_map(|item| item.shape.types_mut()) {
         renumber(&mut ty.core, &new_index);
     }
-    let mut claims: Vec<(Rank, usize)> = kept.iter().enumerate().map(|(index, item)| (item.rank, index)).collect();
-    claims.sort_unstable();
-    for (_, index) in claims.into_iter().filter(|(rank, _)| *rank > Rank::Root) {
-        let Some(item) = kept.get_mut(index) else { continue };
-        let wanted = item.second_name.take().filter(|_| scope.has(&item.name)).unwrap_or_else(|| item.name.clone());
-        item.name = scope.take(&wanted);
+    for base in &mut bases {
+        base.item = new_index.get(&base.item).copied().unwrap_or_default();
     }
-    Space { items: kept, names: scope.into_names(), plain: false }
+    Space { items: kept, names: BTreeSet::new(), plain: false, shared: String::new(), bases, joint: false }
 }
 
 fn renumber(schema: &mut Value, new_index: &BTreeMap<usize, usize>) {
@@ -176,7 +196,7 @@ impl<'a> Lowerer<'a> {
         };
         if self.stack.contains(&key) {
             // A type inside itself: from here on it has a name.
-            let index = self.begun.get(&key).copied().unwrap_or_else(|| self.add(&hint));
+            let index = self.begun.get(&key).copied().unwrap_or_else(|| self.add(&hint, &key));
             self.begun.insert(key, index);
             return Type::item(index);
         }
@@ -195,7 +215,7 @@ impl<'a> Lowerer<'a> {
         let index = match self.begun.get(&key) {
             Some(index) if ty == Type::item(*index) => None,
             Some(index) => Some(*index),
-            None if ty.size() > MAX_INLINE && !hint.is_root() => Some(self.add(hint)),
+            None if ty.size() > MAX_INLINE && !hint.is_root() => Some(self.add(hint, &key)),
             None => None,
         };
         let ty = match index {
@@ -217,17 +237,46 @@ impl<'a> Lowerer<'a> {
         let index = match begun {
             Some(index) => index,
             None if hint.is_root() && !nullable => 0,
-            None => self.add(&hint.inner(nullable)),
+            None => self.add(&hint.inner(nullable), key),
         };
         let ty = Type::item(index).or_null(nullable);
         self.known.insert(key.clone(), ty.clone());
         (index, ty)
     }
 
-    fn add(&mut self, hint: &Hint) -> usize {
+    fn add(&mut self, hint: &Hint, key: &Key) -> usize {
         let Hint { name, rank, second_name } = hint.clone();
-        self.items.push(Item { name, rank, second_name, doc: String::new(), shape: Shape::Alias(Type::any()) });
+        let shape = Shape::Alias(Type::any());
+        let (doc, identity) = (String::new(), key.clone());
+        self.items.push(Item { name, rank, second_name, doc, shape, identity, home: Home::Here });
         self.items.len() - 1
+    }
+
+    /// The fragments that the document's own type is made of, each as a struct of its own.
+    fn bases(&mut self, document: &Document, parts: &Parts<'a>) -> Vec<Base> {
+        if !matches!(self.items.first().map(|item| &item.shape), Some(Shape::Record(_))) {
+            return Vec::new();
+        }
+        let mut bases = Vec::new();
+        for part in parts.all.iter().filter(|part| is_fragment(document, part)) {
+            let flat = Flat::of(&self.input, std::slice::from_ref(part));
+            if flat.properties.is_empty() {
+                continue;
+            }
+            // What a fragment refers to itself is looked at on its own.
+            let all = self.input.parts(&[Part::new(part.schema, part.pointer.clone())]).all;
+            let others = all.iter().filter(|other| other.pointer != part.pointer && is_fragment(document, other));
+            let others: Vec<Key> = others.map(|other| vec![format!("{}\0base", other.pointer)]).collect();
+            let title = part.schema.get("title").and_then(Value::as_str).map(type_name);
+            let name = title.unwrap_or_else(|| type_name(&name_of(&part.pointer)));
+            let key = vec![format!("{}\0base", part.pointer)];
+            let item = self.add(&Hint::place(name), &key);
+            let description = part.schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let record = self.record(item, plan_fields(&flat), None, false);
+            self.complete(item, &description, Shape::Record(record));
+            bases.push(Base { item, bases: others });
+        }
+        bases
     }
 
     fn complete(&mut self, index: usize, doc: &str, shape: Shape) {
@@ -265,7 +314,7 @@ impl<'a> Lowerer<'a> {
             Some(scalar) => scalar_type(&scalar, &flat).or_null(nullable),
             None if flat.kinds.without(Kinds::NULL) == Kinds::ARRAY => self.lower_array(&flat, hint).or_null(nullable),
             None if flat.kinds.without(Kinds::NULL) == Kinds::OBJECT => {
-                self.lower_object(&flat, parts, key, hint, nullable)
+                self.lower_object(&flat, parts, key, hint, nullable, hint.is_root() && !nullable)
             }
             None => self.lower_kinds(flat, parts, key, hint, nullable),
         }
@@ -295,12 +344,9 @@ impl<'a> Lowerer<'a> {
         hint: &Hint,
         nullable: bool,
     ) -> Type {
-        let mut values: Vec<String> = Vec::with_capacity(strings.len());
-        for string in strings {
-            if !values.iter().any(|known| known == string) {
-                values.push((*string).to_owned());
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let values: Vec<String> =
+            strings.iter().filter(|string| seen.insert(**string)).map(|string| (*string).to_owned()).collect();
         let default = parts.default.and_then(Value::as_str).map(str::to_owned).filter(|text| values.contains(text));
         let (index, ty) = self.start(key, hint, nullable);
         self.complete(index, &parts.own_doc, Shape::Words(Words { values, default, open }));
@@ -326,10 +372,19 @@ impl<'a> Lowerer<'a> {
         Type::array(&self.unify(&types))
     }
 
-    fn lower_object(&mut self, flat: &Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint, nullable: bool) -> Type {
+    fn lower_object(
+        &mut self,
+        flat: &Flat<'a>,
+        parts: &Parts<'a>,
+        key: &Key,
+        hint: &Hint,
+        nullable: bool,
+        is_top: bool,
+    ) -> Type {
         let has_fields = parts.all.iter().any(|part| part.schema.get("properties").is_some());
         let undeclared = self.lower_undeclared(flat, hint);
-        let is_record = !flat.is_map() || (undeclared.is_none() && (flat.closed || has_fields));
+        // At the top there is no struct around a map that keeps how its values were written.
+        let is_record = is_top || !flat.is_map() || (undeclared.is_none() && (flat.closed || has_fields));
         if !is_record {
             return Type::map(&undeclared.unwrap_or_else(Type::any)).or_null(nullable);
         }
@@ -408,6 +463,11 @@ impl<'a> Lowerer<'a> {
         let item = ty.as_item().and_then(|index| self.items.get(index));
         item.is_some_and(|item| matches!(item.shape, Shape::Words(_)))
     }
+}
+
+/// Whether a schema was written in a file that is no contract.
+fn is_fragment(document: &Document, part: &Part<'_>) -> bool {
+    document.origin(&part.pointer).0.path().to_string_lossy().starts_with('_')
 }
 
 /// The type of a scalar; integers get one of 64 bits where that is enough.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use celerysalt_contract::{Draft, Source};
+use celerysalt_contract::{Document, Draft};
 use serde_json::{Map, Value};
 
 /// A schema and where it stands in its document.
@@ -41,7 +41,7 @@ pub(crate) struct Input<'a> {
     pub(crate) root: &'a Value,
     pub(crate) draft: Draft,
     /// Where the members of the document stand in their file, for their order.
-    pub(crate) source: Option<&'a Source>,
+    pub(crate) document: Option<&'a Document>,
     pub(crate) anchors: Vec<(String, String)>,
 }
 
@@ -65,10 +65,10 @@ enum Entry<'a> {
 }
 
 impl<'a> Input<'a> {
-    pub(crate) fn new(root: &'a Value, draft: Draft, source: Option<&'a Source>) -> Self {
+    pub(crate) fn new(root: &'a Value, draft: Draft, document: Option<&'a Document>) -> Self {
         let mut anchors = Vec::new();
         find_anchors(root, draft, String::new(), &mut anchors);
-        Self { root, draft, source, anchors }
+        Self { root, draft, document, anchors }
     }
 
     /// What `conjunction` comes down to.
@@ -133,7 +133,13 @@ impl<'a> Input<'a> {
             return entries.push(Entry::Plain(part.clone()));
         }
         for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
-            if let Some(pointer) = members.get(keyword).and_then(Value::as_str).and_then(|text| self.resolve(text)) {
+            let known = match keyword {
+                "$dynamicRef" => self.draft == Draft::Draft202012,
+                "$recursiveRef" => self.draft == Draft::Draft201909,
+                _ => true,
+            };
+            let reference = members.get(keyword).filter(|_| known);
+            if let Some(pointer) = reference.and_then(Value::as_str).and_then(|text| self.resolve(text)) {
                 let same = |entry: &Entry<'_>| matches!(entry, Entry::Reference(known) if *known == pointer);
                 if !entries.iter().any(same) {
                     entries.push(Entry::Reference(pointer));
@@ -173,8 +179,9 @@ impl<'a> Input<'a> {
             .filter(|(_, schema)| schema.is_object() || schema.is_boolean())
             .map(|(key, schema)| {
                 let pointer = format!("{}/{}", holder.pointer, escape(key));
-                let written = self.source.filter(|source| source.value().pointer(&pointer).is_some());
-                let offset = written.map_or(0, |source| source.key_span_of(&pointer).offset);
+                let written = self.document.map(|document| document.origin(&pointer));
+                let written = written.filter(|(source, place)| source.value().pointer(place).is_some());
+                let offset = written.map_or(0, |(source, place)| source.key_span_of(&place).offset);
                 (offset, key.as_str(), Part::new(schema, pointer))
             })
             .collect();

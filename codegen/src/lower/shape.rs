@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::names::Scope;
+
 /// All named types of one document; the first is the document's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Space {
@@ -12,9 +14,95 @@ pub(crate) struct Space {
     pub(crate) names: BTreeSet<String>,
     /// Types hold what the schema names and nothing else.
     pub(crate) plain: bool,
+    /// The path from the module that the items are written in to the modules of shared types.
+    pub(crate) shared: String,
+    /// What the document's own type is made of, each on its own; written as traits, not as types.
+    pub(crate) bases: Vec<Base>,
+    /// All items are shared ones, and written here.
+    pub(crate) joint: bool,
+}
+
+/// A fragment that a document's own type is made of, among others.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    /// The struct that it would be by itself.
+    pub(crate) item: usize,
+    /// The fragments that it is made of itself, by their identities.
+    pub(crate) bases: Vec<Vec<String>>,
 }
 
 impl Space {
+    /// Gives each item its name; the names of `scope` are taken.
+    pub(crate) fn name_items(&mut self, mut scope: Scope) {
+        if let Some(root) = self.items.first().filter(|item| item.rank == Rank::Root) {
+            scope.take(&root.name.clone());
+        }
+        let mut claims: Vec<(Rank, usize)> = self
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.home == Home::Here && item.rank > Rank::Root)
+            .map(|(index, item)| (item.rank, index))
+            .collect();
+        claims.sort_unstable();
+        for (_, index) in claims {
+            let Some(item) = self.items.get_mut(index) else { continue };
+            let wanted = item.second_name.take().filter(|_| scope.has(&item.name)).unwrap_or_else(|| item.name.clone());
+            item.name = scope.take(&wanted);
+        }
+        self.names = scope.into_names();
+    }
+
+    /// How an item is written in `module`, which is a module of shared types or the document's own.
+    pub(crate) fn path_to(&self, index: usize, module: Option<&str>) -> Option<String> {
+        let item = self.items.get(index)?;
+        Some(match (&item.home, module) {
+            (Home::Here, _) => item.name.clone(),
+            (Home::Shared(home, name), Some(module)) if home == module => name.clone(),
+            (Home::Shared(home, name), Some(_)) => format!("super::{home}::{name}"),
+            (Home::Shared(home, name), None) => format!("{}::{home}::{name}", self.shared),
+        })
+    }
+
+    /// Whether the item is written with this space: not elsewhere, and not as a trait.
+    pub(crate) fn is_written(&self, index: usize) -> bool {
+        let is_base = self.bases.iter().any(|base| base.item == index);
+        !is_base && (self.joint || self.items.get(index).is_some_and(|item| item.home == Home::Here))
+    }
+
+    /// The types that an item is made of, none for one that is written elsewhere.
+    pub(crate) fn types_of(&self, index: usize) -> Vec<&Type> {
+        let is_base = self.bases.iter().any(|base| base.item == index);
+        let item = self.items.get(index).filter(|_| is_base || self.is_written(index));
+        item.map(|item| item.shape.types()).unwrap_or_default()
+    }
+
+    /// The module of shared types that an item is written in.
+    pub(crate) fn module_of(&self, index: usize) -> Option<&str> {
+        match &self.items.get(index)?.home {
+            Home::Here => None,
+            Home::Shared(module, _) => Some(module),
+        }
+    }
+
+    /// A type as a text that is equal in all documents for what is the same type.
+    pub(crate) fn signature(&self, ty: &Type) -> String {
+        fn put(space: &Space, value: &Value) -> Value {
+            match value {
+                Value::Array(items) => items.iter().map(|item| put(space, item)).collect(),
+                Value::Object(members) => {
+                    Value::Object(members.iter().map(|(key, member)| (key.clone(), put(space, member))).collect())
+                }
+                Value::String(text) => match text.strip_prefix("#/definitions/").and_then(index_of) {
+                    Some(index) => space.items.get(index).map(|item| json!(item.identity)).unwrap_or_default(),
+                    None => value.clone(),
+                },
+                other => other.clone(),
+            }
+        }
+        format!("{}{}", canonical(&put(self, &ty.core)), ty.nullable)
+    }
+
     /// Whether a struct needs a place for what its fields can't hold.
     pub(crate) fn keeps_rest(&self, record: &Record) -> bool {
         let inexact = |ty: &Type| !self.is_exact(&ty.core);
@@ -52,6 +140,19 @@ pub(crate) struct Item {
     pub(crate) second_name: Option<String>,
     pub(crate) doc: String,
     pub(crate) shape: Shape,
+    /// The schemas that it was made of, wherever they were written: equal for items of two documents that were made of
+    /// the same. Empty when nobody asked.
+    pub(crate) identity: Vec<String>,
+    pub(crate) home: Home,
+}
+
+/// Where an item is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// With the document that it belongs to.
+    Here,
+    /// In a module of shared types: its name, and what the item is called there.
+    Shared(String, String),
 }
 
 /// How good an item's claim to its name is, the best first.

@@ -147,7 +147,7 @@ impl<'a> Lowerer<'a> {
                 None if kinds == Kinds::ARRAY => self.lower_array(&sub, &hint.with(name)),
                 None => {
                     let key = marked(key, "object");
-                    self.lower_object(&sub, parts, &key, &hint.with(name), false)
+                    self.lower_object(&sub, parts, &key, &hint.with(name), false, hint.is_root())
                 }
             };
             types.push((name.to_owned(), ty));
@@ -157,7 +157,8 @@ impl<'a> Lowerer<'a> {
 
     /// What is said about objects only allows everything else: a struct for objects, JSON for the rest.
     pub(super) fn lower_object_or_other(&mut self, flat: &Flat<'a>, parts: &Parts<'a>, key: &Key, hint: &Hint) -> Type {
-        let object = self.lower_object(flat, parts, &marked(key, "object"), &hint.with("Object"), false);
+        let object =
+            self.lower_object(flat, parts, &marked(key, "object"), &hint.with("Object"), false, hint.is_root());
         let types = vec![("Object".to_owned(), object), ("Other".to_owned(), Type::any())];
         self.enumeration(types, parts, key, hint, false)
     }

@@ -219,8 +219,10 @@ impl<'a> Solver<'a> {
             }
         }
         if let Some(value) = schema.get("enum") {
-            let values: Option<BTreeSet<Exact>> =
-                value.as_array().and_then(|values| values.iter().map(Exact::of).collect());
+            let values: Option<BTreeSet<Exact>> = value.as_array().and_then(|values| {
+                let place = |at| format!("/enum/{at}");
+                values.iter().enumerate().map(|(at, value)| self.exact(schema, &place(at), value)).collect()
+            });
             let part = match values {
                 Some(values) => self.arena.one_of(values),
                 None => self.odd(schema, "enum"),
@@ -228,12 +230,23 @@ impl<'a> Solver<'a> {
             parts.push(part);
         }
         if let Some(value) = schema.since(Draft::Draft6, "const") {
-            let part = match Exact::of(value) {
+            let part = match self.exact(schema, "/const", value) {
                 Some(value) => self.arena.one_of(BTreeSet::from([value])),
                 None => self.odd(schema, "const"),
             };
             parts.push(part);
         }
+    }
+
+    /// A value of the schema with all the digits that its text has.
+    fn exact(&self, schema: &Schema<'a>, rest: &str, value: &Value) -> Option<Exact> {
+        let document = self.documents.get(schema.document)?;
+        document.digits.value(&format!("{}{rest}", schema.pointer), value)
+    }
+
+    fn bound(&self, schema: &Schema<'a>, keyword: &str, value: &Value) -> Option<BigRational> {
+        let (document, number) = (self.documents.get(schema.document)?, value.as_number()?);
+        document.digits.number(&format!("{}/{keyword}", schema.pointer), number)
     }
 
     fn type_of(&mut self, schema: &Schema<'a>, name: &str) -> Id {
@@ -335,7 +348,7 @@ impl<'a> Solver<'a> {
             if value.is_boolean() && schema.draft == Draft::Draft4 {
                 continue;
             }
-            let Some(bound) = value.as_number().and_then(rational) else {
+            let Some(bound) = self.bound(schema, keyword, value) else {
                 let part = self.odd(schema, keyword);
                 parts.push(part);
                 continue;

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::{Draft, library::Names};
+use super::digits::Digits;
+use crate::{Draft, for_each_subschema, library::Names};
 
 /// A schema document with its names.
 pub(super) struct Document<'a> {
@@ -12,12 +13,13 @@ pub(super) struct Document<'a> {
     pub(super) draft: Draft,
     /// Whether its instances have declared properties only.
     pub(super) closed: bool,
+    pub(super) digits: &'a Digits,
     names: &'a Names,
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(root: &'a Value, draft: Draft, names: &'a Names, closed: bool) -> Self {
-        Self { root, draft, closed, names }
+    pub(super) fn new(root: &'a Value, draft: Draft, names: &'a Names, digits: &'a Digits, closed: bool) -> Self {
+        Self { root, draft, closed, digits, names }
     }
 
     pub(super) fn at(&self, pointer: &str) -> Option<&'a Value> {
@@ -42,4 +44,22 @@ impl<'a> Document<'a> {
     pub(super) fn recursive_target(&self) -> Option<String> {
         (!self.names.has_inner_ids()).then(String::new)
     }
+}
+
+/// Whether some reference of a schema leads to nothing in it.
+pub(super) fn dangles(schema: &Value) -> bool {
+    let draft = Draft::of(schema).unwrap_or(Draft::Draft202012);
+    let names = Names::of(schema, draft);
+    let mut queue = vec![(String::new(), schema.clone())];
+    while let Some((pointer, part)) = queue.pop() {
+        if let Some(reference) = part.get("$ref").and_then(Value::as_str)
+            && names.local(&pointer, reference).is_none_or(|target| schema.pointer(&target).is_none())
+        {
+            return true;
+        }
+        for_each_subschema(&part, draft, &mut |place, inner| {
+            queue.push((format!("{pointer}{}", place.pointer()), inner.clone()));
+        });
+    }
+    false
 }

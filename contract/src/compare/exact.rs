@@ -11,6 +11,9 @@ use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 use serde_json::{Map, Number, Value};
 
+/// A map by a hash that is quick and no more: its keys are numbers that this program made, and schemas are bounded.
+pub(super) type Table<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
+
 /// The largest exponent of ten that is written out. Beyond it a number is no number that anything here computes with.
 const MAX_EXPONENT: i32 = 1_000;
 
@@ -186,7 +189,8 @@ pub(super) fn rational(number: &Number) -> Option<BigRational> {
     decimal(&number.to_string())
 }
 
-fn decimal(text: &str) -> Option<BigRational> {
+/// What decimal digits say; none beyond the exponents that are computed with.
+pub(super) fn decimal(text: &str) -> Option<BigRational> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().ok()?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

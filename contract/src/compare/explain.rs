@@ -1,10 +1,10 @@
 //! The rule that refuses a witness, and where both schemas speak of that part of it.
 
-use jsonschema::PatternOptions;
+use jsonschema::{PatternOptions, error::ValidationErrorKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Comparable, document::Document};
+use super::document::Document;
 use crate::source::{escape, unescape};
 
 /// The most findings of one comparison.
@@ -28,32 +28,58 @@ pub struct Finding {
     pub message: String,
 }
 
+impl Finding {
+    /// Of a witness that is refused without a rule that could be named.
+    pub(crate) fn whole() -> Self {
+        let message = "the value is accepted by the old schema and refused by the new one".to_owned();
+        let empty = String::new;
+        Self { rule: "SCHEMA_NARROWED", pointer_old: empty(), pointer_new: empty(), instance: empty(), message }
+    }
+}
+
 /// Why `new` refuses the witness.
-pub(super) fn explain(old: &Document<'_>, new: &Comparable, witness: &Value) -> Vec<Finding> {
-    let (new, draft) = (&new.schema, new.draft);
+pub(super) fn explain(old: &Document<'_>, new: &Document<'_>, witness: &Value) -> Vec<Finding> {
     let options = |patterns| {
         jsonschema::options()
-            .with_draft(draft.engine())
+            .with_draft(new.draft.engine())
             .should_validate_formats(false)
             .offline()
             .with_pattern_options(patterns)
     };
-    let compiled = options(PatternOptions::regex()).build(new).or_else(|_| {
-        jsonschema::options().with_draft(draft.engine()).should_validate_formats(false).offline().build(new)
+    let compiled = options(PatternOptions::regex()).build(new.root).or_else(|_| {
+        jsonschema::options().with_draft(new.draft.engine()).should_validate_formats(false).offline().build(new.root)
     });
     let Ok(compiled) = compiled else { return Vec::new() };
-    let mut findings: Vec<Finding> = compiled
-        .iter_errors(witness)
-        .take(MAX_FINDINGS)
-        .map(|error| finding(old, new, error.instance_path().as_str(), error.schema_path().as_str()))
-        .collect();
+    let mut findings: Vec<Finding> =
+        compiled.iter_errors(witness).take(MAX_FINDINGS).map(|error| finding(old, new, witness, &error)).collect();
+    if findings.is_empty() {
+        // The validator rounds: what refuses is a number that it can't tell from the old one.
+        findings = new.digits.differing(old.digits).take(MAX_FINDINGS).map(|place| rounded(old, new, place)).collect();
+    }
     findings.sort_by(|a, b| (&a.pointer_new, &a.instance).cmp(&(&b.pointer_new, &b.instance)));
     findings.dedup();
     findings
 }
 
-fn finding(old: &Document<'_>, new: &Value, instance: &str, pointer_new: &str) -> Finding {
-    let keyword = keyword_of(new, pointer_new);
+fn rounded(old: &Document<'_>, new: &Document<'_>, place: &str) -> Finding {
+    let keyword = keyword_of(new.root, place);
+    Finding {
+        rule: rule_of(&keyword, &|_| old.at(place).is_some()),
+        pointer_old: if old.at(place).is_some() { place.to_owned() } else { String::new() },
+        pointer_new: place.to_owned(),
+        instance: String::new(),
+        message: format!("the value is accepted by the old schema and refused by `{keyword}` of the new one"),
+    }
+}
+
+fn finding(
+    old: &Document<'_>,
+    new: &Document<'_>,
+    witness: &Value,
+    error: &jsonschema::ValidationError<'_>,
+) -> Finding {
+    let (instance, pointer_new) = (error.instance_path().as_str(), error.schema_path().as_str());
+    let keyword = keyword_of(new.root, pointer_new);
     let place = spoken_of(old, instance);
     let has = |keyword: &str| old.at(&place).and_then(|schema| schema.get(keyword)).is_some();
     // Branches do not show in the instance: what stands at the same place in both is most likely the same rule.
@@ -65,10 +91,69 @@ fn finding(old: &Document<'_>, new: &Value, instance: &str, pointer_new: &str) -
     } else {
         place.clone()
     };
-    let rule = rule_of(&keyword, &|other| has(other) || alike && other == keyword);
+    let rule = match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => closed(old, &place, unexpected),
+        _ if keyword == "additionalProperties" => {
+            let members = witness.pointer(instance).and_then(Value::as_object);
+            let names: Vec<String> = members.into_iter().flat_map(|all| all.keys().cloned()).collect();
+            closed(old, &place, &names)
+        }
+        ValidationErrorKind::Required { property } if has_default(new, pointer_new, property) => "REQ_ADDED_DEFAULT",
+        _ if keyword == "properties" => "PROP_FORBIDDEN",
+        _ => structural(old, instance, pointer_new)
+            .unwrap_or_else(|| rule_of(&keyword, &|other| has(other) || alike && other == keyword)),
+    };
     let part = if instance.is_empty() { "the value".to_owned() } else { format!("the value at {instance}") };
     let message = format!("{part} is accepted by the old schema and refused by `{keyword}` of the new one");
     Finding { rule, pointer_old, pointer_new: pointer_new.to_owned(), instance: instance.to_owned(), message }
+}
+
+/// What it is that properties are refused which the old object may have.
+fn closed(old: &Document<'_>, place: &str, unexpected: &[String]) -> &'static str {
+    let is_closed = old.at(place).and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
+    let declared = |name: &String| {
+        below(old, place, name, 0).is_some_and(|at| at.ends_with(&format!("/properties/{}", escape(name))))
+    };
+    if unexpected.iter().any(declared) {
+        "PROP_REMOVED_CLOSED"
+    } else if is_closed && old.at(place).is_some_and(|schema| schema.get("patternProperties").is_some()) {
+        "PATTERNPROP_REMOVED_CLOSED"
+    } else {
+        "ADDL_CLOSED"
+    }
+}
+
+/// Whether the new schema has a default for a property that it requires: which no validator fills in.
+fn has_default(new: &Document<'_>, pointer: &str, property: &Value) -> bool {
+    let schema = pointer.rsplit_once('/').map_or("", |(schema, _)| schema);
+    let name = property.as_str().unwrap_or_default();
+    new.at(&format!("{schema}/properties/{}/default", escape(name))).is_some()
+}
+
+/// What it is that the new schema speaks of a part of the value that the old one leaves to a rule for others.
+fn structural(old: &Document<'_>, instance: &str, pointer_new: &str) -> Option<&'static str> {
+    let mut place = follow(old, String::new());
+    for segment in instance.split('/').skip(1) {
+        let name = unescape_segment(segment);
+        let says = |keyword: &str| format!("{pointer_new}/").contains(&format!("/{keyword}/{segment}/"));
+        let (as_property, as_item) = (says("properties"), says("prefixItems") || says("items"));
+        let by_pattern = pointer_new.contains("/patternProperties/");
+        let has = |keyword: &str| old.at(&place).and_then(|schema| schema.get(keyword)).is_some();
+        match below(old, &place, &name, 0) {
+            None if as_property && has("patternProperties") => return None,
+            None if as_property => return Some("PROP_ADDED_OPEN"),
+            None if as_item => return Some("TUPLE_ADDED_OPEN"),
+            None if by_pattern && !has("patternProperties") => return Some("PATTERNPROP_ADDED"),
+            None if pointer_new.contains("/additionalProperties/") => return Some("ADDL_SCHEMA_NARROWED"),
+            None => return None,
+            Some(at) if at.ends_with("/additionalProperties") && as_property => return Some("PROP_ADDED_PARTIAL"),
+            Some(at) if at.ends_with("/additionalProperties") && pointer_new.contains("/additionalProperties/") => {
+                return Some("ADDL_SCHEMA_NARROWED");
+            }
+            Some(at) => place = follow(old, at),
+        }
+    }
+    None
 }
 
 /// The last part of the pointer that is no name and no position: `/properties/a` is refused by `properties` if `a` is
@@ -161,7 +246,6 @@ fn rule_of(keyword: &str, has: &dyn Fn(&str) -> bool) -> &'static str {
         "pattern" => "STR_PATTERN_ADDED",
         "required" => "REQ_ADDED",
         "properties" => "PROP_FORBIDDEN",
-        "additionalProperties" if has("additionalProperties") => "PROP_REMOVED_CLOSED",
         "additionalProperties" => "ADDL_CLOSED",
         "patternProperties" if changed => "PATTERNPROP_CHANGED",
         "patternProperties" => "PATTERNPROP_ADDED",

@@ -3,14 +3,11 @@
 //! A rule says nothing about values of other types but whether they pass (`others`), which is how JSON Schema means its
 //! keywords. Equal formulas have equal numbers, so that a contradiction is seen without looking inside.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    rc::Rc,
-};
+use std::{collections::BTreeSet, rc::Rc};
 
 use num_rational::BigRational;
 
-use super::exact::{Exact, Kind};
+use super::exact::{Exact, Kind, Table};
 
 /// A formula in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,8 +137,8 @@ pub(super) enum Node {
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     nodes: Vec<Node>,
-    numbers: HashMap<Node, Id>,
-    opposites: HashMap<Id, Id>,
+    numbers: Table<Node, Id>,
+    opposites: Table<Id, Id>,
 }
 
 pub(super) fn bit(kind: Kind) -> u8 {

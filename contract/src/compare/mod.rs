@@ -14,6 +14,7 @@ mod cells;
 mod compile;
 mod compile_array;
 mod compile_object;
+mod digits;
 mod distinct;
 mod document;
 mod evaluate;
@@ -28,9 +29,11 @@ mod solve;
 mod text;
 mod unevaluated;
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
-pub use self::explain::Finding;
+pub use self::{digits::Digits, explain::Finding};
 use self::{document::Document, exact::Exact, solve::Solver};
 use crate::{Draft, SchemaError, Validator, library::Names};
 
@@ -68,17 +71,27 @@ pub enum Verdict {
     Compatible,
     /// Some instance is not.
     Breaking {
-        /// One that is not: the old schema accepts it, the new one refuses it, and the validator agrees.
+        /// One that is not: the old schema accepts it, the new one refuses it, and the validator agrees (or can't tell,
+        /// where a schema has numbers of more digits than the validator holds).
         witness: Value,
         /// Which rule refuses it, and where.
         findings: Vec<Finding>,
     },
     /// It could not be decided; to be treated as breaking.
     Unknown {
+        /// The id of what is in the way: [`UNDECIDED`], [`REF_UNRESOLVED`] or [`SCHEMA_UNUSABLE`].
+        rule: &'static str,
         /// Why.
         reason: String,
     },
 }
+
+/// The rule of what could not be decided within the work that one comparison may be.
+pub const UNDECIDED: &str = "UNDECIDED";
+/// The rule of a schema that refers to what it does not have.
+pub const REF_UNRESOLVED: &str = "REF_UNRESOLVED";
+/// The rule of what is no schema, for another reason.
+pub const SCHEMA_UNUSABLE: &str = "SCHEMA_UNUSABLE";
 
 /// Whether every instance of `old` is an instance of `new`.
 ///
@@ -111,8 +124,8 @@ pub enum Verdict {
 pub fn contains(old: &Value, new: &Value, options: &Options) -> Verdict {
     match (Comparable::new(old), Comparable::new(new)) {
         (Ok(old), Ok(new)) => old.is_within(&new, options),
-        (Err(error), _) => Verdict::Unknown { reason: unusable("old", &error) },
-        (_, Err(error)) => Verdict::Unknown { reason: unusable("new", &error) },
+        (Err(error), _) => unusable("old", old, &error),
+        (_, Err(error)) => unusable("new", new, &error),
     }
 }
 
@@ -131,7 +144,9 @@ pub struct Comparable {
     schema: Value,
     draft: Draft,
     names: Names,
-    validator: Validator,
+    digits: Digits,
+    /// Made when a witness is to be confirmed: most pairs have none. None where the schema turns out not to be usable.
+    validator: OnceLock<Option<Validator>>,
 }
 
 impl Comparable {
@@ -141,8 +156,43 @@ impl Comparable {
     /// As [`Validator::new`].
     pub fn new(schema: &Value) -> Result<Self, SchemaError> {
         let validator = Validator::new(schema)?;
+        Ok(Self { validator: OnceLock::from(Some(validator)), ..Self::of_checked(schema) })
+    }
+
+    /// Takes a schema of which it is known already that [`Validator::new`] takes it.
+    pub(crate) fn of_checked(schema: &Value) -> Self {
         let draft = Draft::of(schema).unwrap_or(Draft::Draft202012);
-        Ok(Self { schema: schema.clone(), draft, names: Names::of(schema, draft), validator })
+        let (schema, names) = (schema.clone(), Names::of(schema, draft));
+        Self { schema, draft, names, digits: Digits::default(), validator: OnceLock::new() }
+    }
+
+    /// Whether the validator takes a value; none where it can't say.
+    fn takes(&self, value: &Value) -> Option<bool> {
+        let validator = self.validator.get_or_init(|| Validator::new(&self.schema).ok());
+        validator.as_ref().map(|validator| validator.is_valid(value))
+    }
+
+    /// The same schema with the digits that its text has and its value has not.
+    ///
+    /// ```
+    /// use celerysalt_contract::compare::{Comparable, Digits, Options, Verdict};
+    ///
+    /// let schema = |text: &str| {
+    ///     Comparable::new(&serde_json::from_str(text).unwrap()).unwrap().with_digits(Digits::of_text(text))
+    /// };
+    /// let (old, new) = (schema(r#"{"minimum": 100}"#), schema(r#"{"minimum": 100.00000000000000001}"#));
+    /// assert!(matches!(old.is_within(&new, &Options::default()), Verdict::Breaking { .. }));
+    /// assert_eq!(new.is_within(&old, &Options::default()), Verdict::Compatible);
+    /// ```
+    #[must_use]
+    pub fn with_digits(mut self, digits: Digits) -> Self {
+        self.digits = digits;
+        self
+    }
+
+    /// Whether both are the same, to the digit.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.schema == other.schema && self.digits == other.digits
     }
 
     /// Whether every instance of this schema is an instance of `new`, as [`contains`].
@@ -150,13 +200,18 @@ impl Comparable {
         decide(self, new, options)
     }
 
+    /// The draft that it is read as.
+    pub fn draft(&self) -> Draft {
+        self.draft
+    }
+
     fn document(&self, closed: bool) -> Document<'_> {
-        Document::new(&self.schema, self.draft, &self.names, closed)
+        Document::new(&self.schema, self.draft, &self.names, &self.digits, closed)
     }
 }
 
 fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
-    if old.schema == new.schema {
+    if old.is_same(new) {
         return Verdict::Compatible;
     }
     let documents = [old.document(options.closed_writer), new.document(false)];
@@ -166,9 +221,16 @@ fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
     let found = solver.solve(&[old_formula, refused], 1);
     let spent = solver.is_spent();
     solver.refill(options.steps / 4);
+    // The validator rounds what has more digits.
+    let rounded = !(old.digits.is_empty() && new.digits.is_empty());
     let confirmed = |solver: &mut Solver<'_>, value: &Exact| {
         let json = value.to_json();
-        let is = old.validator.is_valid(&json) && !new.validator.is_valid(&json);
+        if rounded {
+            let value = Exact::of(&json)?;
+            let is = solver.holds(old_formula, &value) == Some(true) && solver.holds(refused, &value) == Some(true);
+            return is.then_some(json);
+        }
+        let is = old.takes(&json) == Some(true) && new.takes(&json) == Some(false);
         // The validator knows nothing of writers.
         let mut written = || Exact::of(&json).is_some_and(|value| solver.holds(old_formula, &value) == Some(true));
         (is && (!options.closed_writer || written())).then_some(json)
@@ -176,7 +238,7 @@ fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
     let candidates: Vec<Exact> = found.all().cloned().collect();
     for value in &candidates {
         if let Some(witness) = confirmed(&mut solver, value) {
-            let findings = explain::explain(&old.document(false), new, &witness);
+            let findings = explain::explain(&old.document(false), &new.document(false), &witness);
             return Verdict::Breaking { witness, findings };
         }
     }
@@ -189,16 +251,17 @@ fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
     }
     for value in search::candidates(&mut solver, old_formula, refused) {
         if let Some(witness) = confirmed(&mut solver, &value) {
-            let findings = explain::explain(&old.document(false), new, &witness);
+            let findings = explain::explain(&old.document(false), &new.document(false), &witness);
             return Verdict::Breaking { witness, findings };
         }
     }
-    Verdict::Unknown { reason: reason(spent, &candidates) }
+    Verdict::Unknown { rule: UNDECIDED, reason: reason(spent, &candidates) }
 }
 
-fn unusable(side: &str, error: &SchemaError) -> String {
+fn unusable(side: &str, schema: &Value, error: &SchemaError) -> Verdict {
     let place = if error.pointer.is_empty() { String::new() } else { format!(" at {}", error.pointer) };
-    format!("the {side} schema can't be used{place}: {}", error.message)
+    let rule = if document::dangles(schema) { REF_UNRESOLVED } else { SCHEMA_UNUSABLE };
+    Verdict::Unknown { rule, reason: format!("the {side} schema can't be used{place}: {}", error.message) }
 }
 
 fn reason(spent: bool, candidates: &[Exact]) -> String {

@@ -4,14 +4,11 @@
 //! has its file). What is asked of the parts of arrays and objects is such a set again. A set that is asked for while
 //! it is being answered has no answer there: the smallest instance never holds another instance of the same set.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    rc::Rc,
-};
+use std::{collections::BTreeSet, rc::Rc};
 
 use super::{
     document::Document,
-    exact::{Exact, KINDS},
+    exact::{Exact, KINDS, Table},
     formula::{Arena, Closing, FALSE, Id, Node, Site, TRUE},
     pattern::Pattern,
 };
@@ -81,16 +78,16 @@ pub(super) struct Solver<'a> {
     pub(super) arena: Arena,
     pub(super) documents: [Document<'a>; 2],
     /// Schemas that were read, by place.
-    pub(super) taken: HashMap<(Site, Closing), Id>,
+    pub(super) taken: Table<(Site, Closing), Id>,
     /// References that are being followed.
     pub(super) following: Vec<Site>,
     /// Whether a draft tells `1.0` from `1`.
     pub(super) dotted: bool,
-    pub(super) reduced: HashMap<(Id, super::exact::Kind), Id>,
+    pub(super) reduced: Table<(Id, super::exact::Kind), Id>,
     /// Reduced formulas that are opposites for values of that type; for others they may not be.
-    pub(super) opposed: HashMap<(Id, super::exact::Kind), Id>,
-    patterns: HashMap<String, Option<Rc<Pattern>>>,
-    known: HashMap<(Vec<Id>, usize), Found>,
+    pub(super) opposed: Table<(Id, super::exact::Kind), Id>,
+    patterns: Table<String, Option<Rc<Pattern>>>,
+    known: Table<(Vec<Id>, usize), Found>,
     /// The sets that are being answered.
     open: Vec<Vec<Id>>,
     /// The lowest of them that an answer since was built on.
@@ -104,13 +101,13 @@ impl<'a> Solver<'a> {
         Self {
             arena: Arena::new(),
             documents,
-            taken: HashMap::new(),
+            taken: Table::default(),
             following: Vec::new(),
             dotted: false,
-            reduced: HashMap::new(),
-            opposed: HashMap::new(),
-            patterns: HashMap::new(),
-            known: HashMap::new(),
+            reduced: Table::default(),
+            opposed: Table::default(),
+            patterns: Table::default(),
+            known: Table::default(),
             open: Vec::new(),
             lowest: usize::MAX,
             steps,

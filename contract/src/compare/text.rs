@@ -1,12 +1,12 @@
 //! Texts that keep all rules at once: bounds of length and patterns, by walking the product of their automata.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     rc::Rc,
 };
 
 use super::{
-    exact::Exact,
+    exact::{Exact, Table},
     pattern::{Pattern, Progress},
     solve::{Found, Solver},
 };
@@ -95,7 +95,7 @@ impl Texts {
             length: 0,
             prefix: Some(String::new()),
         };
-        let mut known: HashMap<Place, usize> = HashMap::from([(start.clone(), 0)]);
+        let mut known: Table<Place, usize> = [(start.clone(), 0)].into_iter().collect();
         let mut origins: Vec<Option<(usize, char)>> = vec![None];
         let mut queue = VecDeque::from([(start, 0_usize, 0_u64)]);
         while let Some((place, number, length)) = queue.pop_front() {

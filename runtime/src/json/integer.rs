@@ -191,12 +191,12 @@ macro_rules! integers {
         }
         impl PartialEq<$int> for Integer {
             fn eq(&self, other: &$int) -> bool {
-                *self == Integer::from(*other)
+                self.cmp(&Integer::from(*other)) == Ordering::Equal
             }
         }
         impl PartialEq<Integer> for $int {
             fn eq(&self, other: &Integer) -> bool {
-                *other == Integer::from(*self)
+                other == self
             }
         }
         impl PartialOrd<$int> for Integer {

@@ -9,6 +9,7 @@ mod bridge;
 mod integer;
 mod number;
 mod reader;
+mod repeats;
 mod rest;
 mod standard;
 mod writer;
@@ -16,6 +17,7 @@ mod writer;
 #[cfg(test)]
 mod properties;
 
+pub(crate) use self::repeats::without_repeats;
 pub use self::{
     bridge::{deserialize, read_by_serde, serialize, write_by_serde},
     integer::{Integer, IntegerError},

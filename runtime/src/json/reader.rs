@@ -31,6 +31,9 @@ pub struct Reader<'a> {
     tag: Option<&'static str>,
 }
 
+/// What is done with each member of an object: the place of its name in the list that was asked for, and the name.
+pub type Member<'a, 'f> = dyn FnMut(&mut Reader<'a>, Option<usize>, Cow<'a, str>) -> Result<(), Mismatch> + 'f;
+
 /// Where a reader was.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
@@ -230,11 +233,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Mismatch`] for anything else, and whatever `member` refuses.
-    pub fn object(
-        &mut self,
-        names: &[&str],
-        member: &mut dyn FnMut(&mut Self, Option<usize>, Cow<'a, str>) -> Result<(), Mismatch>,
-    ) -> Result<(), Mismatch> {
+    pub fn object(&mut self, names: &[&str], member: &mut Member<'a, '_>) -> Result<(), Mismatch> {
         let tag = self.tag.take();
         self.take(b'{')?;
         self.levels = self.levels.checked_sub(1).ok_or(Mismatch)?;

@@ -72,6 +72,14 @@ impl Rest {
         self.0.as_ref().is_none_or(|kept| kept.members.is_empty())
     }
 
+    /// The undeclared properties alone.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn only_members(self) -> Self {
+        let members = self.0.map(|kept| kept.members).filter(|members| !members.is_empty());
+        Self(members.map(|members| Box::new(Kept { members, ..Kept::default() })))
+    }
+
     fn kept(&mut self) -> &mut Kept {
         self.0.get_or_insert_with(Box::default)
     }

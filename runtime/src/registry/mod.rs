@@ -5,15 +5,22 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use celerysalt_contract::{ContractRecord, Fingerprint, Selector, Topic, Version};
+use celerysalt_contract::{ContractRecord, Fingerprint, Selector, Status, Topic, Version};
 use serde::Serialize;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod lifecycle;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod stored;
 mod sync;
+
+pub use lifecycle::{Actor, AuditAction, AuditEntry, Deprecation, Seen, Side, Sighting};
 
 use crate::url::redact_url;
 
@@ -23,6 +30,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Makes `contracts` known, all of them or, where one conflicts, none; with `dry_run` only says what would happen.
     ///
     /// A conflict is no `Err`: the returned plan holds it, and then nothing was written ([`Plan::has_conflicts`]).
+    /// A sync does not change the status of a contract that is known: see [`Registry::set_status`].
     ///
     /// # Errors
     /// [`RegistryError::Unavailable`], [`RegistryError::Denied`], [`RegistryError::Unusable`],
@@ -71,6 +79,67 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
             Some(Step { action: Action::Conflict(conflict), .. }) => Err(RegistryError::Conflict(Box::new(conflict))),
             Some(Step { action: Action::Unchanged, .. }) | None => Ok(Registered::Unchanged),
         }
+    }
+
+    /// Marks a contract as [`Status::Deprecated`], or as [`Status::Active`] again; `reason` goes into the audit log. True
+    /// when that changed it. A deprecated contract stays valid: who publishes it is warned.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] when there is no such contract; otherwise as [`Registry::sync`].
+    async fn set_status(
+        &self,
+        topic: &Topic,
+        version: &Version,
+        status: Status,
+        reason: &str,
+    ) -> Result<bool, RegistryError> {
+        let _ = (topic, version, status, reason);
+        Err(RegistryError::Unusable {
+            registry: format!("{self:?}"),
+            reason: "this kind of registry keeps no status of contracts".to_owned(),
+        })
+    }
+
+    /// Every contract that is deprecated, sorted by topic, then version.
+    ///
+    /// # Errors
+    /// As [`Registry::sync`].
+    async fn deprecations(&self) -> Result<Vec<Deprecation>, RegistryError> {
+        let deprecated = self.list(None).await?.into_iter().filter(|contract| contract.status == Status::Deprecated);
+        Ok(deprecated
+            .map(|contract| Deprecation { topic: contract.topic, version: contract.version, reason: String::new() })
+            .collect())
+    }
+
+    /// The audit log of the contracts that `filter` means, oldest first. `@latest` takes every version here.
+    ///
+    /// A registry that keeps none has none to show.
+    ///
+    /// # Errors
+    /// As [`Registry::sync`].
+    async fn history(&self, filter: Option<&Selector>) -> Result<Vec<AuditEntry>, RegistryError> {
+        let _ = filter;
+        Ok(Vec::new())
+    }
+
+    /// Records that these publishers and subscribers are there now.
+    ///
+    /// A registry that keeps no lineage forgets them at once.
+    ///
+    /// # Errors
+    /// As [`Registry::sync`].
+    async fn observe(&self, sightings: &[Sighting]) -> Result<(), RegistryError> {
+        let _ = sightings;
+        Ok(())
+    }
+
+    /// Who was seen publishing `topic`, or handling it by its name or by a pattern.
+    ///
+    /// # Errors
+    /// As [`Registry::sync`].
+    async fn lineage(&self, topic: &Topic) -> Result<Vec<Seen>, RegistryError> {
+        let _ = topic;
+        Ok(Vec::new())
     }
 }
 
@@ -135,6 +204,9 @@ pub struct Conflict {
     pub registered: Fingerprint,
     /// Of the contract at hand.
     pub offered: Fingerprint,
+    /// Who released the registered one, and when, as far as the registry knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<Box<AuditEntry>>,
     /// A line for each place where the two differ: `+` offered only, `-` registered only, with the JSON pointer.
     pub differences: Vec<String>,
 }
@@ -147,6 +219,9 @@ impl fmt::Display for Conflict {
              publish the change as a new version",
             self.topic, self.version
         )?;
+        if let Some(released) = &self.released {
+            write!(f, "\n  it was released at {} by {}", released.at, released.who())?;
+        }
         for difference in &self.differences {
             write!(f, "\n  {difference}")?;
         }
@@ -197,6 +272,16 @@ pub enum RegistryError {
     /// One topic and version with two meanings.
     #[error("{0}")]
     Conflict(Box<Conflict>),
+    /// There is no such contract.
+    #[error("the registry at {registry} has no contract {topic}@{version}; `celerysalt list-events` lists what it has")]
+    NotFound {
+        /// Where, without a password.
+        registry: String,
+        /// The topic.
+        topic: Topic,
+        /// The version.
+        version: Version,
+    },
     /// The URL is none of a registry's, or needs a feature that this build does not have.
     #[error("{url} is no registry URL that this build can use: {reason}")]
     Url {
@@ -214,32 +299,52 @@ impl Plan {
     }
 }
 
+/// The registry that a URL names, as somebody who does not say who it is: [`connect_as`] tells the audit log.
+///
+/// # Errors
+/// As [`connect_as`].
+pub fn connect(url: &str) -> Result<Arc<dyn Registry>, RegistryError> {
+    connect_as(url, Actor::here(""))
+}
+
 /// The registry that a URL names. Opens no connection yet: what is wrong with the place shows at its first use.
 ///
 /// | URL | registry |
 /// | --- | --- |
 /// | `memory:`, `memory:NAME` | this process's memory, gone with its last handle ([`memory`]) |
+/// | `sqlite:PATH` | a file on this machine (feature `sqlite`) |
 /// | `postgres://...`, `postgresql://...` | PostgreSQL (feature `postgres`) |
 ///
 /// ```
-/// let registry = celerysalt::registry::connect("memory:")?;
-/// assert!(celerysalt::registry::connect("mysql://db").is_err());
+/// use celerysalt::registry::{Actor, connect_as};
+///
+/// let registry = connect_as("memory:", Actor::here("pulse"))?;
+/// assert!(connect_as("mysql://db", Actor::here("pulse")).is_err());
 /// # Ok::<(), celerysalt::registry::RegistryError>(())
 /// ```
 ///
 /// # Errors
 /// [`RegistryError::Url`] when the URL is none of these, or needs a feature that this build does not have.
-pub fn connect(url: &str) -> Result<Arc<dyn Registry>, RegistryError> {
+pub fn connect_as(url: &str, actor: Actor) -> Result<Arc<dyn Registry>, RegistryError> {
     if let Some(name) = url.strip_prefix("memory:") {
-        return Ok(Arc::new(memory::MemoryRegistry::named(name)));
+        return Ok(Arc::new(memory::MemoryRegistry::named(name).with_actor(actor)));
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         #[cfg(feature = "postgres")]
-        return Ok(Arc::new(postgres::PostgresRegistry::connect(url)?));
+        return Ok(Arc::new(postgres::PostgresRegistry::connect(url)?.with_actor(actor)));
         #[cfg(not(feature = "postgres"))]
         return Err(refused_url(url, "enable feature `postgres` of the crate celerysalt"));
     }
-    Err(refused_url(url, "expected `memory:`, `memory:NAME` or `postgres://USER@HOST/DATABASE`"))
+    if url.starts_with("sqlite:") {
+        #[cfg(feature = "sqlite")]
+        return Ok(Arc::new(sqlite::SqliteRegistry::open(url)?.with_actor(actor)));
+        #[cfg(not(feature = "sqlite"))]
+        return Err(refused_url(url, "enable feature `sqlite` of the crate celerysalt"));
+    }
+    Err(refused_url(
+        url,
+        "expected `memory:`, `memory:NAME`, `sqlite:PATH/TO/FILE.db` or `postgres://USER@HOST/DATABASE`",
+    ))
 }
 
 fn refused_url(url: &str, reason: impl Into<String>) -> RegistryError {
@@ -258,6 +363,13 @@ mod tests {
             assert!(matches!(error, RegistryError::Url { .. }), "{error:?}");
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    #[test]
+    fn without_sqlite_the_error_says_which_feature() {
+        let error = connect("sqlite:contracts.db").unwrap_err().to_string();
+        assert!(error.contains("enable feature `sqlite`"), "{error}");
     }
 
     #[cfg(not(feature = "postgres"))]

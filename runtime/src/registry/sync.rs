@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use celerysalt_contract::{ContractRecord, Selector, Topic, Version, VersionRange, differences};
 
-use super::{Action, Conflict, Plan, Step};
+use super::{Action, AuditAction, AuditEntry, Conflict, Deprecation, Plan, Step};
 
 /// What identifies a contract. `v1` and `v1.0` are one version, so they are one key.
 pub(super) type Key = (Topic, Version);
@@ -24,19 +24,19 @@ pub(super) struct Changes {
 
 /// Decides for each of `offered`, against `known` and against what stands before it in `offered`.
 ///
-/// A contract for which `is_current` holds needs no look at what is known. Only the contracts for which it does not hold
+/// A contract for whose place `is_current` holds needs no look at what is known. Only the contracts for which it does not hold
 /// have to be in `known`, as far as they are known at all.
 pub(super) fn plan(
     offered: &[ContractRecord],
     mut known: BTreeMap<Key, ContractRecord>,
-    is_current: impl Fn(&ContractRecord) -> bool,
+    is_current: impl Fn(usize) -> bool,
 ) -> Changes {
     let mut inserted = BTreeSet::new();
     let mut updated = BTreeSet::new();
     let mut steps = Vec::with_capacity(offered.len());
-    for contract in offered {
+    for (place, contract) in offered.iter().enumerate() {
         let key = key(contract);
-        let action = if is_current(contract) { Action::Unchanged } else { decide(known.get(&key), contract) };
+        let action = if is_current(place) { Action::Unchanged } else { decide(known.get(&key), contract) };
         match action {
             Action::Create => {
                 known.insert(key.clone(), contract.clone());
@@ -66,6 +66,7 @@ fn decide(known: Option<&ContractRecord>, offered: &ContractRecord) -> Action {
             version: offered.version.clone(),
             registered: known.fingerprint.clone(),
             offered: offered.fingerprint.clone(),
+            released: None,
             differences: differences(known, offered),
         });
     }
@@ -73,14 +74,51 @@ fn decide(known: Option<&ContractRecord>, offered: &ContractRecord) -> Action {
 }
 
 /// The documents as offered. The publisher stays whoever registered the contract first: several services may publish
-/// it, and none of them takes it from the others by starting last.
+/// it, and none of them takes it from the others by starting last. The status stays too: a release or a start that knows
+/// nothing of a deprecation must not take it back.
 fn merge(known: &ContractRecord, offered: &ContractRecord) -> ContractRecord {
     ContractRecord {
         version: known.version.clone(),
         publisher_module: known.publisher_module.clone().or_else(|| offered.publisher_module.clone()),
         publisher_class: known.publisher_class.clone().or_else(|| offered.publisher_class.clone()),
+        status: known.status,
         ..offered.clone()
     }
+}
+
+/// Says of each conflict who was there first: the last of `entries` that released its contract.
+pub(super) fn name_the_winners(plan: &mut Plan, entries: &[AuditEntry]) {
+    for step in &mut plan.steps {
+        if let Action::Conflict(conflict) = &mut step.action {
+            conflict.released = entries
+                .iter()
+                .rev()
+                .find(|entry| {
+                    entry.action == AuditAction::Create
+                        && entry.topic == conflict.topic
+                        && entry.version == conflict.version
+                })
+                .cloned()
+                .map(Box::new);
+        }
+    }
+}
+
+/// Of a contract that is deprecated, with the reason that was given last.
+pub(super) fn deprecation(contract: &ContractRecord, audit: &[AuditEntry]) -> Deprecation {
+    let last = audit.iter().rev().find(|entry| {
+        entry.action == AuditAction::Deprecate && entry.topic == contract.topic && entry.version == contract.version
+    });
+    Deprecation {
+        topic: contract.topic.clone(),
+        version: contract.version.clone(),
+        reason: last.map(|entry| entry.reason.clone()).unwrap_or_default(),
+    }
+}
+
+/// Whether `filter` means the contract of an entry.
+pub(super) fn is_meant(filter: Option<&Selector>, entry: &AuditEntry) -> bool {
+    filter.is_none_or(|selector| selector.matches(entry.topic.as_str(), &entry.version))
 }
 
 /// Says in the log what a carried out (or refused) sync changed.

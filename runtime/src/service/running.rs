@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
+use celerysalt_contract::{Selector, VersionRange};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
@@ -64,6 +65,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     look_up(&salt, &events).await;
     let contracts = events.iter().filter_map(|r| r.contract).chain(requests.iter().map(|r| r.contract));
     check_drift(&salt, contracts).await;
+    salt.lineage().subscribes(handled(&events, &requests));
     let shared = Arc::new(Shared {
         salt,
         dead: queues.dead,
@@ -101,6 +103,23 @@ async fn look_up(salt: &Salt, events: &[Registration]) {
             }
         }
     }
+}
+
+/// Which contracts are handled, and by what, for the registry's record of subscribers.
+fn handled(events: &[Registration], requests: &[RpcRegistration]) -> Vec<(Selector, String)> {
+    let events = events.iter().filter(|r| r.contract.is_none_or(EventContract::uses_registry)).map(|r| {
+        let versions = match &r.takes {
+            super::Takes::Typed { newer_majors: true, .. } => VersionRange::Any,
+            super::Takes::Typed { version, .. } => VersionRange::Compatible(version.clone()),
+            _ => r.selector.versions.clone(),
+        };
+        (Selector { pattern: r.selector.pattern.clone(), versions }, r.name.to_string())
+    });
+    let requests = requests.iter().filter(|r| r.contract.uses_registry()).filter_map(|r| {
+        let versions = VersionRange::Compatible(r.contract.version().clone());
+        Some((Selector { pattern: r.contract.topic().parse().ok()?, versions }, r.name.to_string()))
+    });
+    events.chain(requests).collect()
 }
 
 /// Says where a handler was generated from another contract than the one that was released under its name.

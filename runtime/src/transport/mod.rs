@@ -67,6 +67,10 @@ pub struct Properties {
     pub app_id: Option<String>,
 }
 
+/// A header that a transport adds to a message of which it could not read all: what it left out and why, as text.
+/// A service dead-letters such a message.
+pub const UNREADABLE: &str = "x-celerysalt-unreadable";
+
 /// Moves messages. Object-safe: a service holds an `Arc<dyn Transport>`.
 ///
 /// # Guarantees that every implementation gives
@@ -97,6 +101,16 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`Transport::declare`].
     async fn consume(&self, queue: &QueueSpec, prefetch: u16) -> Result<Deliveries, TransportError>;
+
+    /// Takes up to `most` of the messages that wait in a queue, without waiting for more: for tools that look at a queue,
+    /// not for services. The queue is not declared.
+    ///
+    /// All of them are this caller's until each is settled; to look and change nothing, requeue them. (A quorum queue
+    /// counts that as a delivery.)
+    ///
+    /// # Errors
+    /// [`TransportError::Refused`] when there is no such queue; [`TransportError::Unavailable`].
+    async fn take(&self, queue: &str, most: usize) -> Result<Taken, TransportError>;
 
     /// An exclusive queue for the replies to this process's calls; its name is [`Deliveries::queue`]. Deliveries of it
     /// need no ack.
@@ -232,6 +246,15 @@ impl Deliveries {
             }
         }
     }
+}
+
+/// What [`Transport::take`] took.
+#[derive(Debug)]
+pub struct Taken {
+    /// In the queue's order.
+    pub deliveries: Vec<Delivery>,
+    /// How many wait behind them.
+    pub more: u64,
 }
 
 /// A message that is this consumer's until it is settled. Dropped unsettled, it goes back to its queue.
@@ -373,6 +396,10 @@ pub enum TransportError {
 ///
 /// # Errors
 /// [`TransportError::Url`]; [`TransportError::Unavailable`] and [`TransportError::Refused`] from the broker.
+#[cfg_attr(
+    not(feature = "amqp"),
+    expect(clippy::unused_async, reason = "only RabbitMQ is connected to over a network")
+)]
 pub async fn connect(url: &str, service: &str) -> Result<Arc<dyn Transport>, TransportError> {
     if let Some(name) = url.strip_prefix("memory:") {
         return Ok(Arc::new(memory::MemoryBroker::named(name).connect()));

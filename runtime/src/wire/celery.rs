@@ -9,9 +9,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::body::unpacked;
 use crate::{
     json::{Json, Mismatch, Reader, Writer},
-    transport::{Message, Properties},
+    transport::{Message, Properties, UNREADABLE},
 };
 
 /// The key of INNER that is not the payload's.
@@ -95,11 +96,25 @@ pub enum WireError {
         /// From 0.
         position: usize,
     },
+    /// A message of which the transport could not read all.
+    #[error("the message can't be read whole: {what}")]
+    Unreadable {
+        /// What was left out, and why.
+        what: String,
+    },
     /// A body in an encoding that is not read here.
     #[error("the body is encoded as `{encoding}`, which is not read here")]
     Encoding {
         /// The value of the header, its beginning.
         encoding: String,
+    },
+    /// A body that is not what its headers say, or too much of it.
+    #[error("the body is not the {encoding} that its headers say: {reason}")]
+    Packed {
+        /// `base64`, `zlib` or `gzip`.
+        encoding: &'static str,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// Text that is no JSON, or JSON nested deeper than 128 levels.
     #[error("{what} is no JSON at line {line}, column {column}: {reason}")]
@@ -218,8 +233,8 @@ pub(crate) const RESERVED_HEADERS: [&str; 18] = [
 ];
 
 /// Header names with a meaning to whoever reads or carries the message: Celery would decompress the body, RabbitMQ would
-/// route the message to the queues that they name.
-pub(crate) const MEANINGFUL_HEADERS: [&str; 4] = ["compression", "body_encoding", "CC", "BCC"];
+/// route the message to the queues that they name, a service would dead-letter it.
+pub(crate) const MEANINGFUL_HEADERS: [&str; 5] = ["compression", "body_encoding", "CC", "BCC", UNREADABLE];
 
 /// Of a topic and of an id, in bytes: what AMQP can carry as a routing key and as a reply's correlation id.
 const MAX_NAME: usize = 255;
@@ -252,17 +267,14 @@ pub(crate) fn iso(at: Timestamp) -> String {
 /// # Errors
 /// [`WireError`] when it is none that either Python package could have sent.
 pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
-    for header in ["compression", "body_encoding"] {
-        if let Some(Value::String(encoding)) = message.headers.get(header)
-            && !encoding.is_empty()
-        {
-            return Err(WireError::Encoding { encoding: encoding.chars().take(40).collect() });
-        }
+    if let Some(what) = message.headers.get(UNREADABLE) {
+        return Err(WireError::Unreadable { what: what.as_str().unwrap_or("something").to_owned() });
     }
     if message.body.is_empty() {
         return Err(WireError::Empty);
     }
-    let text = std::str::from_utf8(&message.body).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
+    let body = unpacked(message)?;
+    let text = std::str::from_utf8(&body).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let header = |name: &str| message.headers.get(name).and_then(Value::as_str).map(str::to_owned);
     let mut envelope = Envelope::default();
@@ -566,6 +578,23 @@ mod tests {
             assert_eq!(expiry(&json!(text)), Some(at), "{text}");
         }
         assert_eq!(expiry(&json!("soon")), None);
+    }
+
+    /// As Celery and kombu wrote them: compressed, and in base64.
+    #[test]
+    fn captured_messages_that_are_wrapped_are_read() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        for name in ["celery_gzip.wrapped.json", "kombu_gzip.wrapped.json", "kombu_base64.wrapped.json"] {
+            let captured: Value = serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap();
+            let mut wrapped = message(captured["headers"].clone(), "");
+            let bytes = captured["body_bytes"].as_array().unwrap().iter();
+            wrapped.body = bytes.map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect::<Vec<u8>>().into();
+            let incoming = decode(&wrapped).unwrap();
+            assert!(incoming.is_event(), "{name}");
+            assert_eq!(incoming.topic.as_deref(), captured["routing_key"].as_str(), "{name}");
+            let payload = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            assert_eq!(payload(&incoming.payload), payload(captured["payload"].as_str().unwrap()), "{name}");
+        }
     }
 
     /// Every captured event and request is read, and its topic found.

@@ -3,6 +3,7 @@
 //! Pure: bytes in, values out. `celery` holds requests and events (Celery's message protocols 1 and 2), `result` the
 //! replies of RPCs (Celery's result documents).
 
+mod body;
 pub(crate) mod celery;
 pub(crate) mod result;
 

@@ -115,6 +115,68 @@ fn what_changed_is_generated_again_and_nothing_else() {
     assert!(!build(), "nothing since the deletion");
 }
 
+const SHARING: &str = r##"
+celerysalt::include_events!();
+
+use celerysalt::Event;
+use events::{shared::common_address::Address, shop_order_placed::{v1, v2, v3}, ParcelSent};
+
+/// Takes the addresses of any event: they are one type.
+fn label(to: &Address) -> String {
+    format!("{}, {:?}", to.city, to.kind)
+}
+
+fn main() {
+    let placed = r#"{"order_id":7,"to":{"city":"Scranton","kind":"work"}}"#;
+    let old = v1::OrderPlaced::decode(placed.as_bytes()).unwrap();
+    let sent = ParcelSent { to: old.to.clone(), rest: Default::default() };
+    assert_eq!(label(&sent.to), "Scranton, Work");
+
+    // An undeclared property may be a declared one of the next version, so the payload decides.
+    let new = v2::OrderPlaced::try_from(old.clone()).unwrap();
+    assert_eq!((&new.order_id, &new.note, label(&new.to)), (&old.order_id, &None, label(&old.to)));
+    assert_eq!(new.encode().unwrap(), placed);
+    let with_note = placed.replace("7,", "7,\"note\":3,");
+    let noted = v1::OrderPlaced::decode(with_note.as_bytes()).unwrap();
+    assert!(v2::OrderPlaced::try_from(noted.clone()).is_err(), "v2 wants a text");
+    assert_eq!(noted.encode().unwrap(), r#"{"order_id":7,"to":{"city":"Scranton","kind":"work"},"note":3}"#);
+
+    // Closed versions can't hide anything: their conversion can't fail.
+    let closed: v3::OrderPlaced = v3::OrderPlaced { order_id: 1, to: new.to, rest: Default::default() };
+    let again: events::shop_order_placed::v4::OrderPlaced = closed.into();
+    assert_eq!((again.order_id, again.gift), (1, None));
+    println!("shared");
+}
+"##;
+
+#[test]
+fn what_events_share_is_written_once_and_versions_become_each_other() {
+    let consumer = Consumer::new("outside-shares", BUILD, SHARING);
+    consumer.write(
+        "schemas/_common/address.json",
+        r#"{"type": "object", "properties": {"city": {"type": "string"}, "kind": {"enum": ["home", "work"]}}, "required": ["city", "kind"]}"#,
+    );
+    let order = |more: &str, rest: &str| {
+        format!(
+            r#"{{"title": "OrderPlaced", "description": "d", "type": "object", "properties": {{
+                "order_id": {{"type": "integer"{more}}}, "to": {{"$ref": "../_common/address.json"}}{rest}}}, "required": ["order_id", "to"]"#
+        )
+    };
+    let small = r#", "minimum": 0, "maximum": 100"#;
+    let closed = r#", "additionalProperties": false}"#;
+    consumer.write("schemas/shop.order.placed/v1.json", &(order("", "") + "}"));
+    consumer.write("schemas/shop.order.placed/v2.json", &(order("", r#", "note": {"type": "string"}"#) + "}"));
+    consumer.write("schemas/shop.order.placed/v3.json", &(order(small, "") + closed));
+    consumer.write("schemas/shop.order.placed/v4.json", &(order(small, r#", "gift": {"type": "boolean"}"#) + closed));
+    consumer.write(
+        "schemas/shop.parcel.sent/v1.json",
+        r#"{"title": "ParcelSent", "description": "d", "type": "object", "properties": {"to": {"$ref": "../_common/address.json"}}, "required": ["to"]}"#,
+    );
+    let ran = consumer.cargo(&["run", "--quiet"]);
+    assert!(ran.ok && ran.text.contains("shared"), "{}", ran.text);
+    assert!(!ran.text.contains("warning"), "generated code is quiet: {}", ran.text);
+}
+
 #[test]
 fn every_mistake_is_told_at_once_with_its_place() {
     let consumer = Consumer::new("outside-mistakes", BUILD, "celerysalt::include_events!();\nfn main() {}\n");

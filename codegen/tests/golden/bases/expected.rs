@@ -342,14 +342,14 @@ pub mod bases_derived {
         /// Two bases deep.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Derived {
+            pub z_first: Option<String>,
             pub id: ::celerysalt::Integer,
             pub level: DerivedLevel,
-            pub z_first: Option<String>,
             pub at: String,
             pub z_own: Option<String>,
             /// What all have.
-            pub a_own: Option<Base>,
-            pub many: Option<Vec<Base>>,
+            pub a_own: Option<super::super::shared::common_base::Base>,
+            pub many: Option<Vec<super::super::shared::common_base::Base>>,
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
@@ -357,9 +357,9 @@ pub mod bases_derived {
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut z_first = None;
                 let mut id = None;
                 let mut level = None;
-                let mut z_first = None;
                 let mut at = None;
                 let mut z_own = None;
                 let mut a_own = None;
@@ -367,11 +367,11 @@ pub mod bases_derived {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
-                        &["id", "level", "z_first", "at", "z_own", "a_own", "many"],
+                        &["z_first", "id", "level", "at", "z_own", "a_own", "many"],
                         &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            Some(1) => rest.field(reader, 1, &mut level),
-                            Some(2) => rest.field(reader, 2, &mut z_first),
+                            Some(0) => rest.field(reader, 0, &mut z_first),
+                            Some(1) => rest.field(reader, 1, &mut id),
+                            Some(2) => rest.field(reader, 2, &mut level),
                             Some(3) => rest.field(reader, 3, &mut at),
                             Some(4) => rest.field(reader, 4, &mut z_own),
                             Some(5) => rest.field(reader, 5, &mut a_own),
@@ -380,9 +380,9 @@ pub mod bases_derived {
                         },
                     )?;
                 Ok(Self {
+                    z_first,
                     id: ::celerysalt::__private::required(id)?,
                     level: ::celerysalt::__private::required(level)?,
-                    z_first,
                     at: ::celerysalt::__private::required(at)?,
                     z_own,
                     a_own,
@@ -392,9 +392,9 @@ pub mod bases_derived {
             }
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
-                self.rest.write_field(writer, 0, "id", &self.id);
-                self.rest.write_field(writer, 1, "level", &self.level);
-                self.rest.write_optional(writer, 2, "z_first", &self.z_first);
+                self.rest.write_optional(writer, 0, "z_first", &self.z_first);
+                self.rest.write_field(writer, 1, "id", &self.id);
+                self.rest.write_field(writer, 2, "level", &self.level);
                 self.rest.write_field(writer, 3, "at", &self.at);
                 self.rest.write_optional(writer, 4, "z_own", &self.z_own);
                 self.rest.write_optional(writer, 5, "a_own", &self.a_own);
@@ -402,7 +402,7 @@ pub mod bases_derived {
                 writer
                     .close_with(
                         &self.rest,
-                        &["id", "level", "z_first", "at", "z_own", "a_own", "many"],
+                        &["z_first", "id", "level", "at", "z_own", "a_own", "many"],
                     );
             }
         }
@@ -466,111 +466,6 @@ pub mod bases_derived {
                 ::celerysalt::__private::deserialize(deserializer)
             }
         }
-        /// What all have.
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct Base {
-            pub id: ::celerysalt::Integer,
-            pub level: Option<BaseLevel>,
-            pub z_first: Option<String>,
-            /// What the payload holds besides, so that nothing of it is lost.
-            pub rest: ::celerysalt::Rest,
-        }
-        impl ::celerysalt::Json for Base {
-            fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
-                let mut id = None;
-                let mut level = None;
-                let mut z_first = None;
-                let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id", "level", "z_first"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            Some(1) => rest.field(reader, 1, &mut level),
-                            Some(2) => rest.field(reader, 2, &mut z_first),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    level,
-                    z_first,
-                    rest,
-                })
-            }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
-                writer.open();
-                self.rest.write_field(writer, 0, "id", &self.id);
-                self.rest.write_optional(writer, 1, "level", &self.level);
-                self.rest.write_optional(writer, 2, "z_first", &self.z_first);
-                writer.close_with(&self.rest, &["id", "level", "z_first"]);
-            }
-        }
-        impl ::celerysalt::__private::serde::Serialize for Base {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
-            }
-        }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Base {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
-            }
-        }
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        pub enum BaseLevel {
-            Low,
-            High,
-        }
-        impl BaseLevel {
-            /// The value as the wire has it.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    Self::Low => "low",
-                    Self::High => "high",
-                }
-            }
-        }
-        impl ::core::fmt::Display for BaseLevel {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-        impl ::celerysalt::Json for BaseLevel {
-            fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
-                match &*reader.string()? {
-                    "low" => Ok(Self::Low),
-                    "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
-                }
-            }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
-                writer.string(self.as_str());
-            }
-        }
-        impl ::celerysalt::__private::serde::Serialize for BaseLevel {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
-            }
-        }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BaseLevel {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
-            }
-        }
         impl Derived {
             /// Starts with nothing but defaults; a field that is not set stays absent.
             pub fn builder() -> DerivedBuilder {
@@ -616,15 +511,20 @@ pub mod bases_derived {
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct DerivedBuilder {
+            z_first: Option<String>,
             id: Option<::celerysalt::Integer>,
             level: Option<DerivedLevel>,
-            z_first: Option<String>,
             at: Option<String>,
             z_own: Option<String>,
-            a_own: Option<Base>,
-            many: Option<Vec<Base>>,
+            a_own: Option<super::super::shared::common_base::Base>,
+            many: Option<Vec<super::super::shared::common_base::Base>>,
         }
         impl DerivedBuilder {
+            /// z_first
+            pub fn z_first(mut self, value: impl Into<String>) -> Self {
+                self.z_first = Some(value.into());
+                self
+            }
             /// id
             pub fn id(mut self, value: impl Into<::celerysalt::Integer>) -> Self {
                 self.id = Some(value.into());
@@ -633,11 +533,6 @@ pub mod bases_derived {
             /// level
             pub fn level(mut self, value: impl Into<DerivedLevel>) -> Self {
                 self.level = Some(value.into());
-                self
-            }
-            /// z_first
-            pub fn z_first(mut self, value: impl Into<String>) -> Self {
-                self.z_first = Some(value.into());
                 self
             }
             /// at
@@ -651,12 +546,18 @@ pub mod bases_derived {
                 self
             }
             /// What all have.
-            pub fn a_own(mut self, value: impl Into<Base>) -> Self {
+            pub fn a_own(
+                mut self,
+                value: impl Into<super::super::shared::common_base::Base>,
+            ) -> Self {
                 self.a_own = Some(value.into());
                 self
             }
             /// many
-            pub fn many(mut self, value: impl Into<Vec<Base>>) -> Self {
+            pub fn many(
+                mut self,
+                value: impl Into<Vec<super::super::shared::common_base::Base>>,
+            ) -> Self {
                 self.many = Some(value.into());
                 self
             }
@@ -680,9 +581,9 @@ pub mod bases_derived {
                     );
                 };
                 let value = Derived {
+                    z_first: self.z_first,
                     id,
                     level: self.level.unwrap_or_else(|| DerivedLevel::High),
-                    z_first: self.z_first,
                     at,
                     z_own: self.z_own,
                     a_own: self.a_own,
@@ -1392,6 +1293,136 @@ pub mod bases_recursive {
 }
 #[allow(unreachable_pub, unused)]
 pub use self::bases_recursive::Tree;
+/// What several contracts have in common, one module a file.
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
+#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+pub mod shared {
+    /// From `_common/base.json`.
+    pub mod common_base {
+        /// What all have.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Base {
+            pub z_first: Option<String>,
+            pub id: ::celerysalt::Integer,
+            pub level: Option<BaseLevel>,
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
+        }
+        impl ::celerysalt::Json for Base {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                let mut z_first = None;
+                let mut id = None;
+                let mut level = None;
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &["z_first", "id", "level"],
+                        &mut |reader, index, name| match index {
+                            Some(0) => rest.field(reader, 0, &mut z_first),
+                            Some(1) => rest.field(reader, 1, &mut id),
+                            Some(2) => rest.field(reader, 2, &mut level),
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self {
+                    z_first,
+                    id: ::celerysalt::__private::required(id)?,
+                    level,
+                    rest,
+                })
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.open();
+                self.rest.write_optional(writer, 0, "z_first", &self.z_first);
+                self.rest.write_field(writer, 1, "id", &self.id);
+                self.rest.write_optional(writer, 2, "level", &self.level);
+                writer.close_with(&self.rest, &["z_first", "id", "level"]);
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for Base {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Base {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum BaseLevel {
+            Low,
+            High,
+        }
+        impl BaseLevel {
+            /// The value as the wire has it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    Self::Low => "low",
+                    Self::High => "high",
+                }
+            }
+        }
+        impl ::core::fmt::Display for BaseLevel {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl ::celerysalt::Json for BaseLevel {
+            fn read(
+                reader: &mut ::celerysalt::__private::Reader<'_>,
+            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                match &*reader.string()? {
+                    "low" => Ok(Self::Low),
+                    "high" => Ok(Self::High),
+                    _ => Err(::celerysalt::__private::Mismatch),
+                }
+            }
+            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                writer.string(self.as_str());
+            }
+        }
+        impl ::celerysalt::__private::serde::Serialize for BaseLevel {
+            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                ::celerysalt::__private::serialize(self, serializer)
+            }
+        }
+        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BaseLevel {
+            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                ::celerysalt::__private::deserialize(deserializer)
+            }
+        }
+        /// What all have.
+        pub trait BaseFields {
+            /// z_first
+            fn z_first(&self) -> Option<&str>;
+            /// id
+            fn id(&self) -> &::celerysalt::Integer;
+            /// level
+            fn level(&self) -> Option<BaseLevel>;
+        }
+    }
+    /// From `_common/stamped.json`.
+    pub mod common_stamped {
+        /// What several types have in common.
+        pub trait Stamped: super::common_base::BaseFields {
+            /// at
+            fn at(&self) -> &str;
+        }
+    }
+}
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
 #[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]

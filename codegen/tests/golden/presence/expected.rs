@@ -582,6 +582,38 @@ pub mod fields_extra {
             }
         }
     }
+    impl ::core::convert::TryFrom<self::v1::FieldsExtra> for self::v2::FieldsExtra {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v1::FieldsExtra,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v2::FieldsExtra> for self::v1::FieldsExtra {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v2::FieldsExtra,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v2::FieldsExtra> for self::v3::FieldsExtra {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v2::FieldsExtra,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v3::FieldsExtra> for self::v2::FieldsExtra {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v3::FieldsExtra,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
     pub use self::v3::FieldsExtra;
 }
 #[allow(unreachable_pub, unused)]
@@ -598,35 +630,27 @@ pub mod fields_free {
         //! Fingerprint `8bf087f6f988df909513770a9ea28839d7892cc9099cd449d619db18e95cc39a`.
         /// Whatever.
         #[derive(Clone, Debug, Default, PartialEq)]
-        pub struct FieldsFree(
-            pub ::celerysalt::__private::serde_json::Map<
-                String,
-                ::celerysalt::__private::serde_json::Value,
-            >,
-        );
-        impl From<
-            ::celerysalt::__private::serde_json::Map<
-                String,
-                ::celerysalt::__private::serde_json::Value,
-            >,
-        > for FieldsFree {
-            fn from(
-                value: ::celerysalt::__private::serde_json::Map<
-                    String,
-                    ::celerysalt::__private::serde_json::Value,
-                >,
-            ) -> Self {
-                Self(value)
-            }
+        pub struct FieldsFree {
+            /// What the payload holds besides, so that nothing of it is lost.
+            pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsFree {
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
-                ::celerysalt::Json::read(reader).map(Self)
+                let mut rest = ::celerysalt::Rest::default();
+                reader
+                    .object(
+                        &[],
+                        &mut |reader, index, name| match index {
+                            _ => rest.keep(name, reader),
+                        },
+                    )?;
+                Ok(Self { rest })
             }
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
-                ::celerysalt::Json::write(&self.0, writer);
+                writer.open();
+                writer.close_with(&self.rest, &[]);
             }
         }
         impl ::celerysalt::__private::serde::Serialize for FieldsFree {
@@ -645,6 +669,10 @@ pub mod fields_free {
             }
         }
         impl FieldsFree {
+            /// Starts with nothing but defaults; a field that is not set stays absent.
+            pub fn builder() -> FieldsFreeBuilder {
+                ::core::default::Default::default()
+            }
             /// Publishes the event once it is awaited.
             pub fn publish<'a>(
                 &'a self,
@@ -681,6 +709,25 @@ pub mod fields_free {
             }
         }
         impl ::celerysalt::Broadcast for FieldsFree {}
+        /// Builds a `FieldsFree`.
+        #[derive(Clone, Debug, Default)]
+        #[must_use]
+        pub struct FieldsFreeBuilder {}
+        impl FieldsFreeBuilder {
+            /// Checks the value against its whole contract.
+            ///
+            /// # Errors
+            /// Every required field that was not set, else everything that the contract refuses.
+            pub fn build(self) -> Result<FieldsFree, ::celerysalt::Invalid> {
+                let value = FieldsFree {
+                    rest: ::core::default::Default::default(),
+                };
+                ::celerysalt::__private::built::<
+                    FieldsFree,
+                    _,
+                >(::celerysalt::Part::Payload, value)
+            }
+        }
     }
     pub use self::v1::FieldsFree;
 }

@@ -552,10 +552,10 @@ pub mod orders_created {
         /// An order has been placed.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderCreated {
-            /// The company that placed the order.
-            pub company_id: ::celerysalt::Integer,
             /// Identifier of the order.
             pub order_id: String,
+            /// The company that placed the order.
+            pub company_id: ::celerysalt::Integer,
             /// Identifier of this event, for replays.
             pub event_id: Option<String>,
             /// When the order was placed.
@@ -574,8 +574,8 @@ pub mod orders_created {
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
-                let mut company_id = None;
                 let mut order_id = None;
+                let mut company_id = None;
                 let mut event_id = None;
                 let mut timestamp = None;
                 let mut replay = None;
@@ -584,16 +584,16 @@ pub mod orders_created {
                 reader
                     .object(
                         &[
-                            "company_id",
                             "order_id",
+                            "company_id",
                             "event_id",
                             "timestamp",
                             "replay",
                             "amount",
                         ],
                         &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut company_id),
-                            Some(1) => rest.field(reader, 1, &mut order_id),
+                            Some(0) => rest.field(reader, 0, &mut order_id),
+                            Some(1) => rest.field(reader, 1, &mut company_id),
                             Some(2) => rest.field(reader, 2, &mut event_id),
                             Some(3) => rest.field(reader, 3, &mut timestamp),
                             Some(4) => rest.field(reader, 4, &mut replay),
@@ -602,8 +602,8 @@ pub mod orders_created {
                         },
                     )?;
                 Ok(Self {
-                    company_id: ::celerysalt::__private::required(company_id)?,
                     order_id: ::celerysalt::__private::required(order_id)?,
+                    company_id: ::celerysalt::__private::required(company_id)?,
                     event_id,
                     timestamp,
                     replay: rest.or_absent(4, replay, default_order_created_replay),
@@ -613,8 +613,8 @@ pub mod orders_created {
             }
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
-                self.rest.write_field(writer, 0, "company_id", &self.company_id);
-                self.rest.write_field(writer, 1, "order_id", &self.order_id);
+                self.rest.write_field(writer, 0, "order_id", &self.order_id);
+                self.rest.write_field(writer, 1, "company_id", &self.company_id);
                 self.rest.write_optional(writer, 2, "event_id", &self.event_id);
                 self.rest.write_optional(writer, 3, "timestamp", &self.timestamp);
                 self.rest
@@ -630,8 +630,8 @@ pub mod orders_created {
                     .close_with(
                         &self.rest,
                         &[
-                            "company_id",
                             "order_id",
+                            "company_id",
                             "event_id",
                             "timestamp",
                             "replay",
@@ -696,29 +696,37 @@ pub mod orders_created {
             }
         }
         impl ::celerysalt::Broadcast for OrderCreated {}
+        impl super::super::shared::common_order_base::OrderEvent for OrderCreated {
+            fn order_id(&self) -> &str {
+                &self.order_id
+            }
+            fn company_id(&self) -> &::celerysalt::Integer {
+                &self.company_id
+            }
+        }
         /// Builds a `OrderCreated`.
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct OrderCreatedBuilder {
-            company_id: Option<::celerysalt::Integer>,
             order_id: Option<String>,
+            company_id: Option<::celerysalt::Integer>,
             event_id: Option<String>,
             timestamp: Option<String>,
             replay: Option<bool>,
             amount: Option<f64>,
         }
         impl OrderCreatedBuilder {
+            /// Identifier of the order.
+            pub fn order_id(mut self, value: impl Into<String>) -> Self {
+                self.order_id = Some(value.into());
+                self
+            }
             /// The company that placed the order.
             pub fn company_id(
                 mut self,
                 value: impl Into<::celerysalt::Integer>,
             ) -> Self {
                 self.company_id = Some(value.into());
-                self
-            }
-            /// Identifier of the order.
-            pub fn order_id(mut self, value: impl Into<String>) -> Self {
-                self.order_id = Some(value.into());
                 self
             }
             /// Identifier of this event, for replays.
@@ -747,13 +755,13 @@ pub mod orders_created {
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<OrderCreated, ::celerysalt::Invalid> {
                 let missing: ::std::vec::Vec<&str> = [
-                    ("company_id", self.company_id.is_none()),
                     ("order_id", self.order_id.is_none()),
+                    ("company_id", self.company_id.is_none()),
                 ]
                     .into_iter()
                     .filter_map(|(field, is_missing)| is_missing.then_some(field))
                     .collect();
-                let (Some(company_id), Some(order_id)) = (self.company_id, self.order_id)
+                let (Some(order_id), Some(company_id)) = (self.order_id, self.company_id)
                 else {
                     return Err(
                         ::celerysalt::__private::missing::<
@@ -762,8 +770,8 @@ pub mod orders_created {
                     );
                 };
                 let value = OrderCreated {
-                    company_id,
                     order_id,
+                    company_id,
                     event_id: self.event_id,
                     timestamp: self.timestamp,
                     replay: self.replay.unwrap_or_else(default_order_created_replay),
@@ -794,10 +802,10 @@ pub mod orders_shipped {
         /// An order has left the warehouse.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderShipped {
-            /// The company that placed the order.
-            pub company_id: ::celerysalt::Integer,
             /// Identifier of the order.
             pub order_id: String,
+            /// The company that placed the order.
+            pub company_id: ::celerysalt::Integer,
             /// The carrier's number of the parcel.
             pub tracking_number: String,
             /// What the payload holds besides, so that nothing of it is lost.
@@ -807,37 +815,37 @@ pub mod orders_shipped {
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
-                let mut company_id = None;
                 let mut order_id = None;
+                let mut company_id = None;
                 let mut tracking_number = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
-                        &["company_id", "order_id", "tracking_number"],
+                        &["order_id", "company_id", "tracking_number"],
                         &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut company_id),
-                            Some(1) => rest.field(reader, 1, &mut order_id),
+                            Some(0) => rest.field(reader, 0, &mut order_id),
+                            Some(1) => rest.field(reader, 1, &mut company_id),
                             Some(2) => rest.field(reader, 2, &mut tracking_number),
                             _ => rest.keep(name, reader),
                         },
                     )?;
                 Ok(Self {
-                    company_id: ::celerysalt::__private::required(company_id)?,
                     order_id: ::celerysalt::__private::required(order_id)?,
+                    company_id: ::celerysalt::__private::required(company_id)?,
                     tracking_number: ::celerysalt::__private::required(tracking_number)?,
                     rest,
                 })
             }
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
-                self.rest.write_field(writer, 0, "company_id", &self.company_id);
-                self.rest.write_field(writer, 1, "order_id", &self.order_id);
+                self.rest.write_field(writer, 0, "order_id", &self.order_id);
+                self.rest.write_field(writer, 1, "company_id", &self.company_id);
                 self.rest
                     .write_field(writer, 2, "tracking_number", &self.tracking_number);
                 writer
                     .close_with(
                         &self.rest,
-                        &["company_id", "order_id", "tracking_number"],
+                        &["order_id", "company_id", "tracking_number"],
                     );
             }
         }
@@ -897,26 +905,34 @@ pub mod orders_shipped {
             }
         }
         impl ::celerysalt::Broadcast for OrderShipped {}
+        impl super::super::shared::common_order_base::OrderEvent for OrderShipped {
+            fn order_id(&self) -> &str {
+                &self.order_id
+            }
+            fn company_id(&self) -> &::celerysalt::Integer {
+                &self.company_id
+            }
+        }
         /// Builds a `OrderShipped`.
         #[derive(Clone, Debug, Default)]
         #[must_use]
         pub struct OrderShippedBuilder {
-            company_id: Option<::celerysalt::Integer>,
             order_id: Option<String>,
+            company_id: Option<::celerysalt::Integer>,
             tracking_number: Option<String>,
         }
         impl OrderShippedBuilder {
+            /// Identifier of the order.
+            pub fn order_id(mut self, value: impl Into<String>) -> Self {
+                self.order_id = Some(value.into());
+                self
+            }
             /// The company that placed the order.
             pub fn company_id(
                 mut self,
                 value: impl Into<::celerysalt::Integer>,
             ) -> Self {
                 self.company_id = Some(value.into());
-                self
-            }
-            /// Identifier of the order.
-            pub fn order_id(mut self, value: impl Into<String>) -> Self {
-                self.order_id = Some(value.into());
                 self
             }
             /// The carrier's number of the parcel.
@@ -930,16 +946,16 @@ pub mod orders_shipped {
             /// Every required field that was not set, else everything that the contract refuses.
             pub fn build(self) -> Result<OrderShipped, ::celerysalt::Invalid> {
                 let missing: ::std::vec::Vec<&str> = [
-                    ("company_id", self.company_id.is_none()),
                     ("order_id", self.order_id.is_none()),
+                    ("company_id", self.company_id.is_none()),
                     ("tracking_number", self.tracking_number.is_none()),
                 ]
                     .into_iter()
                     .filter_map(|(field, is_missing)| is_missing.then_some(field))
                     .collect();
-                let (Some(company_id), Some(order_id), Some(tracking_number)) = (
-                    self.company_id,
+                let (Some(order_id), Some(company_id), Some(tracking_number)) = (
                     self.order_id,
+                    self.company_id,
                     self.tracking_number,
                 ) else {
                     return Err(
@@ -949,8 +965,8 @@ pub mod orders_shipped {
                     );
                 };
                 let value = OrderShipped {
-                    company_id,
                     order_id,
+                    company_id,
                     tracking_number,
                     rest: ::core::default::Default::default(),
                 };
@@ -1338,6 +1354,18 @@ pub mod pulse_risk_created {
             }
         }
         impl ::celerysalt::Broadcast for RiskAssessmentCreated {}
+        impl super::super::shared::common_risk_base::RiskEvent
+        for RiskAssessmentCreated {
+            fn assessment_id(&self) -> &str {
+                &self.assessment_id
+            }
+            fn company_id(&self) -> &::celerysalt::Integer {
+                &self.company_id
+            }
+            fn risk_score(&self) -> f64 {
+                self.risk_score
+            }
+        }
         /// Builds a `RiskAssessmentCreated`.
         #[derive(Clone, Debug, Default)]
         #[must_use]
@@ -1560,6 +1588,18 @@ pub mod pulse_risk_updated {
             }
         }
         impl ::celerysalt::Broadcast for RiskAssessmentUpdated {}
+        impl super::super::shared::common_risk_base::RiskEvent
+        for RiskAssessmentUpdated {
+            fn assessment_id(&self) -> &str {
+                &self.assessment_id
+            }
+            fn company_id(&self) -> &::celerysalt::Integer {
+                &self.company_id
+            }
+            fn risk_score(&self) -> f64 {
+                self.risk_score
+            }
+        }
         /// Builds a `RiskAssessmentUpdated`.
         #[derive(Clone, Debug, Default)]
         #[must_use]
@@ -2992,6 +3032,33 @@ pub mod scranton_tagged_item_created {
 }
 #[allow(unreachable_pub, unused)]
 pub use self::scranton_tagged_item_created::TaggedItemCreated;
+/// What several contracts have in common, one module a file.
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
+#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+pub mod shared {
+    /// From `_common/order_base.json`.
+    pub mod common_order_base {
+        /// What every event about an order carries.
+        pub trait OrderEvent {
+            /// Identifier of the order.
+            fn order_id(&self) -> &str;
+            /// The company that placed the order.
+            fn company_id(&self) -> &::celerysalt::Integer;
+        }
+    }
+    /// From `_common/risk_base.json`.
+    pub mod common_risk_base {
+        /// What every event about a risk assessment carries.
+        pub trait RiskEvent {
+            /// Identifier of the assessment, such as RA-123.
+            fn assessment_id(&self) -> &str;
+            /// The company the assessment is about.
+            fn company_id(&self) -> &::celerysalt::Integer;
+            /// From 0 (no risk) to 10 (the highest).
+            fn risk_score(&self) -> f64;
+        }
+    }
+}
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
 #[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]

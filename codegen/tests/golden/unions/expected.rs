@@ -624,6 +624,48 @@ pub mod unions_answers {
             }
         }
     }
+    impl ::core::convert::From<self::v1::UnionAsk> for self::v2::UnionAsk {
+        fn from(value: self::v1::UnionAsk) -> Self {
+            Self {
+                rest: value.rest.only_members(),
+            }
+        }
+    }
+    impl ::core::convert::From<self::v2::UnionAsk> for self::v1::UnionAsk {
+        fn from(value: self::v2::UnionAsk) -> Self {
+            Self {
+                rest: value.rest.only_members(),
+            }
+        }
+    }
+    impl ::core::convert::From<self::v2::UnionAsk> for self::v3::UnionAsk {
+        fn from(value: self::v2::UnionAsk) -> Self {
+            Self {
+                rest: value.rest.only_members(),
+            }
+        }
+    }
+    impl ::core::convert::From<self::v3::UnionAsk> for self::v2::UnionAsk {
+        fn from(value: self::v3::UnionAsk) -> Self {
+            Self {
+                rest: value.rest.only_members(),
+            }
+        }
+    }
+    impl ::core::convert::From<self::v3::UnionAsk> for self::v4::UnionAsk {
+        fn from(value: self::v3::UnionAsk) -> Self {
+            Self {
+                rest: value.rest.only_members(),
+            }
+        }
+    }
+    impl ::core::convert::From<self::v4::UnionAsk> for self::v3::UnionAsk {
+        fn from(value: self::v4::UnionAsk) -> Self {
+            Self {
+                rest: value.rest.only_members(),
+            }
+        }
+    }
     pub use self::v4::UnionAsk;
 }
 #[allow(unreachable_pub, unused)]

@@ -1239,6 +1239,54 @@ pub mod orders_placed {
             }
         }
     }
+    impl ::core::convert::TryFrom<self::v1::OrderPlaced> for self::v1_2::OrderPlaced {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v1::OrderPlaced,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v1_2::OrderPlaced> for self::v1::OrderPlaced {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v1_2::OrderPlaced,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v1_2::OrderPlaced> for self::v1_10::OrderPlaced {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v1_2::OrderPlaced,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v1_10::OrderPlaced> for self::v1_2::OrderPlaced {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v1_10::OrderPlaced,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v1_10::OrderPlaced> for self::v2::OrderPlaced {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v1_10::OrderPlaced,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
+    impl ::core::convert::TryFrom<self::v2::OrderPlaced> for self::v1_10::OrderPlaced {
+        type Error = ::celerysalt::Invalid;
+        fn try_from(
+            value: self::v2::OrderPlaced,
+        ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
+            ::celerysalt::__private::convert(&value)
+        }
+    }
     pub use self::v2::OrderPlaced;
 }
 #[allow(unreachable_pub, unused)]

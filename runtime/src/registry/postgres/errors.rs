@@ -9,6 +9,10 @@ use crate::registry::RegistryError;
 pub(super) enum Needs {
     Read,
     Write,
+    /// To deprecate.
+    Status,
+    /// To say who is there.
+    Lineage,
 }
 
 /// Why an operation failed, before it is said for people.
@@ -110,6 +114,22 @@ fn explain(error: &sqlx::Error, registry: String, needs: Needs, migrating: bool)
                 registry,
             };
         }
+        // A socket of the server may be missing for a while; a certificate that was named is not there.
+        sqlx::Error::Io(io)
+            if matches!(io.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+                && ["sslrootcert=", "sslcert=", "sslkey="].iter().any(|file| registry.contains(file)) =>
+        {
+            return RegistryError::Unusable {
+                reason: format!("{io}: the files of sslrootcert, sslcert and sslkey must be there and readable"),
+                registry,
+            };
+        }
+        sqlx::Error::Tls(reason) => {
+            return RegistryError::Denied {
+                reason: format!("{reason}: give the server a certificate, or ask for less with `sslmode` in the URL"),
+                registry,
+            };
+        }
         sqlx::Error::Protocol(reason) => {
             let reason = format!("the answer is not PostgreSQL's, is this its port? {reason}");
             return RegistryError::Unusable { registry, reason };
@@ -134,12 +154,25 @@ fn explain(error: &sqlx::Error, registry: String, needs: Needs, migrating: bool)
             "the role may not make the registry's tables; run `celerysalt sync` once as a role with CREATE on the \
              schema (and as the tables' owner, if they exist), or grant it that",
         ),
-        "42501" if needs == Needs::Read => {
-            denied(registry, "to read, the role needs SELECT ON celerysalt_schemas, celerysalt_migrations")
-        }
+        "42501" if needs == Needs::Read => denied(
+            registry,
+            "to read, the role needs USAGE on the schema and SELECT ON celerysalt_schemas, celerysalt_migrations, \
+                 celerysalt_audit, celerysalt_publishers, celerysalt_subscribers; `celerysalt registry roles` has roles \
+                 with all that is needed",
+        ),
+        "42501" if needs == Needs::Status => denied(
+            registry,
+            "to deprecate, the role needs UPDATE ON celerysalt_schemas; `celerysalt registry roles` has a role for it",
+        ),
+        "42501" if needs == Needs::Lineage => denied(
+            registry,
+            "to record publishers and subscribers, the role needs INSERT, UPDATE ON celerysalt_publishers, \
+             celerysalt_subscribers; `celerysalt registry roles` has a role for it",
+        ),
         "42501" => denied(
             registry,
-            "to sync, the role needs SELECT ON celerysalt_migrations and SELECT, INSERT, UPDATE ON celerysalt_schemas",
+            "to sync, the role needs SELECT ON celerysalt_migrations and SELECT, INSERT, UPDATE ON celerysalt_schemas; \
+             `celerysalt registry roles` has a role for it",
         ),
         "42P01" | "42703" | "42804" | "42883" | "42P10" => RegistryError::Unusable {
             reason: format!(

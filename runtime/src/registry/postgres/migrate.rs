@@ -9,15 +9,26 @@ use super::errors::{Failure, is_undefined};
 struct Migration {
     version: i32,
     name: &'static str,
+    requires: Option<i32>,
     sql: &'static str,
 }
 
 /// Applied in this order, each once. Released migrations never change.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "contracts",
-    sql: include_str!("../../../migrations/postgres/0001_contracts.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "contracts",
+        requires: None,
+        sql: include_str!("../../../migrations/postgres/0001_contracts.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "lifecycle",
+        // A program that knows only the table of contracts goes on reading and syncing; the triggers log it.
+        requires: Some(1),
+        sql: include_str!("../../../migrations/postgres/0002_lifecycle.sql"),
+    },
+];
 
 /// `requires` is the oldest version of this program's tables that a program must know to work with a migration;
 /// null means the migration's own version. So one that only adds shuts nobody out.
@@ -45,30 +56,38 @@ fn newest() -> i32 {
 
 /// Reads only.
 pub(super) async fn level(connection: &mut PgConnection) -> Result<Level, Failure> {
-    let recorded = sqlx::query_as("SELECT max(version), max(coalesce(requires, version)) FROM celerysalt_migrations")
+    if let Some(level) = recorded(connection).await? {
+        return Ok(level);
+    }
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('celerysalt_schemas') IS NOT NULL")
         .persistent(false)
         .fetch_one(&mut *connection)
+        .await?;
+    if !exists {
+        return Ok(Level::Absent);
+    }
+    // Somebody may have migrated between the two looks. A table without a record of ours was made by hand, by the DDL
+    // of CelerySalt's design; the first migration adopts it.
+    Ok(recorded(connection).await?.unwrap_or(Level::Older(0)))
+}
+
+/// What the record says; none where there is no record.
+async fn recorded(connection: &mut PgConnection) -> Result<Option<Level>, Failure> {
+    let row = sqlx::query_as("SELECT max(version), max(coalesce(requires, version)) FROM celerysalt_migrations")
+        .persistent(false)
+        .fetch_one(connection)
         .await;
-    let (version, required): (Option<i32>, Option<i32>) = match recorded {
+    let (version, required): (Option<i32>, Option<i32>) = match row {
         Ok(row) => row,
-        Err(error) if is_undefined(&error) => return unrecorded(connection).await,
+        Err(error) if is_undefined(&error) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let version = version.unwrap_or(0);
     match required {
         Some(required) if required > newest() => Err(Failure::Newer { version, known: newest() }),
-        _ if version < newest() => Ok(Level::Older(version)),
-        _ => Ok(Level::Current),
+        _ if version < newest() => Ok(Some(Level::Older(version))),
+        _ => Ok(Some(Level::Current)),
     }
-}
-
-/// A table without a record of ours was made by hand, by the DDL of CelerySalt's design; the first migration adopts it.
-async fn unrecorded(connection: &mut PgConnection) -> Result<Level, Failure> {
-    let exists = sqlx::query_scalar("SELECT to_regclass('celerysalt_schemas') IS NOT NULL")
-        .persistent(false)
-        .fetch_one(connection)
-        .await?;
-    Ok(if exists { Level::Older(0) } else { Level::Absent })
 }
 
 /// Waits until no other sync or migration is under way in this database's schema; holds until the transaction ends.
@@ -101,11 +120,12 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Failure
         Level::Older(version) => version,
         Level::Absent => 0,
     };
-    for Migration { version, name, sql } in MIGRATIONS.iter().filter(|migration| migration.version > done) {
+    for Migration { version, name, requires, sql } in MIGRATIONS.iter().filter(|migration| migration.version > done) {
         sqlx::raw_sql(*sql).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO celerysalt_migrations (version, name) VALUES ($1, $2)")
+        sqlx::query("INSERT INTO celerysalt_migrations (version, name, requires) VALUES ($1, $2, $3)")
             .bind(version)
             .bind(name)
+            .bind(requires)
             .persistent(false)
             .execute(&mut *transaction)
             .await?;

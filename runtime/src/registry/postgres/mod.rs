@@ -1,17 +1,25 @@
 //! The registry that services share: one table in PostgreSQL, readable by anything that speaks SQL.
 //!
 //! `celerysalt_schemas` has a row for each topic and version: `schema`, `response_schema` and `error_schema` as JSONB,
-//! beside `mode`, `description`, `fingerprint`, `status` and the publisher. It stands in the schema that the
-//! connection's `search_path` names, is made by the first [`Registry::sync`], and needs these grants:
+//! beside `mode`, `description`, `fingerprint`, `status` and the publisher. `celerysalt_audit` has a line for each change,
+//! `celerysalt_publishers` and `celerysalt_subscribers` say who is there. They stand in the schema that the connection's
+//! `search_path` names, and are made by the first [`Registry::sync`]. [`roles_sql`] has roles with just the grants that
+//! each kind of user needs:
 //!
 //! | to | needs |
 //! | --- | --- |
-//! | read | `SELECT ON celerysalt_schemas, celerysalt_migrations` |
-//! | sync | also `INSERT, UPDATE ON celerysalt_schemas` |
+//! | read | `SELECT` on the tables |
+//! | run as a service | also `INSERT, UPDATE ON celerysalt_publishers, celerysalt_subscribers` |
+//! | register at start-up | also `INSERT ON celerysalt_schemas`, and `UPDATE` of all its columns but `status` |
+//! | sync and deprecate | also `INSERT, UPDATE ON celerysalt_schemas` |
 //! | make or upgrade the tables | `CREATE` on the schema; the tables' owner for an upgrade |
+//!
+//! What was released is immutable by triggers, for the tables' owner too.
 
 mod errors;
+mod lifecycle;
 mod migrate;
+mod roles;
 mod rows;
 
 use std::{
@@ -26,18 +34,22 @@ use std::{
 };
 
 use async_trait::async_trait;
-use celerysalt_contract::{ContractRecord, Selector, Topic, Version};
+use celerysalt_contract::{ContractRecord, Selector, Status, Topic, Version};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, Postgres,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
+pub use self::roles::{RoleNameError, roles_sql};
 use self::{
     errors::{Failure, Needs},
     migrate::Level,
 };
-use super::{Plan, Registry, RegistryError, refused_url, sync};
+use super::{
+    Actor, AuditEntry, Deprecation, Plan, Registry, RegistryError, Seen, Sighting, lifecycle as told, refused_url,
+    stored, sync,
+};
 use crate::url::redact_url;
 
 /// A service asks its registry little: at its start, and when it publishes something for the first time.
@@ -54,6 +66,7 @@ pub struct PostgresRegistry {
     options: PgConnectOptions,
     /// The URL without its password.
     location: String,
+    actor: Actor,
     /// Made at first use, because it needs the async runtime that it is used in.
     pool: OnceLock<PgPool>,
     /// Whether the tables were seen to be as this program wants them.
@@ -81,7 +94,20 @@ impl PostgresRegistry {
         if wants_tls && !cfg!(feature = "tls") {
             return Err(refused_url(url, "its sslmode needs feature `tls` of the crate celerysalt"));
         }
-        Ok(Self { options, location: redact_url(url), pool: OnceLock::new(), migrated: AtomicBool::new(false) })
+        Ok(Self {
+            options,
+            location: redact_url(url),
+            actor: Actor::default(),
+            pool: OnceLock::new(),
+            migrated: AtomicBool::new(false),
+        })
+    }
+
+    /// The same registry, whose audit log names `actor` for what is done through this handle.
+    #[must_use]
+    pub fn with_actor(mut self, actor: Actor) -> Self {
+        self.actor = actor;
+        self
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, Failure> {
@@ -145,31 +171,41 @@ impl PostgresRegistry {
         let mut transaction = connection.begin().await?;
         migrate::lock(&mut transaction).await?;
         let sync::Changes { mut plan, inserts, updates } = self::plan(&mut transaction, contracts).await?;
-        if !plan.has_conflicts() {
-            rows::insert(&mut transaction, &inserts).await?;
-            rows::update(&mut transaction, &updates).await?;
-            transaction.commit().await?;
-            plan.applied = true;
+        if plan.has_conflicts() {
+            transaction.rollback().await?;
+            return Ok(plan);
         }
+        lifecycle::sign(&mut transaction, &self.actor, "").await?;
+        rows::insert(&mut transaction, &inserts).await?;
+        rows::update(&mut transaction, &updates).await?;
+        transaction.commit().await?;
+        plan.applied = true;
         Ok(plan)
+    }
+
+    /// Says of each conflict who was there first. That nobody can be named is no failure of the sync.
+    async fn name_the_winners(&self, plan: &mut Plan) {
+        if !plan.has_conflicts() {
+            return;
+        }
+        let conflicts = plan.steps.iter().filter(|step| matches!(step.action, super::Action::Conflict(_)));
+        let topics: Vec<&str> = conflicts.map(|step| step.topic.as_str()).collect();
+        let released =
+            self.run(Needs::Read, async { lifecycle::releases(&mut *self.acquire().await?, &topics).await }).await;
+        match released {
+            Ok(entries) => sync::name_the_winners(plan, &entries),
+            Err(error) => tracing::debug!(%error, "who released the conflicting contracts is not known"),
+        }
     }
 }
 
 /// One query when nothing changed, two otherwise.
 async fn plan(connection: &mut PgConnection, contracts: &[ContractRecord]) -> Result<sync::Changes, Failure> {
     let heads = rows::heads(connection, contracts).await?;
-    let is_current =
-        |contract: &ContractRecord| heads.get(&sync::key(contract)).is_some_and(|head| head.is_current(contract));
-    let stale: Vec<_> = contracts
-        .iter()
-        .filter(|contract| !is_current(contract))
-        .filter_map(|contract| {
-            heads.get(&sync::key(contract)).map(|head| (contract.topic.as_str(), head.version.as_str()))
-        })
-        .collect();
+    let compared = stored::Compared::new(contracts, &heads);
+    let stale = compared.stale();
     let known = if stale.is_empty() { Vec::new() } else { rows::fetch(connection, &stale).await? };
-    let known = known.into_iter().map(|record| (sync::key(&record), record)).collect();
-    Ok(sync::plan(contracts, known, is_current))
+    Ok(compared.plan(known))
 }
 
 impl fmt::Debug for PostgresRegistry {
@@ -181,7 +217,7 @@ impl fmt::Debug for PostgresRegistry {
 #[async_trait]
 impl Registry for PostgresRegistry {
     async fn sync(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, RegistryError> {
-        rows::check_storable(contracts, &self.location)?;
+        stored::check_storable(contracts, &self.location)?;
         let plan = self.run(Needs::Write, async {
             match self.sync_now(contracts, dry_run).await {
                 // A program that takes no lock was faster: now its row is seen.
@@ -189,7 +225,8 @@ impl Registry for PostgresRegistry {
                 outcome => outcome,
             }
         });
-        let plan = plan.await?;
+        let mut plan = plan.await?;
+        self.name_the_winners(&mut plan).await;
         if !dry_run {
             sync::log(&plan);
         }
@@ -203,6 +240,54 @@ impl Registry for PostgresRegistry {
     async fn list(&self, filter: Option<&Selector>) -> Result<Vec<ContractRecord>, RegistryError> {
         let contracts = self.run(Needs::Read, async { rows::list(&mut *self.reader().await?, filter).await }).await?;
         Ok(sync::select(contracts, filter))
+    }
+
+    async fn set_status(
+        &self,
+        topic: &Topic,
+        version: &Version,
+        status: Status,
+        reason: &str,
+    ) -> Result<bool, RegistryError> {
+        let changed = self.run(Needs::Status, async {
+            let mut connection = self.reader().await?;
+            let mut transaction = connection.begin().await?;
+            lifecycle::sign(&mut transaction, &self.actor, reason).await?;
+            let changed = lifecycle::set_status(&mut transaction, topic, version, status).await?;
+            transaction.commit().await?;
+            Ok(changed)
+        });
+        changed.await?.ok_or_else(|| RegistryError::NotFound {
+            registry: self.location.clone(),
+            topic: topic.clone(),
+            version: version.clone(),
+        })
+    }
+
+    async fn deprecations(&self) -> Result<Vec<Deprecation>, RegistryError> {
+        let mut found =
+            self.run(Needs::Read, async { lifecycle::deprecations(&mut *self.reader().await?).await }).await?;
+        found.sort_by(|a, b| (&a.topic, &a.version).cmp(&(&b.topic, &b.version)));
+        Ok(found)
+    }
+
+    async fn history(&self, filter: Option<&Selector>) -> Result<Vec<AuditEntry>, RegistryError> {
+        let read = self.run(Needs::Read, async { lifecycle::history(&mut *self.reader().await?, filter).await });
+        let mut entries = read.await?;
+        entries.retain(|entry| sync::is_meant(filter, entry));
+        Ok(entries)
+    }
+
+    async fn observe(&self, sightings: &[Sighting]) -> Result<(), RegistryError> {
+        self.run(Needs::Lineage, async { lifecycle::observe(&mut *self.reader().await?, sightings).await }).await
+    }
+
+    async fn lineage(&self, topic: &Topic) -> Result<Vec<Seen>, RegistryError> {
+        let read = self.run(Needs::Read, async { lifecycle::lineage(&mut *self.reader().await?, topic).await });
+        let mut seen = read.await?;
+        seen.retain(|seen| seen.sighting.is_about(topic));
+        told::sort(&mut seen);
+        Ok(seen)
     }
 }
 

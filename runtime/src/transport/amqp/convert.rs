@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::transport::{Message, Properties};
 
 /// Tables inside of tables inside of tables: beyond this the rest is left out. The wire format has no limit of its own.
-const DEPTH: usize = 64;
+pub(super) const DEPTH: usize = 64;
 
 /// The properties and headers of `message`, or why AMQP can't carry them.
 pub(super) fn to_amqp(message: &Message) -> Result<BasicProperties, String> {

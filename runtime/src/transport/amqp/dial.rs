@@ -19,7 +19,11 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri},
 };
 
-use super::{AmqpOptions, address::Address};
+use super::{
+    AmqpOptions,
+    address::Address,
+    guard::{self, Guarded},
+};
 use crate::transport::TransportError;
 
 /// How to connect.
@@ -67,18 +71,18 @@ impl Dial {
         let (socket, refused) = (handshake.0.clone(), Arc::clone(&handshake.0.certificate_refused));
         let ca_certificates = self.ca_certificates.clone();
         let limit = self.timeout;
-        let runtime = lapin::runtime::default_runtime().map_err(|error| self.unavailable(error.to_string()))?;
+        let tokio = lapin::runtime::default_runtime().map_err(|error| self.unavailable(error.to_string()))?;
         // lapin runs this in its own thread, which a dropped future does not end: it has the same time limit, and
         // `handshake` cuts the socket under whatever comes after it.
         let connecting = Connection::connector(
             uri,
-            runtime,
-            async move |uri: AMQPUri, runtime| {
+            guard::runtime(),
+            async move |uri: AMQPUri, _| {
                 let config = OwnedTLSConfig { identity: None, cert_chain: ca_certificates.clone() };
                 let dialing = async {
                     let mut stream = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
                     for address in addresses(&uri).await? {
-                        stream = AsyncTcpStream::connect(&runtime, address).await;
+                        stream = AsyncTcpStream::connect(&tokio, address).await;
                         if stream.is_ok() {
                             break;
                         }
@@ -88,7 +92,7 @@ impl Dial {
                         let stream = stream.get_ref();
                         // Small frames (acks, confirms) must not wait for each other.
                         stream.set_nodelay(true)?;
-                        socket.guard(duplicate(stream)?)?;
+                        socket.keep(duplicate(stream)?)?;
                     }
                     if uri.scheme == AMQPScheme::AMQP {
                         return Ok(stream);
@@ -102,7 +106,8 @@ impl Dial {
                     })
                 };
                 let dialed = tokio::time::timeout(limit, dialing).await;
-                Ok(dialed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut)).flatten()?)
+                let stream = dialed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut)).flatten()?;
+                Ok(AsyncTcpStream::Plain(Guarded::new(stream)))
             },
             properties,
         );
@@ -146,37 +151,37 @@ async fn addresses(uri: &AMQPUri) -> io::Result<Vec<SocketAddr>> {
 /// An attempt to connect. When it is abandoned, its socket is shut down, which ends lapin's thread.
 #[derive(Clone, Default)]
 struct Handshake {
-    socket: Arc<Mutex<Guarded>>,
+    socket: Arc<Mutex<Socket>>,
     certificate_refused: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
-enum Guarded {
+enum Socket {
     #[default]
     NotYet,
-    Socket(TcpStream),
+    Open(TcpStream),
     Abandoned,
 }
 
 impl Handshake {
     /// Called by lapin's thread, perhaps long after the attempt was given up.
-    fn guard(&self, socket: TcpStream) -> io::Result<()> {
-        let mut guarded = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*guarded, Guarded::Abandoned) {
+    fn keep(&self, socket: TcpStream) -> io::Result<()> {
+        let mut kept = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*kept, Socket::Abandoned) {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        *guarded = Guarded::Socket(socket);
+        *kept = Socket::Open(socket);
         Ok(())
     }
 
     /// From now on the socket is lapin's alone.
     fn done(&self) {
-        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Guarded::NotYet;
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Socket::NotYet;
     }
 
     fn abandon(&self) {
-        let mut guarded = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Guarded::Socket(socket) = std::mem::replace(&mut *guarded, Guarded::Abandoned) {
+        let mut kept = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Socket::Open(socket) = std::mem::replace(&mut *kept, Socket::Abandoned) {
             // Fails when the peer was faster.
             let _ = socket.shutdown(Shutdown::Both);
         }

@@ -14,10 +14,12 @@ mod confirms;
 mod consumer;
 mod convert;
 mod dial;
+mod guard;
 mod link;
 mod publisher;
 mod publishing;
 mod settling;
+mod taking;
 mod topology;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -29,7 +31,7 @@ use tokio::{
 };
 
 use self::{address::Address, consumer::Source, link::Link, publisher::Publisher};
-use super::{Confirmation, Deliveries, Message, QueueSpec, Transport, TransportError, check_names};
+use super::{Confirmation, Deliveries, Message, QueueSpec, Taken, Transport, TransportError, check_names};
 
 /// What "without end" comes to: a clock can't hold `Duration::MAX` from now.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
@@ -223,6 +225,21 @@ impl Transport for AmqpTransport {
     async fn consume(&self, queue: &QueueSpec, prefetch: u16) -> Result<Deliveries, TransportError> {
         check_names(self.consuming.broker(), [("queue", &queue.name)])?;
         self.start(Source::Queue { spec: queue.clone(), prefetch: prefetch.max(1) }).await
+    }
+
+    async fn take(&self, queue: &str, most: usize) -> Result<Taken, TransportError> {
+        check_names(self.consuming.broker(), [("queue", &queue.to_owned())])?;
+        let tasks = self.tasks.lock().await.as_ref().map(|(sender, _)| sender.clone());
+        let tasks = tasks.ok_or(TransportError::Closed)?;
+        self.within(async {
+            loop {
+                let closing = self.closing.subscribe();
+                if let Some(taken) = taking::take(&self.consuming, queue, most, closing, tasks.clone()).await? {
+                    return Ok(taken);
+                }
+            }
+        })
+        .await
     }
 
     async fn consume_replies(&self) -> Result<Deliveries, TransportError> {

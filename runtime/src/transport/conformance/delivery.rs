@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
 
-use super::{KINDS, Scene, assert_empty, direct, message, next, put, send, take, text, within};
+use super::{KINDS, Scene, assert_empty, direct, is_refused, message, next, put, send, take, text, within};
 use crate::transport::{Properties, QueueKind, QueueSpec, Routing, TransportError};
 
 pub async fn an_acked_message_is_gone(scene: Scene) {
@@ -332,4 +332,48 @@ pub async fn replies_reach_who_asked(scene: Scene) {
     drop(replies);
     // Its end reaches the broker a moment later.
     within(async { while send(&server, message("", &queue, "late")).await == Routing::Routed {} }).await;
+}
+
+pub async fn what_waits_can_be_taken_and_given_back(scene: Scene) {
+    for kind in KINDS {
+        let (first, second) = (scene.connect().await, scene.connect().await);
+        let queue = scene.queue(kind);
+        first.declare(&queue).await.unwrap();
+        let nothing = within(second.take(&queue.name, 10)).await.unwrap();
+        assert!(nothing.deliveries.is_empty() && nothing.more == 0);
+        for number in 0..5 {
+            put(&first, direct(&queue, number)).await;
+        }
+        let taken = within(second.take(&queue.name, 3)).await.unwrap();
+        assert_eq!(taken.more, 2);
+        assert_eq!(taken.deliveries.iter().map(text).collect::<Vec<_>>(), ["0", "1", "2"]);
+        let rest = within(second.take(&queue.name, 10)).await.unwrap();
+        assert_eq!((rest.deliveries.len(), rest.more), (2, 0));
+        for delivery in rest.deliveries {
+            delivery.ack().await.unwrap();
+        }
+        for delivery in taken.deliveries {
+            assert!(!delivery.redelivered);
+            delivery.requeue().await.unwrap();
+        }
+        let mut deliveries = first.consume(&queue, 10).await.unwrap();
+        let mut back = BTreeSet::new();
+        while back.len() < 3 {
+            let delivery = next(&mut deliveries).await;
+            assert!(delivery.redelivered);
+            back.insert(text(&delivery));
+            delivery.ack().await.unwrap();
+        }
+        assert_eq!(back.into_iter().collect::<Vec<_>>(), ["0", "1", "2"]);
+        deliveries.cancel().await;
+        assert_empty(&second, &queue).await;
+    }
+}
+
+pub async fn taking_needs_a_queue(scene: Scene) {
+    let transport = scene.connect().await;
+    let queue = scene.queue(QueueKind::Quorum);
+    is_refused(within(transport.take(&queue.name, 1)).await, &[&queue.name, "no such queue"]);
+    transport.close().await;
+    assert_eq!(within(transport.take(&queue.name, 1)).await.unwrap_err(), TransportError::Closed);
 }

@@ -65,6 +65,8 @@ macro_rules! transport_conformance {
             no_consumer_holds_more_than_its_prefetch
             consumers_of_a_queue_share_it
             cancelling_gives_back_what_was_not_handed_out
+            what_waits_can_be_taken_and_given_back
+            taking_needs_a_queue
             acks_are_not_lost_by_closing
             closing_waits_for_what_was_sent
             the_stream_ends_when_its_connection_is_closed

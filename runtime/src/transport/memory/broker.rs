@@ -15,7 +15,7 @@ use super::{
     queue::{Consumer, Held, Queue},
     state::State,
 };
-use crate::transport::{Deliveries, Message, QueueKind, QueueSpec, Routing, Settle, Settlement, TransportError};
+use crate::transport::{Deliveries, Message, QueueKind, QueueSpec, Routing, Settle, Settlement, Taken, TransportError};
 
 /// How long a sender waits for room.
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(10);
@@ -162,6 +162,26 @@ impl Shared {
     ) -> Result<Deliveries, TransportError> {
         self.declare(connection, spec)?;
         Ok(self.add_consumer(connection, &spec.name, usize::from(prefetch.max(1))))
+    }
+
+    pub(super) fn take(&self, connection: u64, queue: &str, most: usize) -> Result<Taken, TransportError> {
+        self.locked(|state| {
+            if !state.connections.contains(&connection) {
+                return Err(TransportError::Closed);
+            }
+            // What has expired goes first.
+            state.deliver(queue);
+            let refuse = |reason: &str| TransportError::Refused {
+                broker: self.name.clone(),
+                what: format!("taking from queue `{queue}`"),
+                reason: reason.to_owned(),
+            };
+            let found = state.queues.get_mut(queue).ok_or_else(|| refuse("there is no such queue"))?;
+            if found.exclusive.is_some_and(|owner| owner != connection) {
+                return Err(refuse("it is exclusive to another connection"));
+            }
+            Ok(found.take(&state.me, connection, most))
+        })
     }
 
     pub(super) fn consume_replies(self: &Arc<Self>, connection: u64) -> Result<Deliveries, TransportError> {

@@ -26,7 +26,7 @@ use std::{
 use async_trait::async_trait;
 
 use self::broker::Shared;
-use super::{Confirmation, Deliveries, Message, QueueSpec, Transport, TransportError, check_names};
+use super::{Confirmation, Deliveries, Message, QueueSpec, Taken, Transport, TransportError, check_names};
 
 /// How much a broker holds unless told otherwise: 256 MiB.
 const DEFAULT_CAPACITY: u32 = 256 * 1024 * 1024;
@@ -126,6 +126,10 @@ impl Transport for MemoryTransport {
     async fn consume(&self, queue: &QueueSpec, prefetch: u16) -> Result<Deliveries, TransportError> {
         check_names(&self.broker.name, [("queue", &queue.name)])?;
         self.broker.consume(self.connection, queue, prefetch)
+    }
+
+    async fn take(&self, queue: &str, most: usize) -> Result<Taken, TransportError> {
+        self.broker.take(self.connection, queue, most)
     }
 
     async fn consume_replies(&self) -> Result<Deliveries, TransportError> {

@@ -14,7 +14,10 @@ use tokio::{
 };
 
 use super::broker::{Shared, Unsettled};
-use crate::transport::{Delivery, Message, QueueKind, QueueSpec, TransportError};
+use crate::transport::{Delivery, Message, QueueKind, QueueSpec, Taken, TransportError};
+
+/// In place of a consumer's id: ids count from 1.
+const NO_CONSUMER: u64 = 0;
 
 /// Where a message stands in its queue. A requeued message has its old one, so it comes again before its successors.
 pub(super) type Place = (Reverse<u8>, u64);
@@ -134,33 +137,56 @@ impl Queue {
         while !self.ready.is_empty() {
             let Some(at) = self.consumers.iter().position(|c| c.unsettled < c.prefetch) else { break };
             let Some(mut consumer) = self.consumers.remove(at) else { break };
-            let Ok(permit) = consumer.sender.try_reserve() else {
+            let Ok(permit) = consumer.sender.clone().try_reserve_owned() else {
                 gone.push(consumer);
                 continue;
             };
             let Some((place, entry)) = self.ready.pop_first() else { break };
-            if let Some(expires) = entry.expires {
-                self.deadlines.remove(&(expires, place));
-            }
-            let tag = self.next_tag;
-            self.next_tag += 1;
-            let mut message = entry.held.message.clone();
-            if entry.deliveries > 0 && self.kind == QueueKind::Quorum {
-                // As RabbitMQ's quorum queues count them.
-                message.headers.insert("x-delivery-count".to_owned(), entry.deliveries.into());
-            }
-            let settle = Unsettled {
-                broker: Weak::clone(broker),
-                queue: self.name.clone(),
-                tag,
-                needs_ack: self.exclusive.is_none(),
-            };
-            permit.send(Ok(Delivery::new(message, entry.deliveries > 0, Box::new(settle))));
+            permit.send(Ok(self.hand_out(broker, (place, entry), consumer.id, consumer.connection)));
             consumer.unsettled += 1;
-            self.out.insert(tag, Out { place, entry, consumer: consumer.id, connection: consumer.connection });
             self.consumers.push_back(consumer);
         }
         gone
+    }
+
+    /// Takes what waits, at most so much of it, for a connection without a consumer.
+    pub(super) fn take(&mut self, broker: &Weak<Shared>, connection: u64, most: usize) -> Taken {
+        let mut deliveries = Vec::new();
+        while deliveries.len() < most
+            && let Some(first) = self.ready.pop_first()
+        {
+            deliveries.push(self.hand_out(broker, first, NO_CONSUMER, connection));
+        }
+        Taken { deliveries, more: self.ready.len() as u64 }
+    }
+
+    /// A delivery of what was at the queue's head.
+    fn hand_out(
+        &mut self,
+        broker: &Weak<Shared>,
+        (place, entry): (Place, Entry),
+        consumer: u64,
+        connection: u64,
+    ) -> Delivery {
+        if let Some(expires) = entry.expires {
+            self.deadlines.remove(&(expires, place));
+        }
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        let mut message = entry.held.message.clone();
+        let redelivered = entry.deliveries > 0;
+        if redelivered && self.kind == QueueKind::Quorum {
+            // As RabbitMQ's quorum queues count them.
+            message.headers.insert("x-delivery-count".to_owned(), entry.deliveries.into());
+        }
+        self.out.insert(tag, Out { place, entry, consumer, connection });
+        let settle = Unsettled {
+            broker: Weak::clone(broker),
+            queue: self.name.clone(),
+            tag,
+            needs_ack: self.exclusive.is_none(),
+        };
+        Delivery::new(message, redelivered, Box::new(settle))
     }
 
     /// Ends a delivery; false when it is not out (any more).

@@ -16,7 +16,7 @@ use super::{
 /// Everything that the broker's lock protects.
 #[derive(Debug)]
 pub(super) struct State {
-    me: Weak<Shared>,
+    pub(super) me: Weak<Shared>,
     pub(super) exchanges: HashMap<String, BTreeSet<(TopicPattern, String)>>,
     pub(super) queues: BTreeMap<String, Queue>,
     /// The connections that are open.

@@ -1,0 +1,196 @@
+//! What a schema is compiled to: nodes that refer to each other by number.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    canon::Choice,
+    decimal::{Bound, Step},
+    pattern::Pattern,
+    table::Table,
+};
+use crate::{Draft, Validator};
+
+/// The number of a node.
+pub(super) type Id = u32;
+
+/// The node that takes every value.
+pub(super) const ANY: Id = 0;
+
+/// The kinds of values, one bit each. An integer and a number that is none are two kinds.
+pub(super) mod kind {
+    pub(in crate::exact) const NULL: u8 = 1;
+    pub(in crate::exact) const BOOLEAN: u8 = 2;
+    pub(in crate::exact) const INTEGER: u8 = 4;
+    pub(in crate::exact) const FRACTION: u8 = 8;
+    pub(in crate::exact) const STRING: u8 = 16;
+    pub(in crate::exact) const ARRAY: u8 = 32;
+    pub(in crate::exact) const OBJECT: u8 = 64;
+    pub(in crate::exact) const NUMBER: u8 = INTEGER | FRACTION;
+    pub(in crate::exact) const ALL: u8 = 127;
+}
+
+/// A compiled schema.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) nodes: Vec<Node>,
+    pub(super) root: Id,
+    pub(super) draft: Draft,
+    /// For the words of violations.
+    pub(super) schema: Value,
+}
+
+/// All that one sub-schema asks of a value.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Where the sub-schema stands.
+    pub(super) pointer: Box<str>,
+    /// The kinds that are allowed; none for the schema `false`.
+    pub(super) kinds: u8,
+    pub(super) values: Option<Arc<Values>>,
+    pub(super) text: Option<Arc<TextRules>>,
+    pub(super) number: Option<Arc<NumberRules>>,
+    pub(super) array: Option<Arc<ArrayRules>>,
+    pub(super) object: Option<Arc<ObjectRules>>,
+    pub(super) branches: Option<Box<Branches>>,
+    /// A reference and nothing else: the node that it leads to.
+    pub(super) alias: Option<Id>,
+    /// A node that asks the same in one sweep.
+    pub(super) merged: Option<Id>,
+}
+
+impl Node {
+    pub(super) fn new(pointer: &str) -> Self {
+        Self {
+            pointer: pointer.into(),
+            kinds: kind::ALL,
+            values: None,
+            text: None,
+            number: None,
+            array: None,
+            object: None,
+            branches: None,
+            alias: None,
+            merged: None,
+        }
+    }
+
+    /// Whether every value passes.
+    pub(super) fn is_any(&self) -> bool {
+        self.kinds == kind::ALL
+            && self.values.is_none()
+            && self.text.is_none()
+            && self.number.is_none()
+            && self.array.is_none()
+            && self.object.is_none()
+            && self.branches.is_none()
+            && self.alias.is_none()
+    }
+}
+
+/// `enum` and `const`.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) one_of: Option<Choice>,
+    pub(super) constant: Option<Choice>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TextRules {
+    pub(super) least: u64,
+    pub(super) most: Option<u64>,
+    pub(super) pattern: Option<Pattern>,
+    /// What holds the text against `contentEncoding` and `contentMediaType`.
+    pub(super) content: Option<Validator>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct NumberRules {
+    pub(super) minimum: Option<Bound>,
+    pub(super) maximum: Option<Bound>,
+    pub(super) more_than: Option<Bound>,
+    pub(super) less_than: Option<Bound>,
+    pub(super) step: Option<Step>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ArrayRules {
+    pub(super) prefix: Vec<Id>,
+    /// For the items behind the prefix.
+    pub(super) rest: Option<Id>,
+    pub(super) contains: Option<Contains>,
+    pub(super) unique: bool,
+    pub(super) least: u64,
+    pub(super) most: Option<u64>,
+    pub(super) unevaluated: Option<Id>,
+}
+
+#[derive(Debug)]
+pub(super) struct Contains {
+    pub(super) node: Id,
+    pub(super) least: u64,
+    pub(super) most: Option<u64>,
+    /// From 2020-12 on: whether the items that match count as evaluated.
+    pub(super) evaluates: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ObjectRules {
+    /// Every name that any rule speaks of; the slots are numbered as in here.
+    pub(super) table: Table,
+    /// By slot: what `properties` asks of the value.
+    pub(super) properties: Vec<Option<Id>>,
+    /// By slot, sixty-four to a word.
+    pub(super) required: Vec<u64>,
+    pub(super) least: u64,
+    pub(super) most: Option<u64>,
+    pub(super) patterns: Vec<(Pattern, Id)>,
+    pub(super) additional: Option<Id>,
+    pub(super) names: Option<Id>,
+    pub(super) dependent_names: Vec<(usize, Vec<usize>)>,
+    /// And whether what such a schema evaluates counts: what stands in `dependencies`, which 2019-09 split, does not.
+    pub(super) dependent_schemas: Vec<(usize, Id, bool)>,
+    pub(super) unevaluated: Option<Id>,
+}
+
+/// The schemas that look at the same value again.
+#[derive(Debug, Default)]
+pub(super) struct Branches {
+    pub(super) references: Vec<Id>,
+    pub(super) all_of: Vec<Id>,
+    pub(super) any_of: Vec<Id>,
+    pub(super) one_of: Vec<Id>,
+    pub(super) not: Option<Id>,
+    pub(super) condition: Option<Condition>,
+    /// What the library is asked about: references to the meta-schemas.
+    pub(super) library: Vec<Validator>,
+}
+
+impl Branches {
+    pub(super) fn is_empty(&self) -> bool {
+        self.references.is_empty() && self.is_only_references()
+    }
+
+    fn is_only_references(&self) -> bool {
+        self.all_of.is_empty()
+            && self.any_of.is_empty()
+            && self.one_of.is_empty()
+            && self.not.is_none()
+            && self.condition.is_none()
+            && self.library.is_empty()
+    }
+
+    /// The reference, if there is nothing but one.
+    pub(super) fn only_reference(&self) -> Option<Id> {
+        let [only] = self.references.as_slice() else { return None };
+        self.is_only_references().then_some(*only)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Condition {
+    pub(super) test: Id,
+    pub(super) then: Option<Id>,
+    pub(super) otherwise: Option<Id>,
+}

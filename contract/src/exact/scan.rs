@@ -1,0 +1,430 @@
+//! The grammar of JSON over bytes: where a string, a number or a whole value ends.
+//!
+//! Nothing is copied. Each function takes the place at which a token starts and gives the place behind it, or none
+//! where the bytes are no JSON. All work on a text that is known to be UTF-8.
+
+/// The deepest that containers may nest.
+pub(super) const MAX_DEPTH: usize = 128;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// A string between its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Whether there is a backslash in it.
+    pub(super) escaped: bool,
+}
+
+/// A number as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Digits {
+    pub(super) end: usize,
+    /// No fraction and no exponent.
+    pub(super) plain: bool,
+    /// The value as `mantissa / 10^scale` where it has few digits and no exponent.
+    pub(super) short: Option<Short>,
+}
+
+/// `mantissa / 10^scale`, with at most 18 digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Short {
+    pub(super) mantissa: i64,
+    pub(super) scale: u8,
+}
+
+/// Behind white space.
+#[inline]
+pub(super) fn space(text: &[u8], mut at: usize) -> usize {
+    // Most texts have none, or one blank.
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Which of eight bytes are a quote, a backslash or a control character: the high bit of each, exact up to the first.
+#[inline]
+fn special(chunk: u64) -> u64 {
+    let quote = chunk ^ (ONES * 0x22);
+    let backslash = chunk ^ (ONES * 0x5C);
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    (zero(quote) | zero(backslash) | (chunk.wrapping_sub(ONES * 0x20) & !chunk)) & HIGHS
+}
+
+/// The string whose opening quote is at `at`.
+#[inline]
+pub(super) fn string(text: &[u8], at: usize) -> Option<Span> {
+    let start = at + 1;
+    let mut here = start;
+    let mut escaped = false;
+    loop {
+        while let Some(chunk) = text.get(here..here + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
+            let found = special(u64::from_le_bytes(chunk));
+            if found != 0 {
+                here += (found.trailing_zeros() / 8) as usize;
+                break;
+            }
+            here += 8;
+        }
+        match *text.get(here)? {
+            b'"' => return Some(Span { start, end: here, escaped }),
+            b'\\' => {
+                escaped = true;
+                here = escape(text, here)?;
+            }
+            0..0x20 => return None,
+            _ => here += 1,
+        }
+    }
+}
+
+/// Behind the escape that starts at `at`; both halves of a surrogate pair at once.
+#[cold]
+fn escape(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at + 1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 2),
+        b'u' => match unit(text, at + 2)? {
+            0xDC00..=0xDFFF => None,
+            0xD800..=0xDBFF => {
+                let low = (text.get(at + 6) == Some(&b'\\') && text.get(at + 7) == Some(&b'u'))
+                    .then(|| unit(text, at + 8))
+                    .flatten()?;
+                (0xDC00..=0xDFFF).contains(&low).then_some(at + 12)
+            }
+            _ => Some(at + 6),
+        },
+        _ => None,
+    }
+}
+
+/// Four hexadecimal digits.
+fn unit(text: &[u8], at: usize) -> Option<u32> {
+    text.get(at..at + 4)?.iter().try_fold(0, |unit, byte| Some(unit * 16 + char::from(*byte).to_digit(16)?))
+}
+
+/// The text that an escaped string stands for. `raw` is what stands between its quotes, and known to be a string.
+pub(super) fn unescape(raw: &str) -> String {
+    let bytes = raw.as_bytes();
+    let mut out = String::with_capacity(raw.len());
+    let mut at = 0;
+    let mut copied = 0;
+    while at < bytes.len() {
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        out.push_str(raw.get(copied..at).unwrap_or_default());
+        let next = escape(bytes, at).unwrap_or(bytes.len());
+        out.push(match bytes.get(at + 1) {
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let high = unit(bytes, at + 2).unwrap_or_default();
+                let code = match unit(bytes, at + 8).filter(|_| next == at + 12) {
+                    Some(low) => 0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF),
+                    None => high,
+                };
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            Some(other) => char::from(*other),
+            None => break,
+        });
+        at = next;
+        copied = next;
+    }
+    out.push_str(raw.get(copied..).unwrap_or_default());
+    out
+}
+
+/// How many characters an escaped string stands for. `raw` is as for [`unescape`].
+pub(super) fn length(bytes: &[u8]) -> u64 {
+    let (mut at, mut length) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        let escaped = if *byte == b'\\' { escape(bytes, at) } else { None };
+        at = escaped.unwrap_or(at + 1);
+        // Further bytes of a character are no character.
+        length += u64::from(byte & 0xC0 != 0x80);
+    }
+    length
+}
+
+/// The number that starts at `at`.
+#[inline]
+pub(super) fn number(text: &[u8], start: usize) -> Option<Digits> {
+    let negative = text.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let mut at = first;
+    let mut mantissa: u64 = 0;
+    while let Some(byte @ b'0'..=b'9') = text.get(at) {
+        mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        at += 1;
+    }
+    let whole = at - first;
+    if whole == 0 || whole > 1 && text.get(first) == Some(&b'0') {
+        return None;
+    }
+    let mut scale = 0;
+    if text.get(at) == Some(&b'.') {
+        let point = at;
+        at += 1;
+        while let Some(byte @ b'0'..=b'9') = text.get(at) {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            at += 1;
+        }
+        scale = at - point - 1;
+        if scale == 0 {
+            return None;
+        }
+    }
+    let exponent = matches!(text.get(at), Some(b'e' | b'E'));
+    if exponent {
+        at += 1;
+        at += usize::from(matches!(text.get(at), Some(b'+' | b'-')));
+        let digits = at;
+        while text.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        if at == digits {
+            return None;
+        }
+    }
+    let short = match (i64::try_from(mantissa), u8::try_from(scale)) {
+        (Ok(mantissa), Ok(scale)) if !exponent && whole + usize::from(scale) <= 18 => {
+            Some(Short { mantissa: if negative { -mantissa } else { mantissa }, scale })
+        }
+        _ => None,
+    };
+    Some(Digits { end: at, plain: scale == 0 && !exponent, short })
+}
+
+/// A part of a text that is known to be UTF-8, cut where characters end.
+#[inline]
+pub(super) fn str_of(text: &[u8], start: usize, end: usize) -> &str {
+    text.get(start..end).and_then(|part| str::from_utf8(part).ok()).unwrap_or_default()
+}
+
+/// Behind one of the three words.
+#[inline]
+pub(super) fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    text.get(at..at + word.len()).filter(|found| *found == word).map(|_| at + word.len())
+}
+
+/// Behind the value that starts at `at`, inside `depth` containers. Without recursion.
+#[inline]
+pub(super) fn value(text: &[u8], at: usize, depth: usize) -> Option<usize> {
+    match text.get(at)? {
+        b'"' => string(text, at).map(|span| span.end + 1),
+        b'-' | b'0'..=b'9' => number(text, at).map(|digits| digits.end),
+        b'{' | b'[' => container(text, at, depth),
+        b't' => word(text, at, b"true"),
+        b'f' => word(text, at, b"false"),
+        b'n' => word(text, at, b"null"),
+        _ => None,
+    }
+}
+
+fn container(text: &[u8], mut at: usize, depth: usize) -> Option<usize> {
+    // One bit for each container that is open: whether it is an object.
+    let mut objects: u128 = 0;
+    let mut open = 0;
+    loop {
+        // Here a value starts.
+        match text.get(at)? {
+            bracket @ (b'{' | b'[') => {
+                let object = *bracket == b'{';
+                open += 1;
+                if depth + open > MAX_DEPTH {
+                    return None;
+                }
+                objects = objects << 1 | u128::from(object);
+                at = space(text, at + 1);
+                if text.get(at) != Some(&if object { b'}' } else { b']' }) {
+                    if object {
+                        at = colon(text, string_at(text, at)?.end + 1)?;
+                    }
+                    continue;
+                }
+            }
+            b'"' => at = string(text, at)?.end + 1,
+            _ => {
+                at = value(text, at, depth)?;
+            }
+        }
+        // Here one ended, or a container has nothing in it.
+        loop {
+            if !matches!(text.get(at), Some(b',' | b'}' | b']')) {
+                at = space(text, at);
+            }
+            let object = objects & 1 == 1;
+            match text.get(at)? {
+                b',' => {
+                    at = space(text, at + 1);
+                    if object {
+                        at = colon(text, string_at(text, at)?.end + 1)?;
+                    }
+                    break;
+                }
+                b'}' if object => {}
+                b']' if !object => {}
+                _ => return None,
+            }
+            at += 1;
+            open -= 1;
+            objects >>= 1;
+            if open == 0 {
+                return Some(at);
+            }
+        }
+    }
+}
+
+/// The string that must start at `at`.
+#[inline]
+pub(super) fn string_at(text: &[u8], at: usize) -> Option<Span> {
+    if text.get(at) == Some(&b'"') { string(text, at) } else { None }
+}
+
+/// Behind a colon and the white space around it.
+#[inline]
+pub(super) fn colon(text: &[u8], at: usize) -> Option<usize> {
+    let at = if text.get(at) == Some(&b':') { at } else { space(text, at) };
+    if text.get(at) == Some(&b':') { Some(space(text, at + 1)) } else { None }
+}
+
+/// Behind the comma that leads to a further member or item, or behind the bracket that closes; and which it is.
+#[inline]
+pub(super) fn next(text: &[u8], at: usize, close: u8) -> Option<(usize, bool)> {
+    let at = if matches!(text.get(at), Some(b',')) { at } else { space(text, at) };
+    match *text.get(at)? {
+        b',' => Some((space(text, at + 1), true)),
+        byte if byte == close => Some((at + 1, false)),
+        _ => None,
+    }
+}
+
+/// What a text is that may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    TooDeep,
+    Broken,
+}
+
+/// Whether a text is JSON, and if not, whether nesting is the reason.
+pub(super) fn form(text: &[u8]) -> Form {
+    let start = space(text, 0);
+    if value(text, start, 0).is_some_and(|end| space(text, end) == text.len()) {
+        return Form::Json;
+    }
+    let mut open: usize = 0;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => match string(text, at) {
+                Some(span) => at = span.end,
+                None => return Form::Broken,
+            },
+            b'{' | b'[' => {
+                open += 1;
+                if open > MAX_DEPTH {
+                    return Form::TooDeep;
+                }
+            }
+            b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    Form::Broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The container walk has the end that the item before it would not show.
+    #[test]
+    fn values_end_where_they_end() {
+        for (text, end) in [
+            ("[]", 2),
+            ("[ ]x", 3),
+            ("[[],{}]", 7),
+            (r#"{"a":[1,{"b":"}"}] , "c":null}"#, 30),
+            ("-0.5e+7,", 7),
+            (r#""a\"b" "#, 6),
+            ("true]", 4),
+        ] {
+            assert_eq!(value(text.as_bytes(), 0, 0), Some(end), "{text}");
+        }
+        for text in [
+            "",
+            "[",
+            "[,]",
+            "[1,]",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            "[1}",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            ".5",
+            "+1",
+            "tru",
+            r#""\x""#,
+            r#""\ud800""#,
+            r#""\udc00""#,
+            r#""\ud800\u0041""#,
+            "\"\t\"",
+            "\"\u{1f}abcdefgh\"",
+            "\"",
+            r#""\"#,
+            r#""\u12"#,
+            "NaN",
+        ] {
+            assert_eq!(value(text.as_bytes(), 0, 0), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_counted() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert_eq!(form(nested(128).as_bytes()), Form::Json);
+        assert_eq!(form(nested(129).as_bytes()), Form::TooDeep);
+        assert_eq!(form("[".repeat(100).as_bytes()), Form::Broken);
+        assert_eq!(form(r#""[[[" 1"#.as_bytes()), Form::Broken);
+        assert_eq!(value(nested(2).as_bytes(), 0, 127), None);
+    }
+
+    #[test]
+    fn escapes_are_what_serde_json_makes_of_them() {
+        for text in [r#""\"\\\/\b\f\n\r\t""#, r#""a\u00e9b""#, r#""\ud83d\ude00x""#, r#""\u0000é""#, r#""plain é""#] {
+            let span = string(text.as_bytes(), 0).unwrap();
+            let plain = serde_json::from_str::<String>(text).unwrap();
+            let raw = &text[span.start..span.end];
+            assert_eq!((unescape(raw), length(raw.as_bytes())), (plain.clone(), plain.chars().count() as u64));
+        }
+    }
+
+    #[test]
+    fn special_bytes_are_seen_wherever_they_stand() {
+        for byte in 0..=255u8 {
+            for place in 0..8 {
+                let mut chunk = [b'a'; 8];
+                chunk[place] = byte;
+                let found = special(u64::from_le_bytes(chunk));
+                let wanted = byte < 0x20 || byte == b'"' || byte == b'\\';
+                assert_eq!(found != 0, wanted, "{byte}");
+                assert!(!wanted || (found.trailing_zeros() / 8) as usize == place, "{byte} at {place}");
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What a server can do to a registry: be restarted under it, ask for TLS, allow reading only. Each test has a server of its
+//! own, which nobody else feels.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use celerysalt::registry::{
+    Registered, Registry, RegistryError,
+    conformance::{contract, schema},
+    postgres::PostgresRegistry,
+};
+use celerysalt_contract::ContractRecord;
+use celerysalt_tests::cluster::{Cluster, run};
+
+fn some(prefix: &str, count: usize) -> Vec<ContractRecord> {
+    (0..count).map(|i| contract(&format!("{prefix}.n{i}"), "v1", schema("x", "string"))).collect()
+}
+
+fn registry(url: &str) -> PostgresRegistry {
+    PostgresRegistry::connect(url).unwrap()
+}
+
+/// Many releases while the server crashes and comes back: each is there as a whole or not at all, and those that were told
+/// to be there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_crashes_under_a_sync_has_all_of_it_or_nothing() {
+    const SIZE: usize = 300;
+    let mut cluster = tokio::task::spawn_blocking(|| Cluster::start(&[])).await.unwrap();
+    let url = cluster.url();
+    let registry = Arc::new(registry(&url));
+    registry.sync(&[], false).await.unwrap();
+
+    let done = Arc::new(AtomicBool::new(false));
+    let releases = {
+        let (registry, done) = (Arc::clone(&registry), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut outcomes = Vec::new();
+            while !done.load(Ordering::SeqCst) {
+                let name = format!("release{}", outcomes.len());
+                let outcome = registry.sync(&some(&name, SIZE), false).await;
+                match &outcome {
+                    Ok(plan) => assert!(plan.applied),
+                    Err(RegistryError::Unavailable { .. }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+                outcomes.push((name, outcome.is_ok()));
+            }
+            outcomes
+        })
+    };
+    let mut crashes = tokio::task::spawn_blocking(move || {
+        for pause in [150, 90, 230, 40] {
+            std::thread::sleep(Duration::from_millis(pause));
+            cluster.crash();
+            cluster.launch();
+        }
+        cluster
+    });
+    let cluster = (&mut crashes).await.unwrap();
+    done.store(true, Ordering::SeqCst);
+    let outcomes = releases.await.unwrap();
+
+    let there = registry.list(None).await.unwrap();
+    let failed = outcomes.iter().filter(|(_, ok)| !ok).count();
+    for (name, ok) in &outcomes {
+        let prefix = format!("{name}.");
+        let count = there.iter().filter(|contract| contract.topic.as_str().starts_with(&prefix)).count();
+        assert!(if *ok { count == SIZE } else { count == 0 || count == SIZE }, "{name}: {count}, told {ok}");
+    }
+    assert!(failed > 0, "no crash hit a sync, of {} in all", outcomes.len());
+    assert_eq!(registry.history(None).await.unwrap().len(), there.len(), "the log has what the table has");
+    drop(cluster);
+}
+
+/// A certificate for `name`, signed by a new authority: the authority's certificate, the server's, and its key.
+fn certificate(folder: &Path, name: &str) -> (String, Vec<u8>, Vec<u8>) {
+    let at = |file: &str| folder.join(format!("{name}.{file}")).display().to_string();
+    let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments).current_dir(folder));
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test authority",
+        "-addext",
+        "basicConstraints=critical,CA:TRUE",
+        "-keyout",
+        &at("ca.key"),
+        "-out",
+        &at("ca.crt"),
+    ]);
+    openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=server",
+        "-keyout",
+        &at("key"),
+        "-out",
+        &at("csr"),
+    ]);
+    let extensions = at("ext");
+    fs::write(&extensions, format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n")).unwrap();
+    openssl(&[
+        "x509",
+        "-req",
+        "-days",
+        "2",
+        "-in",
+        &at("csr"),
+        "-CA",
+        &at("ca.crt"),
+        "-CAkey",
+        &at("ca.key"),
+        "-CAcreateserial",
+        "-extfile",
+        &extensions,
+        "-out",
+        &at("crt"),
+    ]);
+    (at("ca.crt"), fs::read(at("crt")).unwrap(), fs::read(at("key")).unwrap())
+}
+
+#[tokio::test]
+async fn tls_is_verified_and_what_is_wrong_with_it_is_said_soon() {
+    let mut cluster = Cluster::prepare();
+    let (authority, crt, key) = certificate(cluster.folder(), "localhost");
+    let (other_authority, ..) = certificate(cluster.folder(), "elsewhere");
+    let (crt, key) = (cluster.write("server.crt", &crt), cluster.write("server.key", &key));
+    for setting in
+        ["ssl=on".to_owned(), format!("ssl_cert_file={}", crt.display()), format!("ssl_key_file={}", key.display())]
+    {
+        cluster.set(&setting);
+    }
+    cluster.launch();
+    let (named, numbered) = (cluster.url_at("localhost"), cluster.url());
+    let full = |url: &str, authority: &str| format!("{url}?sslmode=verify-full&sslrootcert={authority}");
+
+    let right = registry(&full(&named, &authority));
+    assert_eq!(right.register(&some("a", 1)[0]).await.unwrap(), Registered::Created);
+    let ca_only = registry(&format!("{numbered}?sslmode=verify-ca&sslrootcert={authority}"));
+    assert_eq!(ca_only.list(None).await.unwrap().len(), 1);
+
+    let missing = cluster.folder().join("missing.crt").display().to_string();
+    for (url, said) in [
+        (full(&named, &other_authority), "sslrootcert"),
+        (full(&numbered, &authority), "host"),
+        (full(&named, &missing), "must be there"),
+    ] {
+        let start = Instant::now();
+        let error = registry(&url).list(None).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(5), "{error}: {:?}", start.elapsed());
+        assert!(matches!(error, RegistryError::Denied { .. } | RegistryError::Unusable { .. }), "{error:?}");
+        assert!(error.to_string().contains(said), "{said}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_by_who_asked_for_it() {
+    let cluster = Cluster::start(&[]);
+    let start = Instant::now();
+    let error = registry(&format!("{}?sslmode=require", cluster.url())).list(None).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(matches!(error, RegistryError::Denied { .. } | RegistryError::Unusable { .. }), "{error:?}");
+    assert!(error.to_string().contains("TLS") && error.to_string().contains("sslmode"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_may_only_read_is_read() {
+    let mut cluster = Cluster::start(&[]);
+    let before = registry(&cluster.url());
+    before.register(&some("a", 1)[0]).await.unwrap();
+    drop(before);
+    cluster.crash();
+    cluster.set("default_transaction_read_only=on");
+    cluster.launch();
+    let registry = registry(&cluster.url());
+    assert_eq!(registry.list(None).await.unwrap().len(), 1);
+    assert_eq!(registry.register(&some("a", 1)[0]).await.unwrap(), Registered::Unchanged);
+    let status = celerysalt_contract::Status::Deprecated;
+    let (topic, version) = ("a.n0".parse().unwrap(), "v1".parse().unwrap());
+    for error in [
+        registry.register(&some("b", 1)[0]).await.unwrap_err(),
+        registry.set_status(&topic, &version, status, "old").await.unwrap_err(),
+    ] {
+        assert!(matches!(error, RegistryError::Denied { .. }), "{error:?}");
+        assert!(error.to_string().contains("may only read") && error.to_string().contains("primary"), "{error}");
+    }
+}
