@@ -5,8 +5,8 @@
 //! know; that is caught, and the one part that it can't take stays JSON.
 
 use std::{
-    cell::Cell,
-    collections::BTreeSet,
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
     panic::{self, AssertUnwindSafe},
     sync::Once,
 };
@@ -80,18 +80,36 @@ fn replace(space: &mut Space, item: usize, part: usize, ty: Type) {
 
 /// What typify writes for each part, still under made-up names.
 fn attempt(space: &Space) -> Result<Written, String> {
+    let mut written: Vec<Vec<Option<SynType>>> = Vec::with_capacity(space.items.len());
+    // The parts that typify has not written before, with what they are known by from then on.
+    let mut asked: BTreeMap<(usize, usize), Option<String>> = BTreeMap::new();
     let mut definitions = Map::new();
     for index in 0..space.items.len() {
-        let types = space.types_of(index);
-        let names: Vec<String> = (0..types.len()).map(|part| format!("p{part}")).collect();
-        let properties: Map<String, Value> =
-            names.iter().cloned().zip(types.iter().map(|ty| shown(&ty.core, space.plain))).collect();
+        let types: Vec<Value> = space.types_of(index).iter().map(|ty| shown(&ty.core, space.plain)).collect();
+        let mut parts = Vec::with_capacity(types.len());
+        let mut properties = Map::new();
+        for (part, ty) in types.into_iter().enumerate() {
+            let text = ty.to_string();
+            // What mentions an item may need a `Box` here, and not there.
+            let key = (!text.contains(ITEM)).then_some(text);
+            let known = key.as_ref().and_then(|key| KNOWN.with_borrow(|known| known.get(key).cloned()));
+            if known.is_none() {
+                asked.insert((index, part), key);
+                properties.insert(format!("p{part}"), ty);
+            }
+            parts.push(known);
+        }
+        written.push(parts);
+        let names: Vec<String> = properties.keys().cloned().collect();
         let schema = json!({
             "type": "object", "properties": properties, "required": names, "additionalProperties": false,
         });
         definitions.insert(placeholder(index), schema);
     }
     definitions.insert(LARGE.to_owned(), json!({ "type": "object", "properties": {}, "additionalProperties": false }));
+    if asked.is_empty() {
+        return complete(written);
+    }
     let root: schemars::schema::RootSchema =
         serde_json::from_value(json!({ "definitions": definitions })).map_err(|error| error.to_string())?;
     let tokens = quietly(|| {
@@ -102,22 +120,34 @@ fn attempt(space: &Space) -> Result<Written, String> {
         Ok::<TokenStream, String>(types.to_stream())
     })??;
     let file: syn::File = syn::parse2(tokens).map_err(|error| error.to_string())?;
-    let mut written: Vec<Option<Vec<SynType>>> = vec![None; space.items.len()];
     for item in file.items {
         let SynItem::Struct(item) = item else { continue };
-        let Some(slot) = index_of(&item.ident.to_string()).and_then(|index| written.get_mut(index)) else { continue };
-        let mut parts: Vec<(usize, SynType)> = Vec::with_capacity(item.fields.len());
+        let Some(index) = index_of(&item.ident.to_string()) else { continue };
         for field in item.fields {
             let part = field.ident.and_then(|name| name.to_string().strip_prefix('p')?.parse().ok());
-            parts.push((part.ok_or("typify renamed a field")?, field.ty));
+            let part: usize = part.ok_or("typify renamed a field")?;
+            let Some(slot) = written.get_mut(index).and_then(|parts| parts.get_mut(part)) else { continue };
+            if let Some(Some(key)) = asked.remove(&(index, part)) {
+                KNOWN.with_borrow_mut(|known| known.insert(key, field.ty.clone()));
+            }
+            *slot = Some(field.ty);
         }
-        parts.sort_by_key(|(part, _)| *part);
-        *slot = Some(parts.into_iter().map(|(_, ty)| ty).collect());
     }
-    let written: Option<Written> = written.into_iter().collect();
-    let written = written.ok_or("typify left a type out")?;
-    let complete = written.iter().enumerate().all(|(index, parts)| parts.len() == space.types_of(index).len());
-    if complete { Ok(written) } else { Err("typify left a part out".to_owned()) }
+    complete(written)
+}
+
+/// Every part, none of which may be missing.
+fn complete(written: Vec<Vec<Option<SynType>>>) -> Result<Written, String> {
+    let written: Option<Written> = written.into_iter().map(|parts| parts.into_iter().collect()).collect();
+    written.ok_or_else(|| "typify left a part out".to_owned())
+}
+
+/// What a reference to an item looks like to typify.
+const ITEM: &str = "#/definitions/T";
+
+thread_local! {
+    /// What typify wrote for types that mention no item: it is the same everywhere, and asking costs more than all else.
+    static KNOWN: RefCell<BTreeMap<String, SynType>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// What stands for an integer without bounds while typify works.

@@ -3,8 +3,8 @@
 //! Loading a folder refuses what can't be used; this room looks at what can be and should not be: typos that loosen a
 //! schema without a word, values that contradict it, choices that stand in the way of the next version.
 //!
-//! The walk: the folder is loaded, every file and every bundled document becomes a [`subject`], each family of rules
-//! (one file each) looks at it, and [`settings`] says how bad what it found is. [`handbook`] prints the rules.
+//! The walk: the folder is loaded, every file and every bundled document becomes a `subject`, each family of rules
+//! (one file each) looks at it, and `settings` says how bad what it found is. [`handbook`] prints the rules.
 
 mod bounds;
 mod documentation;

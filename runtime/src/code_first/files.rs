@@ -129,7 +129,7 @@ pub fn check<E: Events>(schemas: impl AsRef<Path>) -> Result<(), SchemaFilesErro
 }
 
 /// Writes the schema files of code-first events, those that say it already left alone. What only a file says is kept
-/// (see the [module](self)); each file is replaced as a whole, and none is touched when another one can't be read.
+/// (see the [module](crate::code_first)); each file is replaced as a whole, and none is touched when another one can't be read.
 ///
 /// # Errors
 /// [`SchemaFilesError`] other than `Stale`.
@@ -147,7 +147,7 @@ pub fn test<E: Events>(schemas: impl AsRef<Path>) -> Result<(), SchemaFilesError
     test_all(schemas.as_ref(), &contracts::<E>())
 }
 
-/// As [`test`].
+/// As [`test()`].
 ///
 /// # Errors
 /// [`SchemaFilesError`]

@@ -1,7 +1,7 @@
 //! Events that are written in Rust: the struct is the source, and its schema file is made of it.
 //!
 //! [`SaltEvent`](crate::SaltEvent) makes a struct an event like any generated one: published, called, handled,
-//! registered and checked in the same way, against the schema that [`schemars`](crate::schemars) reads off the struct.
+//! registered and checked in the same way, against the schema that [`schemars`] reads off the struct.
 //! Other services need that schema as a file, and it must not drift from the struct. So a test compares the two, and
 //! `celerysalt export` runs the same test and has it write the files:
 //!

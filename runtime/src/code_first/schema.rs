@@ -12,7 +12,7 @@ use crate::json::Integer;
 /// What is said about the values of an enum: tools for OpenAPI know the keyword.
 pub(super) const ENUM_DESCRIPTIONS: &str = "x-enum-descriptions";
 
-/// The schema of a type: draft 2020-12, self-contained, as schemars has it but for what [`Plain`] does.
+/// The schema of a type: draft 2020-12, self-contained, as schemars has it but for what `Plain` does.
 pub fn schema<T: JsonSchema>() -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     // There, what is said about undeclared members is what hides them.

@@ -23,7 +23,11 @@ use super::{Json, Mismatch, Reader, Writer, from_text};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Rest(Option<Box<Kept>>);
+pub struct Rest {
+    kept: Option<Box<Kept>>,
+    /// The declared properties, by their place, whose number was written without a fraction and is a float here.
+    whole: u64,
+}
 
 #[derive(Clone, Default)]
 struct Kept {
@@ -38,12 +42,12 @@ struct Kept {
 impl Rest {
     /// The value of an undeclared property. Numbers beyond 64 bits are rounded here, and nowhere else.
     pub fn get(&self, name: &str) -> Option<Value> {
-        from_text(self.0.as_ref()?.members.get(name)?).ok()
+        from_text(self.kept.as_ref()?.members.get(name)?).ok()
     }
 
     /// The JSON text of an undeclared property, as it was received.
     pub fn get_text(&self, name: &str) -> Option<&str> {
-        self.0.as_ref()?.members.get(name).map(AsRef::as_ref)
+        self.kept.as_ref()?.members.get(name).map(AsRef::as_ref)
     }
 
     /// Adds an undeclared property or replaces it. Whether the contract allows it is checked when the event is
@@ -59,29 +63,29 @@ impl Rest {
 
     /// Takes an undeclared property away; says whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
-        self.0.as_mut().is_some_and(|kept| kept.members.remove(name).is_some())
+        self.kept.as_mut().is_some_and(|kept| kept.members.remove(name).is_some())
     }
 
     /// The names of the undeclared properties, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().flat_map(|kept| kept.members.keys().map(AsRef::as_ref))
+        self.kept.iter().flat_map(|kept| kept.members.keys().map(AsRef::as_ref))
     }
 
     /// Whether there is no undeclared property.
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|kept| kept.members.is_empty())
+        self.kept.as_ref().is_none_or(|kept| kept.members.is_empty())
     }
 
     /// The undeclared properties alone.
     #[doc(hidden)]
     #[must_use]
     pub fn only_members(self) -> Self {
-        let members = self.0.map(|kept| kept.members).filter(|members| !members.is_empty());
-        Self(members.map(|members| Box::new(Kept { members, ..Kept::default() })))
+        let members = self.kept.map(|kept| kept.members).filter(|members| !members.is_empty());
+        Self { kept: members.map(|members| Box::new(Kept { members, ..Kept::default() })), whole: 0 }
     }
 
     fn kept(&mut self) -> &mut Kept {
-        self.0.get_or_insert_with(Box::default)
+        self.kept.get_or_insert_with(Box::default)
     }
 
     /// Reads the value of an undeclared property; the last one of a name counts.
@@ -109,7 +113,7 @@ impl Rest {
     ) -> Result<(), Mismatch> {
         let (value, text) = reader.exactly()?;
         *slot = Some(value);
-        if text.is_some() || self.0.is_some() {
+        if text.is_some() || self.kept.is_some() || self.whole != 0 {
             self.form(index, text);
         }
         Ok(())
@@ -156,7 +160,7 @@ impl Rest {
         members: &mut impl Extend<(String, T)>,
     ) -> Result<(), Mismatch> {
         let (value, text) = reader.exactly()?;
-        if let Some(kept) = &mut self.0 {
+        if let Some(kept) = &mut self.kept {
             kept.extras.remove(&*name);
         }
         if let Some(text) = text {
@@ -175,7 +179,7 @@ impl Rest {
     ) {
         for (name, value) in members {
             writer.name(name);
-            let kept = self.0.as_ref().and_then(|kept| kept.extras.get(name.as_str()));
+            let kept = self.kept.as_ref().and_then(|kept| kept.extras.get(name.as_str()));
             match kept.filter(|text| from_text::<T>(text).is_ok_and(|was| was == *value)) {
                 Some(text) => writer.push(text),
                 None => value.write(writer),
@@ -184,16 +188,21 @@ impl Rest {
     }
 
     fn form(&mut self, index: usize, text: Option<&str>) {
-        if let Some(kept) = &mut self.0 {
+        if let Some(kept) = &mut self.kept {
             kept.forms.retain(|(known, _)| *known != index);
         }
-        if let Some(text) = text {
-            self.kept().forms.push((index, text.into()));
+        let bit = bit_of(index);
+        self.whole &= !bit;
+        match text {
+            // By far the most common form, so it has a place that costs nothing.
+            Some(text) if bit != 0 && is_whole(text) => self.whole |= bit,
+            Some(text) => self.kept().forms.push((index, text.into())),
+            None => (),
         }
     }
 
     fn form_of(&self, index: usize) -> Option<&str> {
-        let (_, text) = self.0.as_ref()?.forms.iter().find(|(known, _)| *known == index)?;
+        let (_, text) = self.kept.as_ref()?.forms.iter().find(|(known, _)| *known == index)?;
         Some(text)
     }
 
@@ -202,6 +211,9 @@ impl Rest {
     #[inline]
     pub fn write_field<T: Json + PartialEq>(&self, writer: &mut Writer, index: usize, name: &str, value: &T) {
         writer.name(name);
+        if self.whole & bit_of(index) != 0 {
+            return writer.without_fraction(value);
+        }
         let same = |text: &&str| from_text::<T>(text).is_ok_and(|was| was == *value);
         match self.form_of(index).filter(same) {
             Some(text) => writer.push(text),
@@ -246,13 +258,25 @@ impl Rest {
     }
 
     pub(super) fn write(&self, writer: &mut Writer, own: &[&str]) {
-        for (name, text) in self.0.iter().flat_map(|kept| &kept.members) {
+        for (name, text) in self.kept.iter().flat_map(|kept| &kept.members) {
             if !own.contains(&name.as_ref()) {
                 writer.name(name);
                 writer.push(text);
             }
         }
     }
+}
+
+/// The bit of a declared property; none for those far behind.
+fn bit_of(index: usize) -> u64 {
+    u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
+}
+
+/// Whether a text is a number without a fraction that every float holds.
+fn is_whole(text: &str) -> bool {
+    const SURE: usize = 15;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    text != "-0" && digits.len() <= SURE && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The undeclared properties only: how declared ones were written makes no event another one.
@@ -267,6 +291,81 @@ impl PartialEq for Rest {
 
 impl fmt::Debug for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter().flat_map(|kept| &kept.members)).finish()
+        f.debug_map().entries(self.kept.iter().flat_map(|kept| &kept.members)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::to_text;
+
+    /// As generated code does it: two declared properties, the second optional.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Pair {
+        a: f64,
+        b: Option<f64>,
+        rest: Rest,
+    }
+
+    impl Json for Pair {
+        fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
+            let (mut a, mut b, mut rest) = (None, None, Rest::default());
+            reader.object(&["a", "b"], &mut |reader, index, name| match index {
+                Some(0) => rest.field(reader, 0, &mut a),
+                Some(1) => rest.optional(reader, 1, &mut b),
+                _ => rest.keep(name, reader),
+            })?;
+            Ok(Self { a: a.ok_or(Mismatch)?, b, rest })
+        }
+
+        fn write(&self, writer: &mut Writer) {
+            writer.open();
+            self.rest.write_field(writer, 0, "a", &self.a);
+            self.rest.write_optional(writer, 1, "b", &self.b);
+            writer.close_with(&self.rest, &["a", "b"]);
+        }
+    }
+
+    fn again(text: &str, change: impl FnOnce(&mut Pair)) -> String {
+        let mut pair: Pair = from_text(text).unwrap();
+        change(&mut pair);
+        to_text(&pair).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_were() {
+        for text in [
+            r#"{"a":5}"#,
+            r#"{"a":5.0,"b":null}"#,
+            r#"{"a":-5,"b":7}"#,
+            r#"{"a":-0,"b":1e400}"#,
+            r#"{"a":123456789012345678901234567890,"b":0.1}"#,
+            r#"{"a":1.10,"b":2,"c":3.00}"#,
+        ] {
+            assert_eq!(again(text, |_| ()).replace("1.1,", "1.10,"), text);
+        }
+    }
+
+    #[test]
+    fn what_is_changed_is_written_as_it_is() {
+        assert_eq!(again(r#"{"a":5,"b":null}"#, |pair| pair.a = 5.5), r#"{"a":5.5,"b":null}"#);
+        assert_eq!(again(r#"{"a":5,"b":null}"#, |pair| pair.b = Some(1.0)), r#"{"a":5,"b":1.0}"#);
+        assert_eq!(again(r#"{"a":1e400}"#, |pair| pair.a = 2.5), r#"{"a":2.5}"#);
+        assert_eq!(again(r#"{"a":1e21}"#, |pair| pair.a = 1e22), r#"{"a":1e22}"#);
+    }
+
+    #[test]
+    fn the_last_form_of_a_property_counts() {
+        assert_eq!(again(r#"{"a":5,"a":6.5}"#, |_| ()), r#"{"a":6.5}"#);
+        assert_eq!(again(r#"{"a":1e400,"a":6}"#, |_| ()), r#"{"a":6}"#);
+        assert_eq!(again(r#"{"a":6,"a":1e400}"#, |_| ()), r#"{"a":1e400}"#);
+        assert_eq!(again(r#"{"a":1,"b":2,"b":null}"#, |_| ()), r#"{"a":1,"b":null}"#);
+    }
+
+    #[test]
+    fn a_declared_property_is_not_taken_from_the_rest() {
+        let text = again(r#"{"a":1,"c":true}"#, |pair| pair.rest.insert("a", 7).unwrap());
+        assert_eq!(text, r#"{"a":1,"c":true}"#);
     }
 }

@@ -83,6 +83,19 @@ impl Writer {
         let _ = write!(self.out, "{value:?}");
     }
 
+    /// A value; a number without its fraction, if that is zero.
+    pub(super) fn without_fraction<T: Json>(&mut self, value: &T) {
+        let start = self.out.len();
+        value.write(self);
+        let written = self.out.get(start..).unwrap_or_default();
+        if let Some(whole) = written.strip_suffix(".0")
+            && !whole.is_empty()
+            && whole.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        {
+            self.out.truncate(self.out.len() - ".0".len());
+        }
+    }
+
     /// Begins an object.
     pub fn open(&mut self) {
         self.out.push('{');
