@@ -276,7 +276,7 @@ fn bit_of(index: usize) -> u64 {
 fn is_whole(text: &str) -> bool {
     const SURE: usize = 15;
     let digits = text.strip_prefix('-').unwrap_or(text);
-    text != "-0" && digits.len() <= SURE && digits.bytes().all(|byte| byte.is_ascii_digit())
+    text != "-0" && !digits.is_empty() && digits.len() <= SURE && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The undeclared properties only: how declared ones were written makes no event another one.
@@ -361,6 +361,20 @@ mod tests {
         assert_eq!(again(r#"{"a":1e400,"a":6}"#, |_| ()), r#"{"a":6}"#);
         assert_eq!(again(r#"{"a":6,"a":1e400}"#, |_| ()), r#"{"a":1e400}"#);
         assert_eq!(again(r#"{"a":1,"b":2,"b":null}"#, |_| ()), r#"{"a":1,"b":null}"#);
+    }
+
+    #[test]
+    fn what_was_absent_stays_absent_until_it_is_changed() {
+        let mut rest = Rest::default();
+        let value = rest.or_absent(0, None, || 5.0);
+        let write = |value: f64| {
+            let mut writer = Writer::new();
+            writer.open();
+            rest.write_defaulted(&mut writer, 0, "a", &value, || 5.0);
+            writer.close();
+            writer.finish().unwrap()
+        };
+        assert_eq!((write(value), write(6.0)), ("{}".to_owned(), r#"{"a":6.0}"#.to_owned()));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use celerysalt_reference::events::UserCreated;
 
 fn main() {
-    let _ = UserCreated { user_id: 1 };
+    let _ = UserCreated { user_id: 1.into(), rest: Default::default() };
 }
