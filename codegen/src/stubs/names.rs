@@ -79,7 +79,9 @@ pub(super) fn field_name(text: &str) -> String {
     if is_field(text) {
         return text.to_owned();
     }
-    let plain: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    /// Longer ones can't be laid out; the alias has all of the name.
+    const LONGEST: usize = 48;
+    let plain: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(LONGEST).collect();
     let plain = plain.trim_matches('_');
     match plain.chars().next() {
         None => "field".to_owned(),

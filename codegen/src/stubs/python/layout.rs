@@ -320,11 +320,12 @@ pub(super) fn docstring(indent: usize, text: &str) -> String {
             }
         }
     }
-    let mut text = text.trim().replace("\"\"\"", "\\\"\\\"\\\"");
+    // Escaped ones at the end are where formatters disagree.
+    let mut text = text.trim().replace("\"\"\"", "'''");
     if text.starts_with('"') {
         text.insert(0, ' ');
     }
-    if text.ends_with('"') && !text.ends_with("\\\"") {
+    if text.ends_with('"') {
         text.push(' ');
     }
     if text.is_empty() {
@@ -360,7 +361,7 @@ mod tests {
     #[test]
     fn docstrings_end_where_they_are_meant_to() {
         assert_eq!(docstring(4, "ends with \""), "    \"\"\"ends with \" \"\"\"\n");
-        assert_eq!(docstring(0, "\"\"\"\nimport os"), "\"\"\"\\\"\\\"\\\"\nimport os\"\"\"\n");
+        assert_eq!(docstring(0, "\"\"\"\nimport os"), "\"\"\"'''\nimport os\"\"\"\n");
         assert_eq!(docstring(0, "slash\\"), "\"\"\"slash\\\\\"\"\"\n");
         assert_eq!(docstring(0, " \n "), "");
     }
