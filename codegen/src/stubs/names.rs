@@ -76,11 +76,11 @@ pub(super) fn is_field(text: &str) -> bool {
 
 /// The name of a field, as close to `text` as Python allows.
 pub(super) fn field_name(text: &str) -> String {
+    /// Longer ones can't be laid out; the alias has all of the name.
+    const LONGEST: usize = 48;
     if is_field(text) {
         return text.to_owned();
     }
-    /// Longer ones can't be laid out; the alias has all of the name.
-    const LONGEST: usize = 48;
     let plain: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(LONGEST).collect();
     let plain = plain.trim_matches('_');
     match plain.chars().next() {
