@@ -32,8 +32,7 @@ pub(crate) fn event(input: &DeriveInput) -> Result<TokenStream> {
     };
     Ok(quote! {
         #json
-        // A program may well send one way only, or only receive.
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "a program may send one way only, or only receive")]
         impl #name { #sending }
         #[automatically_derived]
         impl ::celerysalt::Event for #name {
