@@ -52,16 +52,32 @@ impl Documents {
                 all.add(clean(&slashed(&case.file)), uri_of(case), value);
             }
         }
-        let meta: [(&str, &Value); 5] = [
-            ("draft4", &referencing::meta::DRAFT4),
-            ("draft6", &referencing::meta::DRAFT6),
-            ("draft7", &referencing::meta::DRAFT7),
-            ("draft2019-09", &referencing::meta::DRAFT201909),
-            ("draft2020-12", &referencing::meta::DRAFT202012),
+        let meta: [&Value; 19] = [
+            &referencing::meta::DRAFT4,
+            &referencing::meta::DRAFT6,
+            &referencing::meta::DRAFT7,
+            &referencing::meta::DRAFT201909,
+            &referencing::meta::DRAFT201909_CORE,
+            &referencing::meta::DRAFT201909_APPLICATOR,
+            &referencing::meta::DRAFT201909_VALIDATION,
+            &referencing::meta::DRAFT201909_META_DATA,
+            &referencing::meta::DRAFT201909_FORMAT,
+            &referencing::meta::DRAFT201909_CONTENT,
+            &referencing::meta::DRAFT202012,
+            &referencing::meta::DRAFT202012_CORE,
+            &referencing::meta::DRAFT202012_APPLICATOR,
+            &referencing::meta::DRAFT202012_UNEVALUATED,
+            &referencing::meta::DRAFT202012_VALIDATION,
+            &referencing::meta::DRAFT202012_META_DATA,
+            &referencing::meta::DRAFT202012_FORMAT_ANNOTATION,
+            &referencing::meta::DRAFT202012_FORMAT_ASSERTION,
+            &referencing::meta::DRAFT202012_CONTENT,
         ];
-        for (name, value) in meta {
+        for value in meta {
             let id = ["$id", "id"].into_iter().find_map(|keyword| value.get(keyword)?.as_str()).unwrap_or_default();
-            all.add(format!("_meta/{name}.json"), id.trim_end_matches('#').to_owned(), value.clone());
+            let id = id.trim_end_matches('#');
+            let path = id.split_once("://").map_or(id, |(_, path)| path);
+            all.add(format!("_meta/{}.json", clean(path)), id.to_owned(), value.clone());
         }
         all
     }
@@ -161,18 +177,21 @@ impl Documents {
         let mut changed = value.clone();
         let mut any = false;
         for (slot, base_there, reference) in references {
-            let (location, fragment) = reference.split_once('#').unwrap_or((&reference, ""));
+            let (location, asked) = reference.split_once('#').unwrap_or((&reference, ""));
             if location.is_empty() {
                 continue;
             }
             let uri = join(&base_there, location);
             let new = if uri == base && !base.is_empty() {
-                format!("#{fragment}")
+                format!("#{asked}")
             } else if own.contains(&uri) {
                 continue;
-            } else if let Some((index, fragment)) = self.find(&uri, fragment) {
+            } else if let Some((index, fragment)) = self.find(&uri, asked) {
                 let Some(document) = self.all.get(index) else { continue };
                 reached.insert(index);
+                // What a dynamic reference means hangs on the name that it asks for.
+                let named = slot.ends_with("/$dynamicRef") && document.uri == uri;
+                let fragment = if named { asked } else { &fragment };
                 format!("{up}{BESIDE}/{}#{fragment}", document.path)
             } else {
                 continue;

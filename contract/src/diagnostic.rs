@@ -9,7 +9,7 @@
 //! | `illegal-topic`, `illegal-version`, `duplicate-topic`, `duplicate-version` | names in it |
 //! | `too-large`, `encoding`, `json-syntax`, `duplicate-key` | a file's text |
 //! | `unknown-draft`, `meta-schema`, `invalid-pattern`, `schema-too-deep` | a schema for itself |
-//! | `ref-missing-file`, `ref-missing-pointer`, `ref-outside`, `ref-remote`, `ref-other-draft`, `ref-dynamic`, `ref-loop`, `ref-explosion` | its references |
+//! | `ref-missing-file`, `ref-missing-pointer`, `ref-outside`, `ref-remote`, `ref-other-draft`, `ref-loop`, `ref-explosion` | its references |
 //! | `response-without-request`, `error-without-response`, `mode-conflict`, `unknown-setting`, `payload-not-object`, `no-title`, `no-description` | a contract |
 
 use std::{

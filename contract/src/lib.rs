@@ -12,6 +12,7 @@ pub mod compare;
 pub mod diagnostic;
 mod difference;
 mod draft;
+mod dynamic;
 #[cfg(feature = "compare")]
 pub mod evolution;
 pub mod exact;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::{
     Diagnostic, Draft, Source,
     draft::places,
+    dynamic::{self, Scope},
     library::{Absent, Library, Names},
     source::{escape, unescape},
     suggest::{listed, similar},
@@ -298,6 +299,34 @@ pub(crate) struct Origin {
 
 /// Bundles a file; none when something is wrong, which is reported then.
 pub(crate) fn bundle(library: &mut Library, source: &Arc<Source>, draft: Draft) -> Option<Bundled> {
+    match bundle_as(library, source, draft, false) {
+        Outcome::Bundled(bundled) => Some(bundled),
+        Outcome::Failed => None,
+        Outcome::Dynamic => match bundle_as(library, source, draft, true) {
+            Outcome::Bundled(bundled) => Some(bundled),
+            _ => None,
+        },
+    }
+}
+
+/// How bundling has gone so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Fine,
+    /// There are dynamic references that have to be bound to what they mean.
+    Dynamic,
+    Failed,
+}
+
+enum Outcome {
+    Bundled(Bundled),
+    /// What is wrong is reported.
+    Failed,
+    /// It has dynamic references that bundling by places alone would lead astray.
+    Dynamic,
+}
+
+fn bundle_as(library: &mut Library, source: &Arc<Source>, draft: Draft, scoped: bool) -> Outcome {
     let names = library.names(source, draft);
     let defs = source.value().get(draft.definitions()).and_then(Value::as_object);
     let mut bundler = Bundler {
@@ -310,23 +339,29 @@ pub(crate) fn bundle(library: &mut Library, source: &Arc<Source>, draft: Draft) 
         queue: VecDeque::new(),
         rewritten: HashSet::new(),
         strip_ids: names.has_inner_ids(),
-        failed: false,
+        state: State::Fine,
+        scoped,
         library,
     };
-    let schema = bundler.run()?;
+    let schema = bundler.run();
+    let schema = match (schema, bundler.state) {
+        (Some(schema), State::Fine) => schema,
+        (_, State::Dynamic) => return Outcome::Dynamic,
+        _ => return Outcome::Failed,
+    };
     let (files, origins) = (bundler.files, bundler.origins);
     if let Some(pointer) = too_deep(&schema) {
         let message = format!("with its references the schema nests deeper than {MAX_DEPTH} levels");
         let span = source.span_or_start(&pointer);
         library.findings.push(source.error("schema-too-deep", span, message));
-        return None;
+        return Outcome::Failed;
     }
-    Some(Bundled { schema, files, origins })
+    Outcome::Bundled(Bundled { schema, files, origins })
 }
 
 /// A schema of another file that becomes an entry of `$defs`, or a part of the root that no keyword leads to.
 enum Task {
-    Embed(Target, String),
+    Embed(Target, Scope, String),
     Root(String),
 }
 
@@ -334,8 +369,8 @@ struct Bundler<'a> {
     library: &'a mut Library,
     draft: Draft,
     root: Arc<Source>,
-    /// The name of each schema of another file.
-    keys: BTreeMap<(PathBuf, String), String>,
+    /// The name of each schema of another file, or entered with another scope than its place has.
+    keys: BTreeMap<(PathBuf, String, Scope), String>,
     taken: BTreeSet<String>,
     files: Vec<PathBuf>,
     origins: Vec<Origin>,
@@ -344,14 +379,16 @@ struct Bundler<'a> {
     rewritten: HashSet<String>,
     /// Whether to take `$id` from inner schemas: with every `$ref` a pointer from the top, it would mislead.
     strip_ids: bool,
-    failed: bool,
+    state: State,
+    /// Dynamic references become plain ones: each schema is there once for each way to enter it that makes a difference.
+    scoped: bool,
 }
 
 impl Bundler<'_> {
     fn run(&mut self) -> Option<Value> {
         let root = Arc::clone(&self.root);
         let mut schema = root.value().clone();
-        self.rewrite(&root, "", &mut schema);
+        self.rewrite(&root, "", &mut schema, &Scope::default(), true);
         let mut embedded = Map::new();
         let mut bytes = root.text().len();
         while let Some(task) = self.queue.pop_front() {
@@ -359,13 +396,14 @@ impl Bundler<'_> {
                 Task::Root(pointer) => {
                     if let Some(slot) = schema.pointer_mut(&pointer) {
                         let mut part = std::mem::take(slot);
-                        self.rewrite(&root, &pointer, &mut part);
+                        let scope = self.natural(&root, &pointer);
+                        self.rewrite(&root, &pointer, &mut part, &scope, true);
                         *slot = part;
                     }
                 }
-                Task::Embed(target, key) => {
+                Task::Embed(target, scope, key) => {
                     let mut part = target.source.value().pointer(&target.pointer)?.clone();
-                    self.rewrite(&target.source, &target.pointer, &mut part);
+                    self.rewrite(&target.source, &target.pointer, &mut part, &scope, false);
                     if let Value::Object(members) = &mut part {
                         // Reached definitions have entries of their own.
                         for keyword in ["$schema", "$id", "id", "$defs", "definitions", "x-celerysalt"] {
@@ -390,7 +428,7 @@ impl Bundler<'_> {
                 return None;
             }
         }
-        if self.failed {
+        if self.state != State::Fine {
             return None;
         }
         if !embedded.is_empty() {
@@ -401,70 +439,117 @@ impl Bundler<'_> {
         Some(schema)
     }
 
-    /// Makes every reference at and below `schema`, which stands at `pointer` of `source`, one into the root.
-    fn rewrite(&mut self, source: &Arc<Source>, pointer: &str, schema: &mut Value) {
-        let in_root = source.path() == self.root.path();
-        if in_root && !self.rewritten.insert(pointer.to_owned()) {
+    /// Makes every reference at and below `schema`, which stands at `pointer` of `source`, one into the root. `in_place`
+    /// says that it stays where it stands.
+    fn rewrite(&mut self, source: &Arc<Source>, pointer: &str, schema: &mut Value, scope: &Scope, in_place: bool) {
+        if in_place && !self.rewritten.insert(pointer.to_owned()) {
             return;
         }
-        self.refuse_dynamic(source, pointer, schema, in_root);
+        let names = self.library.names(source, self.draft);
+        let scope = &if self.scoped { scope.entering(source, &names, pointer, self.draft) } else { scope.clone() };
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(ToOwned::to_owned) {
             match target(self.library, source, self.draft, pointer, &reference) {
                 Ok(target) => {
-                    let local = self.local(target);
+                    let local = self.local(target, scope);
                     if let Some(slot) = schema.get_mut("$ref") {
                         *slot = Value::String(local);
                     }
                 }
-                Err(refusal) => {
-                    self.failed = true;
-                    if let Some(refusal) = refusal {
-                        self.library.findings.push(refusal.at(source, &format!("{pointer}/$ref")));
-                    }
-                }
+                Err(refusal) => self.refuse(source, &format!("{pointer}/$ref"), refusal),
             }
         }
+        self.dynamic(source, pointer, schema, scope, in_place);
         if let Value::Object(members) = schema {
-            if !in_root {
-                for keyword in [self.draft.id(), "$anchor", "$dynamicAnchor", "$recursiveAnchor"] {
+            if !in_place || self.scoped && !pointer.is_empty() {
+                members.remove(self.draft.id());
+            }
+            if !in_place || self.scoped {
+                for keyword in ["$anchor", "$dynamicAnchor", "$recursiveAnchor"] {
                     members.remove(keyword);
                 }
             } else if self.strip_ids && !pointer.is_empty() {
                 members.remove(self.draft.id());
             }
+            if self.scoped && !in_place {
+                // What is reached has an entry of its own.
+                for keyword in ["$defs", "definitions"] {
+                    members.remove(keyword);
+                }
+            }
         }
         for place in places(schema, self.draft) {
             let below = format!("{pointer}{}", place.pointer());
             if let Some(subschema) = place.get_mut(schema) {
-                self.rewrite(source, &below, subschema);
+                self.rewrite(source, &below, subschema, scope, in_place);
             }
         }
     }
 
-    /// Dynamic references look at how a schema was reached, which bundling changes.
-    fn refuse_dynamic(&mut self, source: &Source, pointer: &str, schema: &Value, in_root: bool) {
-        let known: &[&str] = match self.draft {
-            Draft::Draft202012 => &["$dynamicRef"],
-            Draft::Draft201909 => &["$recursiveRef"],
-            _ => &[],
-        };
-        for keyword in known {
-            let Some(reference) = schema.get(*keyword).and_then(Value::as_str) else { continue };
-            if in_root && !self.strip_ids && reference.starts_with('#') {
-                continue;
-            }
-            self.failed = true;
-            let span = source.span_of(&format!("{pointer}/{keyword}"));
-            let message = format!("`{keyword}` is understood only in a contract's own file without inner `$id`s");
-            self.library
-                .findings
-                .push(source.error("ref-dynamic", span, message).with_help("use `$ref` with a JSON pointer"));
+    fn refuse(&mut self, source: &Source, pointer: &str, refusal: Option<Refusal>) {
+        self.state = State::Failed;
+        if let Some(refusal) = refusal {
+            self.library.findings.push(refusal.at(source, pointer));
         }
+    }
+
+    /// Dynamic references look at how a schema was reached, which bundling changes: they stay only in a document that is
+    /// one resource, and else become references to what they mean here.
+    fn dynamic(&mut self, source: &Arc<Source>, pointer: &str, schema: &mut Value, scope: &Scope, in_place: bool) {
+        let keyword = match self.draft {
+            Draft::Draft202012 => "$dynamicRef",
+            Draft::Draft201909 => "$recursiveRef",
+            _ => return,
+        };
+        let Some(reference) = schema.get(keyword).and_then(Value::as_str).map(ToOwned::to_owned) else { return };
+        if !self.scoped {
+            if self.state == State::Fine && (!in_place || self.strip_ids || !reference.starts_with('#')) {
+                self.state = State::Dynamic;
+            }
+            return;
+        }
+        let mut target = match target(self.library, source, self.draft, pointer, &reference) {
+            Ok(target) => target,
+            Err(refusal) => return self.refuse(source, &format!("{pointer}/{keyword}"), refusal),
+        };
+        let anchor = dynamic::anchor_of(&reference, self.draft);
+        if dynamic::is_anchor(target.source.value().pointer(&target.pointer), &anchor, self.draft)
+            && let Some((source, pointer)) = scope.outermost(&anchor)
+        {
+            target = Target { source, pointer };
+        }
+        let local = self.local(target, scope);
+        let Value::Object(members) = schema else { return };
+        members.remove(keyword);
+        if members.contains_key("$ref") {
+            let all = members.entry("allOf").or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(all) = all {
+                let only = Map::from_iter([("$ref".to_owned(), Value::String(local))]);
+                all.push(Value::Object(only));
+            }
+        } else {
+            members.insert("$ref".to_owned(), Value::String(local));
+        }
+    }
+
+    /// The scope of a schema of the root that is entered by its place.
+    fn natural(&mut self, source: &Arc<Source>, pointer: &str) -> Scope {
+        if !self.scoped {
+            return Scope::default();
+        }
+        let names = self.library.names(source, self.draft);
+        Scope::of_place(source, &names, pointer, self.draft)
     }
 
     /// The reference that means `target` in the bundled document.
-    fn local(&mut self, target: Target) -> String {
-        if target.source.path() == self.root.path() {
+    fn local(&mut self, target: Target, scope: &Scope) -> String {
+        let mut scope = scope.clone();
+        let mut by_place = target.source.path() == self.root.path();
+        if self.scoped {
+            let names = self.library.names(&target.source, self.draft);
+            scope = scope.entering(&target.source, &names, &target.pointer, self.draft);
+            by_place = by_place && scope == self.natural(&target.source, &target.pointer);
+        }
+        if by_place {
             let local = format!("#{}", uri::encode_fragment(&target.pointer));
             let names = self.library.names(&target.source, self.draft);
             if !names.is_position(&target.pointer) {
@@ -472,7 +557,7 @@ impl Bundler<'_> {
             }
             return local;
         }
-        let id = (target.source.path().to_owned(), target.pointer.clone());
+        let id = (target.source.path().to_owned(), target.pointer.clone(), scope.clone());
         if let Some(key) = self.keys.get(&id) {
             return format!("#/{}/{key}", self.draft.definitions());
         }
@@ -482,7 +567,7 @@ impl Bundler<'_> {
         }
         let local = format!("#/{}/{key}", self.draft.definitions());
         self.keys.insert(id, key.clone());
-        self.queue.push_back(Task::Embed(target, key));
+        self.queue.push_back(Task::Embed(target, scope, key));
         local
     }
 

@@ -74,6 +74,12 @@ fn is_there((pointer, keyword, expected): &(String, String, String), value: &Val
         })
 }
 
+/// Of a value that fits several alternatives of a `oneOf`, the library says now that they evaluate its parts and now that
+/// they don't. It is refused in any case.
+fn hangs_on_alternatives((pointer, keyword, _): &(String, String, String), all: &[(String, String, String)]) -> bool {
+    keyword.starts_with("unevaluated") && all.iter().any(|(at, other, _)| at == pointer && other == "oneOf")
+}
+
 proptest! {
     #![proptest_config(cases(3_000))]
 
@@ -88,7 +94,9 @@ proptest! {
             let value = fit(&mut dice, &schema, &schema, 4);
             let text = text_without_repeats(&mut dice, &value);
             let list = |violations: celerysalt_contract::Violations| -> Vec<_> {
-                violations.iter().map(|violation| told(violation, &schema)).collect()
+                let all: Vec<_> = violations.iter().map(|violation| told(violation, &schema)).collect();
+                let sure = all.iter().filter(|one| !hangs_on_alternatives(one, &all));
+                sure.cloned().collect()
             };
             let ours = exact.check(text.as_bytes()).map_err(list);
             let theirs = validator.validate(&value).map_err(list);

@@ -281,8 +281,15 @@ impl EventContract {
     /// # Errors
     /// [`Invalid`] with every violation.
     pub(crate) fn decode<T: Json>(&self, part: Part, text: &str) -> Result<T, Invalid> {
-        let read = json::from_text(text);
+        let Some(checks) = self.checks(part)? else {
+            return json::from_text(text).map_err(|Mismatch| self.unreadable(part));
+        };
+        if let Ok(value) = json::from_text_by(text, checks) {
+            return Ok(value);
+        }
+        // What is wrong, if anything is: the sweep above gives up where several may be needed.
         self.check(part, text)?;
+        let read = json::from_text(text);
         let read =
             read.or_else(|mismatch| json::without_repeats(text).map_or(Err(mismatch), |text| json::from_text(&text)));
         read.map_err(|Mismatch| self.unreadable(part))

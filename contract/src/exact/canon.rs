@@ -41,7 +41,8 @@ impl Canon {
 
     /// The value that starts at `at`, and where it ends. Of members of the same name the last one counts. As deep as
     /// the value nests.
-    pub(super) fn read(bytes: &[u8], at: usize, depth: usize) -> Option<(Self, usize)> {
+    pub(super) fn read(text: &str, at: usize, depth: usize) -> Option<(Self, usize)> {
+        let bytes = text.as_bytes();
         if depth > scan::MAX_DEPTH {
             return None;
         }
@@ -51,7 +52,7 @@ impl Canon {
             b'f' => (Self::Bool(false), scan::word(bytes, at, b"false")?),
             b'"' => {
                 let span = scan::string(bytes, at)?;
-                (Self::Text(plain(bytes, span).into_owned()), span.end + 1)
+                (Self::Text(plain(text, span).into_owned()), span.end + 1)
             }
             b'[' => {
                 let mut items = Vec::new();
@@ -60,7 +61,7 @@ impl Canon {
                     return Some((Self::Array(items), at + 1));
                 }
                 loop {
-                    let (item, end) = Self::read(bytes, at, depth + 1)?;
+                    let (item, end) = Self::read(text, at, depth + 1)?;
                     items.push(item);
                     let (next, more) = scan::next(bytes, end, b']')?;
                     at = next;
@@ -77,8 +78,8 @@ impl Canon {
                 }
                 loop {
                     let name = scan::string_at(bytes, at)?;
-                    let (value, end) = Self::read(bytes, scan::colon(bytes, name.end + 1)?, depth + 1)?;
-                    members.insert(plain(bytes, name).into_owned(), value);
+                    let (value, end) = Self::read(text, scan::colon(bytes, name.end + 1)?, depth + 1)?;
+                    members.insert(plain(text, name).into_owned(), value);
                     let (next, more) = scan::next(bytes, end, b'}')?;
                     at = next;
                     if !more {
@@ -96,8 +97,8 @@ impl Canon {
 
 /// What stands between the quotes of a string, without its escapes.
 #[inline]
-pub(super) fn plain(text: &[u8], span: Span) -> Cow<'_, str> {
-    let raw = scan::str_of(text, span.start, span.end);
+pub(super) fn plain(text: &str, span: Span) -> Cow<'_, str> {
+    let raw = text.get(span.start..span.end).unwrap_or_default();
     if span.escaped { Cow::Owned(scan::unescape(raw)) } else { Cow::Borrowed(raw) }
 }
 
@@ -140,23 +141,31 @@ impl Choice {
         choice
     }
 
+    /// The texts, if there is nothing else to choose from.
+    pub(super) fn only_texts(&self) -> Option<impl Iterator<Item = &str>> {
+        let others = self.null || self.yes || self.no || !self.numbers.is_empty() || !self.nested.is_empty();
+        (!others).then(|| (0..self.texts.len()).filter_map(|text| self.texts.name(text)))
+    }
+
     /// Whether the value at `at`, which ends at `end`, is one of them.
     #[inline]
-    pub(super) fn holds(&self, bytes: &[u8], at: usize, end: usize, depth: usize) -> bool {
+    pub(super) fn holds(&self, text: &str, at: usize, end: usize, depth: usize) -> bool {
+        let bytes = text.as_bytes();
         match bytes.get(at) {
             Some(b'n') => self.null,
             Some(b't') => self.yes,
             Some(b'f') => self.no,
             Some(b'"') => {
-                let raw = bytes.get(at + 1..end.saturating_sub(1)).unwrap_or_default();
-                // Looked at again only where the text is none of the values: seldom.
-                self.texts.find(raw).is_some() && !raw.contains(&b'\\')
-                    || raw.contains(&b'\\')
-                        && self.texts.find(scan::unescape(scan::str_of(bytes, at + 1, end - 1)).as_bytes()).is_some()
+                let raw = text.get(at + 1..end.saturating_sub(1)).unwrap_or_default();
+                if raw.as_bytes().contains(&b'\\') {
+                    self.texts.find(scan::unescape(raw).as_bytes()).is_some()
+                } else {
+                    self.texts.find(raw.as_bytes()).is_some()
+                }
             }
             Some(b'[' | b'{') => {
                 !self.nested.is_empty()
-                    && Canon::read(bytes, at, depth).is_some_and(|(value, _)| self.nested.contains(&value))
+                    && Canon::read(text, at, depth).is_some_and(|(value, _)| self.nested.contains(&value))
             }
             _ => {
                 let number = bytes.get(at..end).unwrap_or_default();
@@ -167,8 +176,27 @@ impl Choice {
     }
 }
 
+/// The items of an array of texts without escapes.
+fn plain_texts(bytes: &[u8], at: usize) -> Option<Vec<&[u8]>> {
+    let mut texts = Vec::new();
+    let mut at = scan::space(bytes, at + 1);
+    loop {
+        let span = scan::string_at(bytes, at).filter(|span| !span.escaped)?;
+        texts.push(bytes.get(span.start..span.end)?);
+        let (next, more) = scan::next(bytes, span.end + 1, b']')?;
+        at = next;
+        if !more {
+            return Some(texts);
+        }
+    }
+}
+
 /// Whether no item of the array at `at` equals another one. The array is known to be JSON.
-pub(super) fn is_unique(text: &[u8], at: usize, depth: usize) -> bool {
+pub(super) fn is_unique(text: &str, at: usize, depth: usize) -> bool {
+    if let Some(mut texts) = plain_texts(text.as_bytes(), at) {
+        texts.sort_unstable();
+        return texts.windows(2).all(|pair| pair.first() != pair.last());
+    }
     let Some((Canon::Array(mut items), _)) = Canon::read(text, at, depth) else { return true };
     items.sort_unstable();
     items.windows(2).all(|pair| pair.first() != pair.last())
@@ -270,7 +298,7 @@ fn copy(text: &str, at: usize, out: &mut String) -> Option<(usize, bool)> {
                 let name = scan::string_at(bytes, at)?;
                 let value = scan::colon(bytes, name.end + 1)?;
                 nested |= matches!(bytes.get(value), Some(b'[' | b'{'));
-                members.push((plain(bytes, name), name, value));
+                members.push((plain(text, name), name, value));
                 (at, more) = scan::next(bytes, scan::value(bytes, value, 0)?, b'}')?;
             }
             let mut order: Vec<usize> = (0..members.len()).collect();
@@ -315,7 +343,7 @@ mod tests {
     use super::*;
 
     fn canon(text: &str) -> Canon {
-        Canon::read(text.as_bytes(), 0, 0).unwrap().0
+        Canon::read(text, 0, 0).unwrap().0
     }
 
     #[test]
@@ -357,7 +385,7 @@ mod tests {
             ("[{\"a\":1,\"b\":2},{\"b\":2,\"a\":1.0}]", false),
             ("[[1],[1,1],[]]", true),
         ] {
-            assert_eq!(is_unique(text.as_bytes(), 0, 0), unique, "{text}");
+            assert_eq!(is_unique(text, 0, 0), unique, "{text}");
         }
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     Explained, Way, keywords, merge,
     node::{ANY, Branches, Id, Node, Program},
+    tagged::{ByKind, Tagged},
 };
 use crate::{Draft, Validator, for_each_subschema, library::Names, uri};
 
@@ -44,6 +45,15 @@ pub(super) fn compile(schema: &Value, draft: Draft) -> Result<(Program, Vec<Expl
         return Err("more than 256 schemas inside each other look at the same value");
     }
     merge::merge(&mut program.nodes);
+    for at in 0..program.nodes.len() {
+        let branches = program.nodes.get(at).and_then(|node| node.branches.as_deref());
+        let tagged = branches.and_then(|branches| Tagged::of(&program.nodes, branches));
+        let by_kind = branches.and_then(|branches| ByKind::of(&program.nodes, branches));
+        if let Some(branches) = program.nodes.get_mut(at).and_then(|node| node.branches.as_deref_mut()) {
+            branches.tagged = tagged;
+            branches.by_kind = by_kind;
+        }
+    }
     explained.sort_by(|a, b| a.pointer.cmp(&b.pointer).then(b.way.cmp(&a.way)));
     explained.dedup_by(|a, b| a.pointer == b.pointer && (a.why == b.why || a.way == Way::Compiled));
     Ok((program, explained))

@@ -25,25 +25,27 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
             at += 1;
         }
         let mut count = 0;
+        let mut last = 0;
         let mut seen = Bits::default();
         let mut unexpected = false;
         while more {
             let span = scan::string_at(bytes, at)?;
             let value = scan::colon(bytes, span.end + 1)?;
             let slot = if span.escaped {
-                rules.table.find(canon::plain(bytes, span).as_bytes())
+                rules.table.find(canon::plain(self.text, span).as_bytes())
             } else {
-                rules.table.find(bytes.get(span.start..span.end)?)
+                rules.table.find_after(bytes.get(span.start..span.end)?, last)
             };
             let mut end = None;
             if let Some(slot) = slot {
+                last = slot + 1;
                 seen.set(slot);
                 if let Some(id) = rules.properties.get(slot).copied().flatten() {
                     end = Some(self.member("properties", id, span, value, depth)?);
                 }
             }
             if !rules.patterns.is_empty() {
-                let name = canon::plain(bytes, span);
+                let name = canon::plain(self.text, span);
                 for (pattern, id) in &rules.patterns {
                     if pattern.matches(&name) {
                         end = Some(self.member("patternProperties", *id, span, value, depth)?);
@@ -203,7 +205,7 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         if rules.most.is_some_and(|most| count as u64 > most) {
             self.fail(node, "maxItems")?;
         }
-        if rules.unique && count > 1 && !canon::is_unique(self.bytes, start, depth) {
+        if rules.unique && count > 1 && !canon::is_unique(self.text, start, depth) {
             self.fail(node, "uniqueItems")?;
         }
         if let Some(contains) = &rules.contains

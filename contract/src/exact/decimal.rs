@@ -154,6 +154,14 @@ impl Bound {
         Self { short: exact.short(), exact }
     }
 
+    /// The largest integer that is not above it and the smallest that is not below it; none for one of many digits.
+    pub(super) fn neighbours(&self) -> Option<(i64, i64)> {
+        let short = self.short?;
+        let power = i64::try_from(*POWERS.get(usize::from(short.scale))?).ok()?;
+        let below = short.mantissa.div_euclid(power);
+        Some((below, if short.mantissa.rem_euclid(power) == 0 { below } else { below + 1 }))
+    }
+
     /// How a number is to the bound. `text` is how it is written.
     #[inline]
     pub(super) fn against(&self, short: Option<Short>, text: &[u8]) -> Ordering {

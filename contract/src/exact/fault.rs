@@ -109,7 +109,7 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
 
     fn pointer(&self) -> String {
         self.told.path.iter().fold(String::new(), |pointer, step| match step {
-            Step::Name(span) => format!("{pointer}/{}", escape(&canon::plain(self.bytes, *span))),
+            Step::Name(span) => format!("{pointer}/{}", escape(&canon::plain(self.text, *span))),
             Step::Index(index) => format!("{pointer}/{index}"),
         })
     }

@@ -1,6 +1,6 @@
 //! What each keyword of a sub-schema becomes. Which draft knows which keyword is decided here.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -168,7 +168,29 @@ fn number(compiler: &Compiler<'_>, schema: &Map<String, Value>) -> Result<Option
         || rules.more_than.is_some()
         || rules.less_than.is_some()
         || rules.step.is_some();
+    rules.sure = sure(&rules);
     Ok(any.then(|| Arc::new(rules)))
+}
+
+/// The integers between the bounds, as far as those have few digits.
+fn sure(rules: &NumberRules) -> Option<RangeInclusive<i64>> {
+    if rules.step.is_some() {
+        return None;
+    }
+    let mut range = (i64::MIN, i64::MAX);
+    if let Some(bound) = &rules.minimum {
+        range.0 = bound.neighbours()?.1;
+    }
+    if let Some(bound) = &rules.more_than {
+        range.0 = range.0.max(bound.neighbours()?.0 + 1);
+    }
+    if let Some(bound) = &rules.maximum {
+        range.1 = bound.neighbours()?.0;
+    }
+    if let Some(bound) = &rules.less_than {
+        range.1 = range.1.min(bound.neighbours()?.1 - 1);
+    }
+    Some(range.0..=range.1)
 }
 
 fn array(

@@ -13,13 +13,15 @@ mod compile;
 mod containers;
 mod decimal;
 mod fault;
+pub mod guide;
 mod keywords;
 mod merge;
 mod node;
 mod pattern;
 mod run;
-mod scan;
+pub mod scan;
 mod table;
+mod tagged;
 
 use std::thread;
 
@@ -112,10 +114,7 @@ impl Exact {
     /// or a constant that is an array or object, or the text has escapes in names.
     pub fn accepts(&self, json: &[u8]) -> bool {
         match &self.how {
-            How::Compiled(program) => {
-                let ascii = json.is_ascii();
-                (ascii || str::from_utf8(json).is_ok()) && accepts(program, json, ascii)
-            }
+            How::Compiled(program) => str::from_utf8(json).is_ok_and(|text| accepts(program, text)),
             How::Library(validator) => serde_json::from_slice(json).is_ok_and(|value| validator.is_valid(&value)),
         }
     }
@@ -163,30 +162,29 @@ impl Exact {
     }
 }
 
-/// `json` is UTF-8.
-fn accepts(program: &Program, json: &[u8], ascii: bool) -> bool {
-    let mut run = Run::<false>::new(program, json, ascii, FEW_FRAMES);
+fn accepts(program: &Program, text: &str) -> bool {
+    let mut run = Run::<false>::new(program, text, FEW_FRAMES);
     let passes = run.whole();
     if run.overflow {
-        return with_large_stack(|| accepts_slowly(program, json, usize::MAX)).unwrap_or(false);
+        return with_large_stack(|| accepts_slowly(program, text, usize::MAX)).unwrap_or(false);
     }
     if passes && !run.doubted {
         return true;
     }
-    accepts_slowly(program, json, FEW_FRAMES)
+    accepts_slowly(program, text, FEW_FRAMES)
 }
 
 /// The same where members of the same name may matter: without them.
-fn accepts_slowly(program: &Program, json: &[u8], frames: usize) -> bool {
-    let Some(text) = str::from_utf8(json).ok().filter(|text| scan::form(text.as_bytes()) == Form::Json) else {
+fn accepts_slowly(program: &Program, text: &str, frames: usize) -> bool {
+    if scan::form(text.as_bytes()) != Form::Json {
         return false;
-    };
+    }
     let clean = canon::without_repeats(text);
     let text = clean.as_deref().unwrap_or(text);
-    let mut run = Run::<false>::new(program, text.as_bytes(), text.is_ascii(), frames);
+    let mut run = Run::<false>::new(program, text, frames);
     let passes = run.whole();
     if run.overflow {
-        return with_large_stack(|| accepts_slowly(program, text.as_bytes(), usize::MAX)).unwrap_or(false);
+        return with_large_stack(|| accepts_slowly(program, text, usize::MAX)).unwrap_or(false);
     }
     passes
 }
@@ -196,7 +194,7 @@ fn violations(program: &Program, text: &str) -> Vec<Violation> {
     let clean = canon::without_repeats(text);
     let text = clean.as_deref().unwrap_or(text);
     let told = |frames| {
-        let mut run = Run::<true>::new(program, text.as_bytes(), text.is_ascii(), frames);
+        let mut run = Run::<true>::new(program, text, frames);
         run.whole();
         (run.violations(), run.overflow)
     };

@@ -1,6 +1,9 @@
 //! What a schema is compiled to: nodes that refer to each other by number.
 
-use std::sync::Arc;
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::Value;
 
@@ -9,6 +12,7 @@ use super::{
     decimal::{Bound, Step},
     pattern::Pattern,
     table::Table,
+    tagged::{ByKind, Tagged},
 };
 use crate::{Draft, Validator};
 
@@ -76,16 +80,20 @@ impl Node {
         }
     }
 
-    /// Whether every value passes.
-    pub(super) fn is_any(&self) -> bool {
+    /// Whether nothing is asked but what its branches ask.
+    #[inline]
+    pub(super) fn is_bare(&self) -> bool {
         self.kinds == kind::ALL
             && self.values.is_none()
             && self.text.is_none()
             && self.number.is_none()
             && self.array.is_none()
             && self.object.is_none()
-            && self.branches.is_none()
-            && self.alias.is_none()
+    }
+
+    /// Whether every value passes.
+    pub(super) fn is_any(&self) -> bool {
+        self.is_bare() && self.branches.is_none() && self.alias.is_none()
     }
 }
 
@@ -112,6 +120,8 @@ pub(super) struct NumberRules {
     pub(super) more_than: Option<Bound>,
     pub(super) less_than: Option<Bound>,
     pub(super) step: Option<Step>,
+    /// Integers that surely keep all of it.
+    pub(super) sure: Option<RangeInclusive<i64>>,
 }
 
 #[derive(Debug, Default)]
@@ -152,6 +162,34 @@ pub(super) struct ObjectRules {
     /// And whether what such a schema evaluates counts: what stands in `dependencies`, which 2019-09 split, does not.
     pub(super) dependent_schemas: Vec<(usize, Id, bool)>,
     pub(super) unevaluated: Option<Id>,
+    /// Where a reader that goes by the rules has the names of the table in a list of its own.
+    pub(super) places: OnceLock<Places>,
+}
+
+/// For each name of a table, its place in a reader's list.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// The list, told by where it stands: it is there as long as the program.
+    list: (usize, usize),
+    places: Box<[Option<usize>]>,
+}
+
+impl Places {
+    pub(super) fn new(table: &Table, list: &'static [&'static str]) -> Self {
+        let place = |slot| list.iter().position(|name| Some(*name) == table.name(slot));
+        Self { list: Self::id(list), places: (0..table.len()).map(place).collect() }
+    }
+
+    /// The places in `list`, if this is about that list.
+    #[inline]
+    pub(super) fn of(&self, list: &'static [&'static str]) -> Option<&[Option<usize>]> {
+        (self.list == Self::id(list)).then_some(&*self.places)
+    }
+
+    #[inline]
+    fn id(list: &'static [&'static str]) -> (usize, usize) {
+        (list.as_ptr().addr(), list.len())
+    }
 }
 
 /// The schemas that look at the same value again.
@@ -165,6 +203,9 @@ pub(super) struct Branches {
     pub(super) condition: Option<Condition>,
     /// What the library is asked about: references to the meta-schemas.
     pub(super) library: Vec<Validator>,
+    /// How `one_of` or `any_of` is decided at once.
+    pub(super) tagged: Option<Tagged>,
+    pub(super) by_kind: Option<ByKind>,
 }
 
 impl Branches {
@@ -176,6 +217,24 @@ impl Branches {
         self.all_of.is_empty()
             && self.any_of.is_empty()
             && self.one_of.is_empty()
+            && self.not.is_none()
+            && self.condition.is_none()
+            && self.library.is_empty()
+    }
+
+    /// The alternatives that a property tells apart, if nothing else is asked.
+    pub(super) fn only_tagged(&self) -> Option<&Tagged> {
+        self.tagged.as_ref().filter(|_| self.is_only_alternatives())
+    }
+
+    /// The alternatives that the kind of the value tells apart, if nothing else is asked.
+    pub(super) fn only_by_kind(&self) -> Option<&ByKind> {
+        self.by_kind.as_ref().filter(|_| self.is_only_alternatives())
+    }
+
+    fn is_only_alternatives(&self) -> bool {
+        self.references.is_empty()
+            && self.all_of.is_empty()
             && self.not.is_none()
             && self.condition.is_none()
             && self.library.is_empty()

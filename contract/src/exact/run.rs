@@ -15,6 +15,7 @@ use super::{
     fault::Told,
     node::{ANY, Branches, Id, Node, NumberRules, Program, TextRules, kind},
     scan::{self, Digits, Span},
+    tagged::Chosen,
 };
 use crate::Draft;
 
@@ -24,6 +25,7 @@ pub(super) const FEW_FRAMES: usize = 200;
 /// The state of one run. With `TELL` it notes what is broken, otherwise it stops there.
 pub(super) struct Run<'t, const TELL: bool> {
     pub(super) program: &'t Program,
+    pub(super) text: &'t str,
     pub(super) bytes: &'t [u8],
     ascii: bool,
     /// Something was decided by a broken rule, or by a number of members, where members of the same name may matter.
@@ -45,18 +47,19 @@ pub(super) struct Run<'t, const TELL: bool> {
 pub(super) type Marks<'m> = Option<&'m mut Bits>;
 
 impl<'t, const TELL: bool> Run<'t, TELL> {
-    pub(super) fn new(program: &'t Program, bytes: &'t [u8], ascii: bool, max_frames: usize) -> Self {
+    pub(super) fn new(program: &'t Program, text: &'t str, max_frames: usize) -> Self {
         Self {
             program,
-            bytes,
-            ascii,
+            text,
+            bytes: text.as_bytes(),
+            ascii: text.is_ascii(),
             doubted: false,
             sure: 0..0,
             frames: 0,
             max_frames,
             overflow: false,
             steps: 0,
-            fuel: 256 + bytes.len() / 4,
+            fuel: 256 + text.len() / 4,
             memory: HashMap::new(),
             told: Told::default(),
         }
@@ -71,7 +74,7 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
 
     /// A run of the other kind over the same text, for verdicts of which nothing is told.
     fn quick(&self) -> Run<'t, false> {
-        let mut quick = Run::new(self.program, self.bytes, self.ascii, self.max_frames);
+        let mut quick = Run::new(self.program, self.text, self.max_frames);
         quick.frames = self.frames;
         quick
     }
@@ -205,39 +208,31 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
     }
 
     #[inline]
-    fn kind(&mut self, node: &'t Node, kind: u8) -> Option<()> {
+    pub(super) fn kind(&mut self, node: &'t Node, kind: u8) -> Option<()> {
         if node.kinds & kind == 0 { self.fail(node, "type") } else { Some(()) }
     }
 
     #[inline]
-    fn values(&mut self, node: &'t Node, at: usize, end: usize, depth: usize) -> Option<()> {
+    pub(super) fn values(&mut self, node: &'t Node, at: usize, end: usize, depth: usize) -> Option<()> {
         let Some(values) = node.values.as_deref() else { return Some(()) };
-        if values.constant.as_ref().is_some_and(|constant| !constant.holds(self.bytes, at, end, depth)) {
+        if values.constant.as_ref().is_some_and(|constant| !constant.holds(self.text, at, end, depth)) {
             self.fail(node, "const")?;
         }
-        if values.one_of.as_ref().is_some_and(|all| !all.holds(self.bytes, at, end, depth)) {
+        if values.one_of.as_ref().is_some_and(|all| !all.holds(self.text, at, end, depth)) {
             self.fail(node, "enum")?;
         }
         Some(())
     }
 
     #[inline]
-    fn string(&mut self, node: &'t Node, rules: &'t TextRules, span: Span) -> Option<()> {
+    pub(super) fn string(&mut self, node: &'t Node, rules: &'t TextRules, span: Span) -> Option<()> {
         if rules.least > 0 || rules.most.is_some() {
-            let raw = self.bytes.get(span.start..span.end)?;
-            let plain = self.ascii && !span.escaped;
-            let length = if plain { raw.len() as u64 } else { scan::length(raw) };
-            if length < rules.least {
-                self.fail(node, "minLength")?;
-            }
-            if rules.most.is_some_and(|most| length > most) {
-                self.fail(node, "maxLength")?;
-            }
+            self.length(node, rules, span)?;
         }
         if rules.pattern.is_none() && rules.content.is_none() {
             return Some(());
         }
-        let plain = canon::plain(self.bytes, span);
+        let plain = canon::plain(self.text, span);
         if rules.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&plain)) {
             self.fail(node, "pattern")?;
         }
@@ -251,7 +246,27 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
     }
 
     #[inline]
-    fn number(&mut self, node: &'t Node, at: usize, digits: Digits) -> Option<()> {
+    fn length(&mut self, node: &'t Node, rules: &'t TextRules, span: Span) -> Option<()> {
+        /// A character takes no more bytes: two escapes.
+        const LONGEST: u64 = 12;
+        let bytes = (span.end - span.start) as u64;
+        let short_enough = rules.most.is_none_or(|most| bytes <= most);
+        if short_enough && (rules.least == 0 || bytes / LONGEST >= rules.least) {
+            return Some(());
+        }
+        let plain = self.ascii && !span.escaped;
+        let length = if plain { bytes } else { scan::length(self.bytes.get(span.start..span.end)?) };
+        if length < rules.least {
+            self.fail(node, "minLength")?;
+        }
+        if rules.most.is_some_and(|most| length > most) {
+            self.fail(node, "maxLength")?;
+        }
+        Some(())
+    }
+
+    #[inline]
+    pub(super) fn number(&mut self, node: &'t Node, at: usize, digits: Digits) -> Option<()> {
         if node.kinds & kind::NUMBER != kind::NUMBER {
             let integer = if digits.plain || self.program.draft == Draft::Draft4 {
                 digits.plain
@@ -268,6 +283,12 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
 
     #[inline]
     fn bounds(&mut self, node: &'t Node, rules: &'t NumberRules, at: usize, digits: Digits) -> Option<()> {
+        if digits.plain
+            && let (Some(number), Some(sure)) = (digits.short, &rules.sure)
+            && sure.contains(&number.mantissa)
+        {
+            return Some(());
+        }
         let text = self.bytes.get(at..digits.end)?;
         let against = |bound: &decimal::Bound| bound.against(digits.short, text);
         if rules.minimum.as_ref().is_some_and(|bound| against(bound).is_lt()) {
@@ -340,7 +361,7 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         }
     }
 
-    fn branches(
+    pub(super) fn branches(
         &mut self,
         node: &'t Node,
         branches: &'t Branches,
@@ -352,10 +373,57 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         for id in &branches.all_of {
             self.ranked("allOf", |run| run.eval_part(*id, at, depth, marks.as_deref_mut()))?;
         }
+        let chosen = match (&branches.by_kind, &branches.tagged) {
+            _ if TELL => Chosen::Open,
+            (Some(by_kind), _) => by_kind.choose(*self.bytes.get(at)?),
+            (_, Some(tagged)) => tagged.choose(self.text, at, depth),
+            _ => Chosen::Open,
+        };
+        match chosen {
+            Chosen::Only(id) => drop(self.eval(id, at, depth, marks.as_deref_mut())?),
+            Chosen::None => return None,
+            Chosen::Open => self.alternatives(node, branches, at, depth, &mut marks)?,
+        }
+        if let Some(id) = branches.not
+            && self.passes(id, at, depth, None)
+        {
+            self.fail(node, "not")?;
+        }
+        if let Some(condition) = &branches.condition
+            && (condition.then.is_some() || condition.otherwise.is_some() || marks.is_some())
+        {
+            let passes = self.passes_marking(condition.test, at, depth, &mut marks);
+            let chosen = if passes { condition.then } else { condition.otherwise };
+            if let Some(id) = chosen {
+                self.ranked("if", |run| run.eval(id, at, depth, marks.as_deref_mut()))?;
+            }
+        }
+        for id in &branches.references {
+            self.ranked("$ref", |run| run.eval(*id, at, depth, marks.as_deref_mut()))?;
+        }
+        for library in &branches.library {
+            // A number that the library can't hold is none of its.
+            let value = serde_json::from_slice(self.bytes.get(at..end)?).unwrap_or_default();
+            if !library.is_valid(&value) {
+                self.fail_as_said(library, &value)?;
+            }
+        }
+        Some(())
+    }
+
+    /// `anyOf` and `oneOf`, each alternative for itself.
+    fn alternatives(
+        &mut self,
+        node: &'t Node,
+        branches: &'t Branches,
+        at: usize,
+        depth: usize,
+        marks: &mut Marks<'_>,
+    ) -> Option<()> {
         if !branches.any_of.is_empty() {
             let mut any = false;
             for id in &branches.any_of {
-                any |= self.passes_marking(*id, at, depth, &mut marks);
+                any |= self.passes_marking(*id, at, depth, marks);
                 if any && marks.is_none() {
                     break;
                 }
@@ -384,30 +452,6 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
                 _ => self.fail(node, "oneOf")?,
             }
         }
-        if let Some(id) = branches.not
-            && self.passes(id, at, depth, None)
-        {
-            self.fail(node, "not")?;
-        }
-        if let Some(condition) = &branches.condition
-            && (condition.then.is_some() || condition.otherwise.is_some() || marks.is_some())
-        {
-            let passes = self.passes_marking(condition.test, at, depth, &mut marks);
-            let chosen = if passes { condition.then } else { condition.otherwise };
-            if let Some(id) = chosen {
-                self.ranked("if", |run| run.eval(id, at, depth, marks.as_deref_mut()))?;
-            }
-        }
-        for id in &branches.references {
-            self.ranked("$ref", |run| run.eval(*id, at, depth, marks.as_deref_mut()))?;
-        }
-        for library in &branches.library {
-            // A number that the library can't hold is none of its.
-            let value = serde_json::from_slice(self.bytes.get(at..end)?).unwrap_or_default();
-            if !library.is_valid(&value) {
-                self.fail_as_said(library, &value)?;
-            }
-        }
         Some(())
     }
 }
@@ -421,7 +465,7 @@ mod tests {
 
     fn doubted(schema: &serde_json::Value, text: &str) -> (bool, bool) {
         let (program, _) = compile::compile(schema, Draft::Draft202012).unwrap();
-        let mut run = Run::<false>::new(&program, text.as_bytes(), text.is_ascii(), FEW_FRAMES);
+        let mut run = Run::<false>::new(&program, text, FEW_FRAMES);
         (run.whole(), run.doubted)
     }
 

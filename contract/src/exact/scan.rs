@@ -1,7 +1,7 @@
 //! The grammar of JSON over bytes: where a string, a number or a whole value ends.
 //!
 //! Nothing is copied. Each function takes the place at which a token starts and gives the place behind it, or none
-//! where the bytes are no JSON. All work on a text that is known to be UTF-8.
+//! where the bytes are no JSON. All work on a text that is known to be UTF-8, and places are in bytes.
 
 /// The deepest that containers may nest.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -9,35 +9,41 @@ pub(super) const MAX_DEPTH: usize = 128;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// A string between its quotes.
+/// A string, between its quotes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub struct Span {
+    /// Behind the opening quote.
+    pub start: usize,
+    /// At the closing quote.
+    pub end: usize,
     /// Whether there is a backslash in it.
-    pub(super) escaped: bool,
+    pub escaped: bool,
 }
 
 /// A number as it is written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Digits {
-    pub(super) end: usize,
+pub struct Digits {
+    /// Behind the last digit.
+    pub end: usize,
     /// No fraction and no exponent.
-    pub(super) plain: bool,
+    pub plain: bool,
     /// The value as `mantissa / 10^scale` where it has few digits and no exponent.
-    pub(super) short: Option<Short>,
+    pub short: Option<Short>,
 }
 
 /// `mantissa / 10^scale`, with at most 18 digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Short {
-    pub(super) mantissa: i64,
-    pub(super) scale: u8,
+pub struct Short {
+    /// All digits as one integer.
+    pub mantissa: i64,
+    /// How many of them stand behind the point.
+    pub scale: u8,
 }
 
 /// Behind white space.
 #[inline]
-pub(super) fn space(text: &[u8], mut at: usize) -> usize {
+#[must_use]
+pub fn space(text: &[u8], mut at: usize) -> usize {
     // Most texts have none, or one blank.
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
@@ -54,29 +60,42 @@ fn special(chunk: u64) -> u64 {
     (zero(quote) | zero(backslash) | (chunk.wrapping_sub(ONES * 0x20) & !chunk)) & HIGHS
 }
 
+/// The next quote, backslash or control character from `at` on, or the end of the text.
+#[inline]
+#[must_use]
+pub fn plain(text: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
+        let found = special(u64::from_le_bytes(chunk));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while text.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        at += 1;
+    }
+    at
+}
+
 /// The string whose opening quote is at `at`.
 #[inline]
-pub(super) fn string(text: &[u8], at: usize) -> Option<Span> {
+#[must_use]
+pub fn string(text: &[u8], at: usize) -> Option<Span> {
     let start = at + 1;
-    let mut here = start;
-    let mut escaped = false;
+    let end = plain(text, start);
+    match text.get(end)? {
+        b'"' => Some(Span { start, end, escaped: false }),
+        _ => escaped(text, start, end),
+    }
+}
+
+/// The string of which the first escape is at `at`.
+fn escaped(text: &[u8], start: usize, mut at: usize) -> Option<Span> {
     loop {
-        while let Some(chunk) = text.get(here..here + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-            let found = special(u64::from_le_bytes(chunk));
-            if found != 0 {
-                here += (found.trailing_zeros() / 8) as usize;
-                break;
-            }
-            here += 8;
-        }
-        match *text.get(here)? {
-            b'"' => return Some(Span { start, end: here, escaped }),
-            b'\\' => {
-                escaped = true;
-                here = escape(text, here)?;
-            }
-            0..0x20 => return None,
-            _ => here += 1,
+        match *text.get(at)? {
+            b'"' => return Some(Span { start, end: at, escaped: true }),
+            b'\\' => at = plain(text, escape(text, at)?),
+            _ => return None,
         }
     }
 }
@@ -106,15 +125,16 @@ fn unit(text: &[u8], at: usize) -> Option<u32> {
 }
 
 /// The text that an escaped string stands for. `raw` is what stands between its quotes, and known to be a string.
-pub(super) fn unescape(raw: &str) -> String {
+#[must_use]
+pub fn unescape(raw: &str) -> String {
     let bytes = raw.as_bytes();
     let mut out = String::with_capacity(raw.len());
     let mut at = 0;
     let mut copied = 0;
-    while at < bytes.len() {
-        if bytes[at] != b'\\' {
-            at += 1;
-            continue;
+    loop {
+        at = plain(bytes, at);
+        if at >= bytes.len() {
+            break;
         }
         out.push_str(raw.get(copied..at).unwrap_or_default());
         let next = escape(bytes, at).unwrap_or(bytes.len());
@@ -156,28 +176,49 @@ pub(super) fn length(bytes: &[u8]) -> u64 {
 
 /// The number that starts at `at`.
 #[inline]
-pub(super) fn number(text: &[u8], start: usize) -> Option<Digits> {
+#[must_use]
+pub fn number(text: &[u8], start: usize) -> Option<Digits> {
     let negative = text.get(start) == Some(&b'-');
     let first = start + usize::from(negative);
-    let mut at = first;
-    let mut mantissa: u64 = 0;
-    while let Some(byte @ b'0'..=b'9') = text.get(at) {
-        mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-        at += 1;
-    }
+    let (at, mantissa) = digits(text, first, 0);
     let whole = at - first;
     if whole == 0 || whole > 1 && text.get(first) == Some(&b'0') {
         return None;
     }
+    if matches!(text.get(at), Some(b'.' | b'e' | b'E')) {
+        return fraction(text, first, at, mantissa, negative);
+    }
+    let short = if whole <= MOST_SHORT { short(mantissa, 0, negative) } else { None };
+    Some(Digits { end: at, plain: true, short })
+}
+
+/// The most digits of a [`Short`].
+const MOST_SHORT: usize = 18;
+
+/// Behind the digits at `at`, and the number that they go on.
+#[inline]
+fn digits(text: &[u8], mut at: usize, mut mantissa: u64) -> (usize, u64) {
+    while let Some(byte @ b'0'..=b'9') = text.get(at) {
+        mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        at += 1;
+    }
+    (at, mantissa)
+}
+
+#[inline]
+fn short(mantissa: u64, scale: u8, negative: bool) -> Option<Short> {
+    let mantissa = i64::try_from(mantissa).ok()?;
+    Some(Short { mantissa: if negative { -mantissa } else { mantissa }, scale })
+}
+
+/// The rest of a number whose whole part ends at `at`.
+fn fraction(text: &[u8], first: usize, mut at: usize, mut mantissa: u64, negative: bool) -> Option<Digits> {
+    let whole = at - first;
     let mut scale = 0;
     if text.get(at) == Some(&b'.') {
-        let point = at;
-        at += 1;
-        while let Some(byte @ b'0'..=b'9') = text.get(at) {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-            at += 1;
-        }
-        scale = at - point - 1;
+        let point = at + 1;
+        (at, mantissa) = digits(text, point, mantissa);
+        scale = at - point;
         if scale == 0 {
             return None;
         }
@@ -194,19 +235,11 @@ pub(super) fn number(text: &[u8], start: usize) -> Option<Digits> {
             return None;
         }
     }
-    let short = match (i64::try_from(mantissa), u8::try_from(scale)) {
-        (Ok(mantissa), Ok(scale)) if !exponent && whole + usize::from(scale) <= 18 => {
-            Some(Short { mantissa: if negative { -mantissa } else { mantissa }, scale })
-        }
+    let short = match u8::try_from(scale) {
+        Ok(scale) if !exponent && whole + usize::from(scale) <= MOST_SHORT => short(mantissa, scale, negative),
         _ => None,
     };
-    Some(Digits { end: at, plain: scale == 0 && !exponent, short })
-}
-
-/// A part of a text that is known to be UTF-8, cut where characters end.
-#[inline]
-pub(super) fn str_of(text: &[u8], start: usize, end: usize) -> &str {
-    text.get(start..end).and_then(|part| str::from_utf8(part).ok()).unwrap_or_default()
+    Some(Digits { end: at, plain: false, short })
 }
 
 /// Behind one of the three words.
@@ -286,7 +319,8 @@ fn container(text: &[u8], mut at: usize, depth: usize) -> Option<usize> {
 
 /// The string that must start at `at`.
 #[inline]
-pub(super) fn string_at(text: &[u8], at: usize) -> Option<Span> {
+#[must_use]
+pub fn string_at(text: &[u8], at: usize) -> Option<Span> {
     if text.get(at) == Some(&b'"') { string(text, at) } else { None }
 }
 
@@ -424,6 +458,11 @@ mod tests {
                 let wanted = byte < 0x20 || byte == b'"' || byte == b'\\';
                 assert_eq!(found != 0, wanted, "{byte}");
                 assert!(!wanted || (found.trailing_zeros() / 8) as usize == place, "{byte} at {place}");
+                for length in 1..=9 {
+                    let text = [vec![b'a'; length], chunk.to_vec(), vec![0xC3; 3]].concat();
+                    let end = if wanted { length + place } else { text.len() };
+                    assert_eq!(plain(&text, 0), end, "{byte} at {place} behind {length}");
+                }
             }
         }
     }

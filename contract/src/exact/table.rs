@@ -1,5 +1,7 @@
 //! Names of properties, to be found by their bytes: one multiplication, one comparison.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 /// A table of names that never change, without two in one place.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -9,6 +11,8 @@ pub(super) struct Table {
     places: Vec<u32>,
     factor: u64,
     shift: u32,
+    /// By the number of a name, the index of the one that last came after it: senders write their names in one order.
+    after: Vec<AtomicUsize>,
 }
 
 /// As much of a name as is looked at to find it: all of it, up to sixteen bytes.
@@ -30,7 +34,8 @@ impl Key {
             let (first, last) = (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
             return Self { first, last, length };
         }
-        Self { first: name.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), last: 0, length }
+        let byte = |at: usize| name.get(at).copied().map_or(0, u64::from);
+        Self { first: byte(0) | byte(1) << 8 | byte(2) << 16, last: 0, length }
     }
 
     #[inline]
@@ -44,6 +49,7 @@ impl Key {
 impl Table {
     /// `names` must be different ones; they are told by their index.
     pub(super) fn new(names: Vec<Box<str>>) -> Self {
+        let after = (0..=names.len()).map(AtomicUsize::new).collect();
         let keys: Vec<Key> = names.iter().map(|name| Key::of(name.as_bytes())).collect();
         let mut bits = (names.len() * 2).next_power_of_two().trailing_zeros().max(1);
         let mut factor: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -54,11 +60,11 @@ impl Table {
                 bits += 1;
             }
             if let Some(places) = Self::fill(&keys, factor, bits) {
-                return Self { names, keys, places, factor, shift: 64 - bits };
+                return Self { names, keys, places, factor, shift: 64 - bits, after };
             }
             factor = factor.wrapping_mul(0xD134_2543_DE82_EF95) | 1;
         }
-        Self { names, keys, places: Vec::new(), factor, shift: 0 }
+        Self { names, keys, places: Vec::new(), factor, shift: 0, after }
     }
 
     fn fill(keys: &[Key], factor: u64, bits: u32) -> Option<Vec<u32>> {
@@ -73,18 +79,38 @@ impl Table {
         Some(places)
     }
 
+    /// The index of a name that comes after the name of the number `last`, which is its index and one; zero at first.
+    #[inline]
+    pub(super) fn find_after(&self, name: &[u8], last: usize) -> Option<usize> {
+        let key = Key::of(name);
+        let likely = self.after.get(last)?;
+        let index = likely.load(Relaxed);
+        if self.is(index, key, name) {
+            return Some(index);
+        }
+        let found = self.find_key(key, name)?;
+        likely.store(found, Relaxed);
+        Some(found)
+    }
+
     /// The index of a name.
     #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
-        let key = Key::of(name);
+        self.find_key(Key::of(name), name)
+    }
+
+    #[inline]
+    fn is(&self, index: usize, key: Key, name: &[u8]) -> bool {
+        self.keys.get(index) == Some(&key)
+            && (name.len() <= 16 || self.names.get(index).is_some_and(|known| known.as_bytes() == name))
+    }
+
+    fn find_key(&self, key: Key, name: &[u8]) -> Option<usize> {
         if self.places.is_empty() {
             return self.names.iter().position(|known| known.as_bytes() == name);
         }
         let index = (*self.places.get(key.place(self.factor, self.shift))? as usize).checked_sub(1)?;
-        if self.keys.get(index) != Some(&key) || name.len() > 16 && self.names.get(index)?.as_bytes() != name {
-            return None;
-        }
-        Some(index)
+        self.is(index, key, name).then_some(index)
     }
 
     pub(super) fn name(&self, index: usize) -> Option<&str> {
@@ -117,6 +143,20 @@ mod tests {
         for (i, name) in short.iter().enumerate() {
             assert_eq!(table.find(name.as_bytes()), Some(i), "{name:?}");
         }
+    }
+
+    #[test]
+    fn names_are_found_in_any_order() {
+        let table = Table::new(["a", "bb", "ccc", "dddd"].iter().map(|name| (*name).into()).collect());
+        for order in [[0, 1, 2, 3], [3, 1, 0, 2], [3, 1, 0, 2], [2, 2, 1, 1]] {
+            let mut last = 0;
+            for index in order {
+                assert_eq!(table.find_after(table.name(index).unwrap().as_bytes(), last), Some(index));
+                assert_eq!(table.find_after(b"other", last), None);
+                last = index + 1;
+            }
+        }
+        assert_eq!(Table::new(Vec::new()).find_after(b"a", 0), None);
     }
 
     #[test]

@@ -112,8 +112,8 @@ impl FromStr for Integer {
     /// # Errors
     /// [`IntegerError`] for what JSON has no integer for.
     fn from_str(text: &str) -> Result<Self, IntegerError> {
-        let number = number::scan(text).filter(|number| number.text.len() == text.len());
-        let (value, _) = number.and_then(Self::from_number).ok_or(IntegerError("the text of a JSON integer"))?;
+        let (value, _) =
+            number::whole(text).and_then(Self::from_number).ok_or(IntegerError("the text of a JSON integer"))?;
         Ok(value)
     }
 }

@@ -17,6 +17,8 @@ mod writer;
 #[cfg(test)]
 mod properties;
 
+use celerysalt_contract::Exact;
+
 pub(crate) use self::repeats::without_repeats;
 pub use self::{
     bridge::{deserialize, read_by_serde, serialize, write_by_serde},
@@ -49,6 +51,15 @@ pub(crate) fn to_text<T: Json>(value: &T) -> Result<String, String> {
     let mut writer = Writer::new();
     value.write(&mut writer);
     writer.finish()
+}
+
+/// A value from a whole text that keeps the rules of a contract. What fails here may still be a value that the contract
+/// allows: see [`Exact::guide`].
+pub(crate) fn from_text_by<T: Json>(text: &str, rules: &Exact) -> Result<T, Mismatch> {
+    let mut reader = Reader::guided(text, rules.guide(text).ok_or(Mismatch)?);
+    let value = T::read(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
 /// A value from a whole text.

@@ -82,6 +82,15 @@ proptest! {
     }
 
     #[test]
+    fn floats_are_the_nearest_ones(digits in "-?[1-9][0-9]{0,18}", point in 0_usize..19) {
+        let (whole, fraction) = digits.split_at(digits.len().saturating_sub(point).max(1));
+        let whole = if whole == "-" { "-0" } else { whole };
+        let text = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
+        let float = super::number::whole(&text).unwrap().to_f64();
+        prop_assert_eq!(float.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{}", text);
+    }
+
+    #[test]
     fn what_is_written_is_read(value: (String, Option<bool>, Vec<i64>, BTreeMap<String, String>)) {
         prop_assert_eq!(from_text::<(String, Option<bool>, Vec<i64>, BTreeMap<String, String>)>(&to_text(&value).unwrap()), Ok(value));
     }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{
-    Json,
-    number::{self, Number},
+use celerysalt_contract::exact::{
+    guide::{Asked, Guide, Items, Known, Members, Refused},
+    scan::{self, Span},
 };
+
+use super::{Json, number::Number};
 
 /// The deepest nesting that is read: what serde_json reads.
 const MAX_DEPTH: u8 = 127;
@@ -18,20 +20,33 @@ const LEAST_FUEL: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch;
 
+impl From<Refused> for Mismatch {
+    fn from(_: Refused) -> Self {
+        Self
+    }
+}
+
 /// A place in a JSON text.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Reader<'a> {
     text: &'a str,
     place: usize,
     levels: u8,
     fuel: usize,
+    /// The contract's rules, where they are checked on the way.
+    guide: Option<Guide<'a>>,
+    /// What the contract asks of the value that comes next.
+    asked: Asked,
+    /// Something was read that the contract does not allow.
+    refused: bool,
     /// Whether everything since it was last set is written again as it was read.
     exact: bool,
     /// A property of the next object that is not the object's own: it tells which variant the object is.
     tag: Option<&'static str>,
 }
 
-/// What is done with each member of an object: the place of its name in the list that was asked for, and the name.
+/// What is done with each member of an object: the place of its name in the list that was asked for; without one, its
+/// name.
 pub type Member<'a, 'f> = dyn FnMut(&mut Reader<'a>, Option<usize>, Cow<'a, str>) -> Result<(), Mismatch> + 'f;
 
 /// Where a reader was.
@@ -54,7 +69,22 @@ impl<'a> Reader<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str) -> Self {
         let fuel = text.len().saturating_mul(TRIES_PER_BYTE).max(LEAST_FUEL);
-        Self { text, place: 0, levels: MAX_DEPTH, fuel, exact: true, tag: None }
+        Self {
+            text,
+            place: 0,
+            levels: MAX_DEPTH,
+            fuel,
+            guide: None,
+            asked: Asked::NOTHING,
+            refused: false,
+            exact: true,
+            tag: None,
+        }
+    }
+
+    /// The same; all that is read is held against a contract, and reading fails where it is broken.
+    pub(super) fn guided(text: &'a str, (guide, asked): (Guide<'a>, Asked)) -> Self {
+        Self { guide: Some(guide), asked, ..Self::new(text) }
     }
 
     /// Nothing but white space is left.
@@ -63,9 +93,34 @@ impl<'a> Reader<'a> {
     /// [`Mismatch`] when something is.
     pub fn end(&mut self) -> Result<(), Mismatch> {
         match self.peek() {
-            None => Ok(()),
-            Some(_) => Err(Mismatch),
+            None if self.asked.is_nothing() && !self.refused => Ok(()),
+            _ => Err(Mismatch),
         }
+    }
+
+    /// How many arrays and objects are around this place, and one more: a contract's rules go one level deeper.
+    #[inline]
+    fn depth(&self) -> usize {
+        usize::from(MAX_DEPTH - self.levels) + 1
+    }
+
+    /// What is asked of the value that is read now.
+    #[inline]
+    fn take_asked(&mut self) -> Option<(&mut Guide<'a>, Asked)> {
+        let asked = std::mem::take(&mut self.asked);
+        self.guide.as_mut().filter(|_| !asked.is_nothing()).map(|guide| (guide, asked))
+    }
+
+    /// Holds the whole value that is next against what is asked; nothing is asked of its parts then. Gives its end, if
+    /// anything was asked.
+    fn settle(&mut self) -> Result<Option<usize>, Mismatch> {
+        self.peek();
+        let (place, depth) = (self.place, self.depth());
+        let Some((guide, asked)) = self.take_asked() else { return Ok(None) };
+        let end = guide.value(asked, place, depth);
+        // Whoever tries to read the value as another type finds no more than the first one did.
+        self.refused |= end.is_err();
+        Ok(Some(end?))
     }
 
     /// The next byte that is not white space.
@@ -101,6 +156,13 @@ impl<'a> Reader<'a> {
         self.peek();
         let is_next = self.text.as_bytes().get(self.place..).is_some_and(|rest| rest.starts_with(word.as_bytes()));
         if is_next {
+            let (place, depth) = (self.place, self.depth());
+            if let Some((guide, asked)) = self.take_asked()
+                && guide.word(asked, place, depth).is_err()
+            {
+                // Told at the end.
+                self.refused = true;
+            }
             self.place += word.len();
         }
         is_next
@@ -117,89 +179,41 @@ impl<'a> Reader<'a> {
     /// [`Mismatch`] for anything else, and for a surrogate without its other half, which no Rust string can hold.
     #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, str>, Mismatch> {
-        self.take(b'"')?;
+        let (start, span) = self.span()?;
+        let depth = self.depth();
+        if let Some((guide, asked)) = self.take_asked() {
+            guide.string(asked, start, span, depth)?;
+        }
+        self.plain(span)
+    }
+
+    /// A string, and where it starts; nothing is asked of it.
+    #[inline]
+    fn span(&mut self) -> Result<(usize, Span), Mismatch> {
+        self.peek();
         let start = self.place;
-        let end = start + plain_run(self.text.as_bytes().get(start..).unwrap_or_default());
-        let plain = self.text.get(start..end).ok_or(Mismatch)?;
-        match self.text.as_bytes().get(end) {
-            Some(b'"') => {
-                self.place = end + 1;
-                Ok(Cow::Borrowed(plain))
-            }
-            Some(b'\\') => {
-                self.place = end;
-                self.escaped(plain.to_owned()).map(Cow::Owned)
-            }
-            _ => Err(Mismatch),
-        }
+        let span = scan::string_at(self.text.as_bytes(), start).ok_or(Mismatch)?;
+        self.place = span.end + 1;
+        Ok((start, span))
     }
 
-    /// The rest of a string, from its first escape on.
-    fn escaped(&mut self, mut value: String) -> Result<String, Mismatch> {
-        loop {
-            let rest = self.text.as_bytes().get(self.place..).unwrap_or_default();
-            let run = plain_run(rest);
-            value.push_str(self.text.get(self.place..self.place + run).ok_or(Mismatch)?);
-            self.place += run + 1;
-            match rest.get(run) {
-                Some(b'"') => return Ok(value),
-                Some(b'\\') => {
-                    let escape = *self.text.as_bytes().get(self.place).ok_or(Mismatch)?;
-                    self.place += 1;
-                    value.push(match escape {
-                        b'"' => '"',
-                        b'\\' => '\\',
-                        b'/' => '/',
-                        b'b' => '\u{8}',
-                        b'f' => '\u{c}',
-                        b'n' => '\n',
-                        b'r' => '\r',
-                        b't' => '\t',
-                        b'u' => self.unicode_escape()?,
-                        _ => return Err(Mismatch),
-                    });
-                }
-                _ => return Err(Mismatch),
-            }
-        }
-    }
-
-    fn unicode_escape(&mut self) -> Result<char, Mismatch> {
-        let first = self.four_digits()?;
-        if !(0xd800..0xdc00).contains(&first) {
-            return char::from_u32(first).ok_or(Mismatch);
-        }
-        let second = match self.text.as_bytes().get(self.place..self.place + 2) {
-            Some(b"\\u") => {
-                self.place += 2;
-                self.four_digits()?
-            }
-            _ => return Err(Mismatch),
-        };
-        if !(0xdc00..0xe000).contains(&second) {
-            return Err(Mismatch);
-        }
-        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Mismatch)
-    }
-
-    fn four_digits(&mut self) -> Result<u32, Mismatch> {
-        let digits = self.text.as_bytes().get(self.place..self.place + 4).ok_or(Mismatch)?;
-        let mut value = 0;
-        for digit in digits {
-            value = value * 16 + char::from(*digit).to_digit(16).ok_or(Mismatch)?;
-        }
-        self.place += 4;
-        Ok(value)
+    #[inline]
+    fn plain(&self, span: Span) -> Result<Cow<'a, str>, Mismatch> {
+        let raw = self.text.get(span.start..span.end).ok_or(Mismatch)?;
+        Ok(if span.escaped { Cow::Owned(scan::unescape(raw)) } else { Cow::Borrowed(raw) })
     }
 
     /// A number's text.
     #[inline]
     pub(super) fn number(&mut self) -> Result<Number<'a>, Mismatch> {
         self.peek();
-        let rest = self.text.get(self.place..).ok_or(Mismatch)?;
-        let number = number::scan(rest).ok_or(Mismatch)?;
-        self.place += number.text.len();
-        Ok(number)
+        let (start, depth) = (self.place, self.depth());
+        let digits = scan::number(self.text.as_bytes(), start).ok_or(Mismatch)?;
+        if let Some((guide, asked)) = self.take_asked() {
+            guide.number(asked, start, digits, depth)?;
+        }
+        self.place = digits.end;
+        Ok(Number::new(self.text.get(start..digits.end).ok_or(Mismatch)?, digits))
     }
 
     /// An array, item by item.
@@ -207,13 +221,23 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Mismatch`] for anything else, and whatever `item` refuses.
     pub fn array(&mut self, mut item: impl FnMut(&mut Self, usize) -> Result<(), Mismatch>) -> Result<(), Mismatch> {
+        self.peek();
+        let (start, depth) = (self.place, self.depth());
+        let items = match self.take_asked() {
+            Some((guide, asked)) => guide.array(asked, start, depth)?,
+            None => Items::default(),
+        };
         self.take(b'[')?;
         self.levels = self.levels.checked_sub(1).ok_or(Mismatch)?;
+        let mut count = 0;
         if self.peek() == Some(b']') {
             self.place += 1;
         } else {
-            for index in 0.. {
-                item(self, index)?;
+            loop {
+                self.asked = items.item(count);
+                item(self, count)?;
+                self.read_all()?;
+                count += 1;
                 match self.peek() {
                     Some(b',') => self.place += 1,
                     Some(b']') => {
@@ -224,40 +248,74 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        if let Some(guide) = &mut self.guide {
+            guide.end_of_array(&items, count)?;
+        }
         self.levels += 1;
         Ok(())
     }
 
-    /// An object, member by member: `member` gets the place of the property in `names`, if it is there, and its name,
-    /// and must read its value. A property that comes twice is given twice: the last one counts.
+    /// Nothing that is asked was left out.
+    #[inline]
+    fn read_all(&self) -> Result<(), Mismatch> {
+        if self.asked.is_nothing() { Ok(()) } else { Err(Mismatch) }
+    }
+
+    /// An object, member by member: `member` gets the place of the property in `names`, if it is there, else its name, and
+    /// must read its value. A property that comes twice is given twice: the last one counts.
     ///
     /// # Errors
     /// [`Mismatch`] for anything else, and whatever `member` refuses.
-    pub fn object(&mut self, names: &[&str], member: &mut Member<'a, '_>) -> Result<(), Mismatch> {
+    pub fn object(&mut self, names: &'static [&'static str], member: &mut Member<'a, '_>) -> Result<(), Mismatch> {
         let tag = self.tag.take();
+        self.peek();
+        let (start, depth) = (self.place, self.depth());
+        let members = match self.take_asked() {
+            Some((guide, asked)) => guide.object(asked, start, depth, names)?,
+            None => Members::default(),
+        };
+        self.members(names, members, tag, member)
+    }
+
+    fn members(
+        &mut self,
+        names: &[&str],
+        mut members: Members<'a>,
+        tag: Option<&'static str>,
+        member: &mut Member<'a, '_>,
+    ) -> Result<(), Mismatch> {
         self.take(b'{')?;
         self.levels = self.levels.checked_sub(1).ok_or(Mismatch)?;
+        let depth = self.depth();
         let mut next = 0;
         if self.peek() == Some(b'}') {
             self.place += 1;
         } else {
             loop {
-                let name = self.string()?;
+                let (_, span) = self.span()?;
                 self.take(b':')?;
-                let index = position(names, &name, next);
-                if let Some(index) = index {
-                    next = index + 1;
+                self.peek();
+                let mut known = Known::Open;
+                if let Some(guide) = &mut self.guide {
+                    (self.asked, known) = guide.member(&mut members, span, self.place, depth)?;
                 }
-                if tag.is_some_and(|tag| tag == name) {
-                    self.skip()?;
+                if let Known::At(index) = known
+                    && tag.is_none_or(|tag| names.get(index) != Some(&tag))
+                {
+                    member(self, Some(index), Cow::Borrowed(""))?;
                 } else {
-                    member(self, index, name)?;
-                }
-                match self.peek() {
-                    Some(b',') => {
-                        self.place += 1;
-                        self.peek();
+                    let name = self.plain(span)?;
+                    let index = position(names, &name, next);
+                    next = index.map_or(next, |index| index + 1);
+                    if tag.is_some_and(|tag| tag == name) {
+                        self.skip()?;
+                    } else {
+                        member(self, index, name)?;
                     }
+                }
+                self.read_all()?;
+                match self.peek() {
+                    Some(b',') => self.place += 1,
                     Some(b'}') => {
                         self.place += 1;
                         break;
@@ -265,6 +323,9 @@ impl<'a> Reader<'a> {
                     _ => return Err(Mismatch),
                 }
             }
+        }
+        if let Some(guide) = &mut self.guide {
+            guide.end_of_object(&members)?;
         }
         self.levels += 1;
         Ok(())
@@ -316,12 +377,16 @@ impl<'a> Reader<'a> {
     pub fn skip(&mut self) -> Result<&'a str, Mismatch> {
         self.peek();
         let start = self.place;
+        if let Some(end) = self.settle()? {
+            self.place = end;
+            return self.text.get(start..end).ok_or(Mismatch);
+        }
         let outside = self.levels;
         // Whether each array or object that is open is an object, by its level.
         let mut objects: u128 = 0;
         loop {
             match self.peek().ok_or(Mismatch)? {
-                b'"' => drop(self.string()?),
+                b'"' => drop(self.span()?),
                 open @ (b'{' | b'[') => {
                     self.place += 1;
                     self.levels = self.levels.checked_sub(1).ok_or(Mismatch)?;
@@ -370,8 +435,7 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_name(&mut self) -> Result<(), Mismatch> {
-        self.peek();
-        self.string()?;
+        self.span()?;
         self.take(b':')
     }
 
@@ -386,6 +450,7 @@ impl<'a> Reader<'a> {
 
     /// Tries to read a variant of an enum; goes back when it is another one.
     pub fn attempt<T: Json>(&mut self) -> Option<T> {
+        self.settle().ok()?;
         let mark = self.mark();
         if let Ok(value) = T::read(self) {
             return Some(value);
@@ -413,9 +478,17 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Mismatch`] when it is no object or the property is no string.
     pub fn tag(&mut self, name: &'static str) -> Result<Cow<'a, str>, Mismatch> {
+        self.peek();
+        if let Some(guide) = &self.guide
+            && let Some((span, asked)) = guide.tag(self.asked, self.place, self.depth(), name)
+        {
+            self.asked = asked;
+            return self.plain(span);
+        }
         let mark = self.mark();
+        let asked = std::mem::take(&mut self.asked);
         let mut found = None;
-        self.object(&[name], &mut |reader, index, _| {
+        self.members(&[name], Members::default(), None, &mut |reader, index, _| {
             match index {
                 Some(_) => found = Some(reader.string()?),
                 None => drop(reader.skip()?),
@@ -423,6 +496,7 @@ impl<'a> Reader<'a> {
             Ok(())
         })?;
         self.go_back(mark);
+        self.asked = asked;
         found.ok_or(Mismatch)
     }
 
@@ -467,28 +541,6 @@ fn position(names: &[&str], name: &str, next: usize) -> Option<usize> {
     }
 }
 
-/// How many bytes come before the next quote, backslash or control character.
-#[inline]
-pub(super) fn plain_run(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGHS: u64 = ONES << 7;
-    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let mut run = 0;
-    while let Some(chunk) = bytes.get(run..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let quotes = zero_in(word ^ (ONES * u64::from(b'"')));
-        let backslashes = zero_in(word ^ (ONES * u64::from(b'\\')));
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let special = quotes | backslashes | controls;
-        if special != 0 {
-            return run + (special.trailing_zeros() / 8) as usize;
-        }
-        run += 8;
-    }
-    let rest = bytes.get(run..).unwrap_or_default();
-    run + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
-}
-
 /// The JSON pointer of the value that stands at `place` in a JSON text.
 pub(super) fn pointer_at(text: &str, place: usize) -> String {
     let mut pointer = String::new();
@@ -522,18 +574,6 @@ pub(super) fn pointer_at(text: &str, place: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn runs_end_at_every_special_byte_wherever_it_stands() {
-        for special in (0..0x20).chain([b'"', b'\\']) {
-            for place in 0..20 {
-                let mut bytes = vec![b'\xc3'; 24];
-                bytes[place] = special;
-                assert_eq!(plain_run(&bytes), place, "{special} at {place}");
-            }
-        }
-        assert_eq!(plain_run("ä\u{7f}!#[]\u{2028}abcdefgh".as_bytes()), "ä\u{7f}!#[]\u{2028}abcdefgh".len());
-    }
 
     #[test]
     fn strings_are_read_as_json_has_them() {

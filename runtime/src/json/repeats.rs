@@ -1,6 +1,6 @@
 //! Texts with properties of the same name: the last one counts, whatever the others hold.
 
-use super::{Mismatch, Reader, Writer};
+use super::{Mismatch, Reader, Writer, reader::Mark};
 
 /// The text with every property once, if any comes more than once; for what could not be read as it is.
 pub(crate) fn without_repeats(text: &str) -> Option<String> {
@@ -14,23 +14,26 @@ pub(crate) fn without_repeats(text: &str) -> Option<String> {
 fn copy(reader: &mut Reader<'_>, out: &mut Writer, any: &mut bool) -> Result<(), Mismatch> {
     match reader.peek() {
         Some(b'{') => {
-            let mut members: Vec<(String, Reader<'_>)> = Vec::new();
+            let mut members: Vec<(String, Mark)> = Vec::new();
             reader.object(&[], &mut |reader, _, name| {
-                members.push((name.into_owned(), reader.clone()));
+                members.push((name.into_owned(), reader.mark()));
                 reader.ignore()
             })?;
+            let end = reader.mark();
             // The last of each name, where it stands.
             let mut last = std::collections::BTreeMap::new();
             for (place, (name, _)) in members.iter().enumerate() {
                 *any |= last.insert(name.clone(), place).is_some();
             }
             out.open();
-            for (place, (name, mut value)) in members.into_iter().enumerate() {
+            for (place, (name, value)) in members.into_iter().enumerate() {
                 if last.get(&name) == Some(&place) {
                     out.name(&name);
-                    copy(&mut value, out, any)?;
+                    reader.go_back(value);
+                    copy(reader, out, any)?;
                 }
             }
+            reader.go_back(end);
             out.close();
             Ok(())
         }

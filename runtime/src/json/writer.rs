@@ -1,9 +1,8 @@
 //! A JSON text that is being written.
 
-use super::{
-    Json, Rest,
-    reader::{plain_run, pointer_at},
-};
+use celerysalt_contract::exact::scan;
+
+use super::{Json, Rest, reader::pointer_at};
 
 /// A JSON text that is being written: without white space, properties in the order of the schema.
 #[derive(Debug, Default)]
@@ -47,7 +46,7 @@ impl Writer {
         self.out.push('"');
         let mut rest = text;
         loop {
-            let run = plain_run(rest.as_bytes());
+            let run = scan::plain(rest.as_bytes(), 0);
             let (plain, special) = rest.split_at_checked(run).unwrap_or((rest, ""));
             self.out.push_str(plain);
             let Some(byte) = special.bytes().next() else { break };

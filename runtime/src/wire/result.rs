@@ -142,7 +142,7 @@ type Member<'a, 'f> = &'f mut dyn FnMut(&mut Reader<'a>, Option<usize>) -> Resul
 fn members<'a>(
     text: &'a str,
     what: &'static str,
-    names: &[&str],
+    names: &'static [&'static str],
     member: Member<'a, '_>,
 ) -> Result<Option<()>, WireError> {
     let mut reader = Reader::new(text);

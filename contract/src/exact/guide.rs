@@ -1,0 +1,330 @@
+//! A schema's rules for somebody who reads the text: both in one sweep.
+//!
+//! The reader says which value it has come to, and is told what is asked of the parts. Rules that need more than the
+//! one value at hand (`oneOf`, `contains`, ...) are decided ahead, over the bytes of that value alone.
+//!
+//! A text that gets through keeps every rule. One that does not may still be valid, if members of the same name
+//! or deep nesting got in the way: then [`Exact::check`] knows.
+
+use super::{
+    Exact, How,
+    bits::Bits,
+    canon,
+    node::{ANY, ArrayRules, Id, Node, ObjectRules, Places, Program, kind},
+    run::{FEW_FRAMES, Run},
+    scan::{Digits, Span},
+    tagged::Chosen,
+};
+
+/// What is asked of the value that comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked(Id);
+
+impl Asked {
+    /// Every value will do.
+    pub const NOTHING: Self = Self(ANY);
+
+    /// Whether every value will do.
+    #[inline]
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self == Self::NOTHING
+    }
+}
+
+/// A text breaks a rule, or whether it does can't be told in one sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+/// The rules of one schema over one text. See [`Exact::guide`].
+pub struct Guide<'t> {
+    run: Run<'t, false>,
+}
+
+/// Which of the names of a reader's list a member has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The one at this place.
+    At(usize),
+    /// One that the rules do not name: the reader may know it, or not.
+    Open,
+}
+
+/// An object that is being read.
+#[derive(Debug, Default)]
+pub struct Members<'t> {
+    rules: Option<&'t ObjectRules>,
+    /// By slot of the table, the place in the reader's list of names.
+    places: Option<&'t [Option<usize>]>,
+    seen: Bits,
+    count: u64,
+    /// The number of the last name that the rules know.
+    last: usize,
+}
+
+/// An array that is being read.
+#[derive(Debug, Default)]
+pub struct Items<'t> {
+    rules: Option<&'t ArrayRules>,
+    start: usize,
+    depth: usize,
+}
+
+impl Items<'_> {
+    /// What is asked of the item at `index`.
+    #[inline]
+    #[must_use]
+    pub fn item(&self, index: usize) -> Asked {
+        let Some(rules) = self.rules else { return Asked::NOTHING };
+        rules.prefix.get(index).copied().or(rules.rest).map_or(Asked::NOTHING, Asked)
+    }
+}
+
+impl Exact {
+    /// The rules for somebody who reads `text` on its own, and what is asked of the whole of it; none where the schema
+    /// is the library's to check.
+    ///
+    /// `depth` is everywhere the number of arrays and objects around a value. What was asked of a value must be asked
+    /// for by exactly one of [`Guide`]'s functions.
+    #[must_use]
+    pub fn guide<'t>(&'t self, text: &'t str) -> Option<(Guide<'t>, Asked)> {
+        let How::Compiled(program) = &self.how else { return None };
+        let guide = Guide { run: Run::new(program, text, FEW_FRAMES) };
+        Some((guide, Asked(program.root)))
+    }
+}
+
+impl std::fmt::Debug for Guide<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guide").finish_non_exhaustive()
+    }
+}
+
+impl<'t> Guide<'t> {
+    /// The node that asks of the value at `place`: the one that asks the same in one sweep, and of alternatives that the
+    /// kind of the value tells apart the one that it can be.
+    #[inline]
+    fn node(&self, asked: &mut Asked, place: usize) -> Result<&'t Node, Refused> {
+        let program: &'t Program = self.run.program;
+        loop {
+            let mut node = program.nodes.get(asked.0 as usize).ok_or(Refused)?;
+            if let Some(merged) = node.merged {
+                node = program.nodes.get(merged as usize).ok_or(Refused)?;
+            }
+            match node.branches.as_deref() {
+                Some(branches) if node.is_bare() => match branches.only_by_kind() {
+                    Some(by_kind) => match by_kind.choose(*self.run.bytes.get(place).ok_or(Refused)?) {
+                        Chosen::Only(id) => *asked = Asked(id),
+                        _ => return Err(Refused),
+                    },
+                    None => return Ok(node),
+                },
+                _ => return Ok(node),
+            }
+        }
+    }
+
+    /// Where the value at `place` ends, which keeps all that is asked.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn value(&mut self, asked: Asked, place: usize, depth: usize) -> Result<usize, Refused> {
+        let end = self.run.eval(asked.0, place, depth, None).ok_or(Refused)?;
+        if self.run.doubted || self.run.overflow { Err(Refused) } else { Ok(end) }
+    }
+
+    /// The string whose opening quote is at `place`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    #[inline]
+    pub fn string(&mut self, mut asked: Asked, place: usize, span: Span, depth: usize) -> Result<(), Refused> {
+        let node = self.node(&mut asked, place)?;
+        if node.branches.is_some() {
+            return self.value(asked, place, depth).map(drop);
+        }
+        self.run.kind(node, kind::STRING).ok_or(Refused)?;
+        if let Some(rules) = node.text.as_deref() {
+            self.run.string(node, rules, span).ok_or(Refused)?;
+        }
+        self.run.values(node, place, span.end + 1, depth).ok_or(Refused)
+    }
+
+    /// The number at `place`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    #[inline]
+    pub fn number(&mut self, mut asked: Asked, place: usize, digits: Digits, depth: usize) -> Result<(), Refused> {
+        let node = self.node(&mut asked, place)?;
+        if node.branches.is_some() {
+            return self.value(asked, place, depth).map(drop);
+        }
+        self.run.number(node, place, digits).ok_or(Refused)?;
+        self.run.values(node, place, digits.end, depth).ok_or(Refused)
+    }
+
+    /// The word at `place`, which is `true`, `false` or `null`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    #[inline]
+    pub fn word(&mut self, mut asked: Asked, place: usize, depth: usize) -> Result<(), Refused> {
+        let node = self.node(&mut asked, place)?;
+        if node.branches.is_some() || node.values.is_some() {
+            return self.value(asked, place, depth).map(drop);
+        }
+        let kind = if self.run.bytes.get(place) == Some(&b'n') { kind::NULL } else { kind::BOOLEAN };
+        self.run.kind(node, kind).ok_or(Refused)
+    }
+
+    /// The property `name` of the object at `place`, where it alone tells which of several alternatives the object is; and
+    /// what is asked of the object then.
+    #[must_use]
+    pub fn tag(&self, mut asked: Asked, place: usize, depth: usize, name: &str) -> Option<(Span, Asked)> {
+        let node = self.node(&mut asked, place).ok()?;
+        if node.values.is_some() || node.kinds & kind::OBJECT == 0 || node.object.is_some() {
+            return None;
+        }
+        let (span, id) = node.branches.as_deref()?.only_tagged()?.find(self.run.text, place, depth, name)?;
+        Some((span, Asked(id)))
+    }
+
+    /// The object at `place`, before its members are read. `names` are those that the reader wants to be told from each
+    /// other: [`Guide::member`] says which of them a member is.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn object(
+        &mut self,
+        mut asked: Asked,
+        place: usize,
+        depth: usize,
+        names: &'static [&'static str],
+    ) -> Result<Members<'t>, Refused> {
+        loop {
+            let node = self.node(&mut asked, place)?;
+            if node.values.is_some() || node.kinds & kind::OBJECT == 0 {
+                return self.value(asked, place, depth).map(|_| Members::default());
+            }
+            let rules = node.object.as_deref();
+            if rules.is_some_and(|rules| {
+                rules.unevaluated.is_some() || rules.least > 1 || !rules.dependent_schemas.is_empty()
+            }) {
+                return self.value(asked, place, depth).map(|_| Members::default());
+            }
+            if let Some(branches) = node.branches.as_deref() {
+                if !branches.library.is_empty() {
+                    return self.value(asked, place, depth).map(|_| Members::default());
+                }
+                if rules.is_none()
+                    && let Some(tagged) = branches.only_tagged()
+                    && let Chosen::Only(id) = tagged.choose(self.run.text, place, depth)
+                {
+                    asked = Asked(id);
+                    continue;
+                }
+                self.run.branches(node, branches, place, place, depth, None).ok_or(Refused)?;
+                if self.run.doubted || self.run.overflow {
+                    return Err(Refused);
+                }
+            }
+            let places =
+                rules.and_then(|rules| rules.places.get_or_init(|| Places::new(&rules.table, names)).of(names));
+            return Ok(Members { rules, places, ..Members::default() });
+        }
+    }
+
+    /// What is asked of a member, whose name stands at `name` between its quotes and whose value is at `place`; and the
+    /// place of its name in the reader's list. [`Known::Open`] where the reader has to look itself.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    #[inline]
+    pub fn member(
+        &mut self,
+        members: &mut Members<'t>,
+        name: Span,
+        place: usize,
+        depth: usize,
+    ) -> Result<(Asked, Known), Refused> {
+        let Some(rules) = members.rules else { return Ok((Asked::NOTHING, Known::Open)) };
+        members.count += 1;
+        let bytes = self.run.bytes;
+        let slot = if name.escaped {
+            rules.table.find(canon::plain(self.run.text, name).as_bytes())
+        } else {
+            rules.table.find_after(bytes.get(name.start..name.end).ok_or(Refused)?, members.last)
+        };
+        let mut asked = None;
+        let mut known = Known::Open;
+        if let Some(slot) = slot {
+            members.last = slot + 1;
+            members.seen.set(slot);
+            if let Some(place) = members.places.and_then(|places| places.get(slot).copied().flatten()) {
+                known = Known::At(place);
+            }
+            asked = rules.properties.get(slot).copied().flatten();
+        }
+        if !rules.patterns.is_empty() {
+            let name = canon::plain(self.run.text, name);
+            for (pattern, id) in &rules.patterns {
+                if pattern.matches(&name)
+                    && let Some(first) = asked.replace(*id)
+                {
+                    self.value(Asked(first), place, depth)?;
+                }
+            }
+        }
+        if let Some(id) = rules.names {
+            self.value(Asked(id), name.start - 1, depth)?;
+        }
+        Ok((asked.or(rules.additional).map_or(Asked::NOTHING, Asked), known))
+    }
+
+    /// The end of an object.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    #[inline]
+    pub fn end_of_object(&mut self, members: &Members<'t>) -> Result<(), Refused> {
+        let Some(rules) = members.rules else { return Ok(()) };
+        let keeps = members.count >= rules.least
+            && rules.most.is_none_or(|most| members.count <= most)
+            && members.seen.covers(&rules.required)
+            && rules
+                .dependent_names
+                .iter()
+                .all(|(slot, wanted)| !members.seen.has(*slot) || wanted.iter().all(|name| members.seen.has(*name)));
+        if keeps { Ok(()) } else { Err(Refused) }
+    }
+
+    /// The array at `place`, before its items are read.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn array(&mut self, mut asked: Asked, place: usize, depth: usize) -> Result<Items<'t>, Refused> {
+        let node = self.node(&mut asked, place)?;
+        let rules = node.array.as_deref();
+        if node.values.is_some()
+            || node.branches.is_some()
+            || node.kinds & kind::ARRAY == 0
+            || rules.is_some_and(|rules| rules.contains.is_some() || rules.unevaluated.is_some())
+        {
+            return self.value(asked, place, depth).map(|_| Items::default());
+        }
+        Ok(Items { rules, start: place, depth })
+    }
+
+    /// The end of an array of `count` items.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn end_of_array(&mut self, items: &Items<'t>, count: usize) -> Result<(), Refused> {
+        let Some(rules) = items.rules else { return Ok(()) };
+        let keeps = count as u64 >= rules.least
+            && rules.most.is_none_or(|most| count as u64 <= most)
+            && (!rules.unique || count < 2 || canon::is_unique(self.run.text, items.start, items.depth));
+        if keeps { Ok(()) } else { Err(Refused) }
+    }
+}
