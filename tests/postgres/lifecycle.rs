@@ -261,7 +261,7 @@ async fn a_database_that_is_half_migrated_says_what_to_run() {
         schema
             .execute(
                 "DROP TABLE celerysalt_publishers, celerysalt_subscribers, celerysalt_audit CASCADE;
-                 DELETE FROM celerysalt_migrations WHERE version = 2",
+                 DELETE FROM celerysalt_migrations WHERE version > 1",
             )
             .await;
         let registry = schema.registry();
