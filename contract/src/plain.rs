@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Draft, for_each_subschema, validator::Patterns};
+use crate::{Draft, draft::subschemas, validator::Patterns};
 
 /// Keywords that say all they say by themselves, or hold schemas: the meta-schemas know them whole.
 const PLAIN: [&str; 40] = [
@@ -71,7 +71,7 @@ fn is_plain_below(schema: &Value, root: &Value, draft: Draft, patterns: &mut Pat
         return false;
     }
     let mut plain = true;
-    for_each_subschema(schema, draft, &mut |_, subschema| {
+    subschemas(schema, draft, &mut |subschema| {
         plain = plain && is_plain_below(subschema, root, draft, patterns);
     });
     plain

@@ -145,7 +145,9 @@ fn suite() -> Option<PathBuf> {
 #[test]
 fn what_is_loaded_can_validate() {
     let Some(suite) = suite() else {
-        eprintln!("skipped: there is no folder ../shared beside the workspace, and CELERYSALT_JSON_SCHEMA_SUITE is not set");
+        eprintln!(
+            "skipped: there is no folder ../shared beside the workspace, and CELERYSALT_JSON_SCHEMA_SUITE is not set"
+        );
         return;
     };
     let drafts = [
@@ -163,7 +165,9 @@ fn what_is_loaded_can_validate() {
             queue.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
-        let Ok(Value::Array(groups)) = serde_json::from_str(&fs::read_to_string(&path).unwrap_or_default()) else { continue };
+        let Ok(Value::Array(groups)) = serde_json::from_str(&fs::read_to_string(&path).unwrap_or_default()) else {
+            continue;
+        };
         // Each schema as each draft: so there is some that is wrong in one and right in another.
         for schema in groups.iter().filter_map(|group| group.get("schema")) {
             for (_, uri) in drafts {
