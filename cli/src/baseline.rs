@@ -1,15 +1,18 @@
 //! What others rely on: the releases of a git revision, a registry or another folder.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use celerysalt_contract::{
-    Catalog, Diagnostics,
+    Catalog, Diagnostics, Other, Topic, Version,
     evolution::{Baseline, Release},
 };
 
 use crate::{
-    contracts::{connect, load, note},
-    git,
+    contracts::{connect, load, note, readable},
+    git::{self, Checkout},
     output::Stop,
 };
 
@@ -46,40 +49,74 @@ impl Known {
     }
 }
 
-/// Reads what `against` names: a URL is a registry, what exists is a folder, and all else is a revision of the git
-/// repository that `schemas` is in.
-async fn read(against: &str, schemas: &Path) -> Result<Known, Stop> {
-    if against.starts_with("memory:") || against.contains("://") {
-        let records = connect(against)?.list(None).await?;
-        let releases = records.into_iter().map(Release::from_record).collect();
-        let note = note(against).to_owned();
-        return Ok(Known { releases, baseline: Baseline::Shared, note, shown: None });
-    }
-    if let Some(revision) = against.strip_prefix("git:") {
-        return revision_of(revision, schemas);
-    }
-    if Path::new(against).is_dir() {
-        let releases = load(Path::new(against))?.contracts.iter().map(Release::from_contract).collect();
-        return Ok(Known { releases, baseline: Baseline::Whole, note: String::new(), shown: None });
-    }
-    revision_of(against, schemas)
+/// What is to be compared with, before it is read as contracts.
+enum Source {
+    Registry(Vec<Release>),
+    Folder(PathBuf),
+    Revision(String, Checkout),
 }
 
-fn revision_of(revision: &str, schemas: &Path) -> Result<Known, Stop> {
-    let checkout = git::checkout(schemas, revision)?;
-    let shown = Some((checkout.path().to_owned(), format!("{revision}:{}", checkout.prefix)));
-    let nothing = format!("note: {revision} has no contracts in {}: all of them are new\n", checkout.prefix);
-    let baseline = Baseline::Whole;
-    if checkout.is_empty {
-        return Ok(Known { releases: Vec::new(), baseline, note: nothing, shown });
+/// Gets what `against` names: a URL is a registry, what exists is a folder, and all else is a revision of the git
+/// repository that `schemas` is in.
+async fn fetch(against: &str, schemas: &Path) -> Result<Source, Stop> {
+    if against.starts_with("memory:") || against.contains("://") || against.starts_with("sqlite:") {
+        let records = connect(against)?.list(None).await?;
+        return Ok(Source::Registry(records.into_iter().map(Release::from_record).collect()));
     }
-    let mut known = Known { releases: Vec::new(), baseline, note: String::new(), shown };
-    match Catalog::load(checkout.path()) {
-        Ok(catalog) => known.releases = catalog.contracts.iter().map(Release::from_contract).collect(),
-        Err(findings) if findings.iter().all(|finding| finding.code == "empty-catalog") => known.note = nothing,
-        Err(findings) => return Err(invalid(revision, &findings, &known)),
+    if !against.starts_with("git:") && Path::new(against).is_dir() {
+        return Ok(Source::Folder(against.into()));
     }
-    Ok(known)
+    let revision = against.strip_prefix("git:").unwrap_or(against).to_owned();
+    let schemas = schemas.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let checkout = git::checkout(&schemas, &revision)?;
+        Ok(Source::Revision(revision, checkout))
+    });
+    reading.await.map_err(|error| Stop::failed("runtime", format!("reading the revision failed: {error}")))?
+}
+
+/// What `head` has as well.
+type Same = HashSet<(Topic, Version)>;
+
+/// The releases of what was got, but for those that `head` has of the same files: they are named.
+fn read(source: Source, against: &str, head: &Catalog) -> Result<(Known, Same), Stop> {
+    match source {
+        Source::Registry(releases) => {
+            let note = note(against).to_owned();
+            Ok((Known { releases, baseline: Baseline::Shared, note, shown: None }, Same::new()))
+        }
+        Source::Folder(folder) => {
+            readable(&folder)?;
+            let (releases, same) = beside(&folder, head).map_err(Stop::Refused)?;
+            Ok((Known { releases, baseline: Baseline::Whole, note: String::new(), shown: None }, same))
+        }
+        Source::Revision(revision, checkout) => {
+            let shown = Some((checkout.path().to_owned(), format!("{revision}:{}", checkout.prefix)));
+            let nothing = format!("note: {revision} has no contracts in {}: all of them are new\n", checkout.prefix);
+            let mut known = Known { releases: Vec::new(), baseline: Baseline::Whole, note: String::new(), shown };
+            if checkout.is_empty {
+                known.note = nothing;
+                return Ok((known, Same::new()));
+            }
+            match beside(checkout.path(), head) {
+                Ok((releases, same)) => {
+                    known.releases = releases;
+                    Ok((known, same))
+                }
+                Err(findings) if findings.iter().all(|finding| finding.code == "empty-catalog") => {
+                    known.note = nothing;
+                    Ok((known, Same::new()))
+                }
+                Err(findings) => Err(invalid(&revision, &findings, &known)),
+            }
+        }
+    }
+}
+
+/// The releases of a folder beside `head`.
+fn beside(folder: &Path, head: &Catalog) -> Result<(Vec<Release>, Same), Diagnostics> {
+    let Other { contracts, same, .. } = head.other(folder)?;
+    Ok((contracts.into_iter().map(Release::from_contract).collect(), same.into_iter().collect()))
 }
 
 fn invalid(revision: &str, findings: &Diagnostics, known: &Known) -> Stop {
@@ -104,15 +141,19 @@ fn invalid(revision: &str, findings: &Diagnostics, known: &Known) -> Stop {
 /// What was released and what is to be, read at the same time.
 pub(crate) async fn both(against: &str, schemas: &Path) -> Result<(Known, Vec<Release>), Stop> {
     let folder = schemas.to_owned();
-    let reading = tokio::task::spawn_blocking(move || head(&folder));
-    let known = read(against, schemas).await;
+    let reading = tokio::task::spawn_blocking(move || load(&folder));
+    let source = fetch(against, schemas).await;
     let head = reading.await.map_err(|error| Stop::failed("runtime", format!("reading the folder failed: {error}")))?;
     // Whatever is wrong with the folder itself is what its author can mend.
     let head = head?;
-    Ok((known?, head))
+    let (mut known, same) = read(source?, against, &head)?;
+    let releases: Vec<Release> = head.contracts.into_iter().map(Release::from_contract).collect();
+    let name = |release: &Release| (release.topic().clone(), release.version().clone());
+    known.releases.extend(releases.iter().filter(|release| same.contains(&name(release))).cloned());
+    Ok((known, releases))
 }
 
 /// The releases of the folder that is checked.
 pub(crate) fn head(schemas: &Path) -> Result<Vec<Release>, Stop> {
-    Ok(load(schemas)?.contracts.iter().map(Release::from_contract).collect())
+    Ok(load(schemas)?.contracts.into_iter().map(Release::from_contract).collect())
 }

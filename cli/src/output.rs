@@ -13,7 +13,7 @@ use std::{
 };
 
 use celerysalt::registry::RegistryError;
-use celerysalt_contract::Diagnostics;
+use celerysalt_contract::{Diagnostics, compare::Witness};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -254,6 +254,15 @@ pub(crate) fn table(indent: &str, rows: &[Vec<String>]) -> String {
         format!("{indent}{}", cells.join("  ")).trim_end().to_owned()
     };
     lines(&rows.iter().map(line).collect::<Vec<_>>())
+}
+
+/// Adds the value that shows a break, and its digits as text where numbers of programs do not hold them.
+pub(crate) fn write_witness(witness: Option<&Witness>, document: &mut Value) {
+    let Some(members) = document.as_object_mut() else { return };
+    members.insert("witness".to_owned(), witness.map_or(Value::Null, |witness| witness.value().clone()));
+    if let Some(witness) = witness.filter(|witness| !witness.is_exact()) {
+        members.insert("witness_text".to_owned(), witness.text().into());
+    }
 }
 
 /// `word`, or more of it.

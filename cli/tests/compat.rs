@@ -64,6 +64,38 @@ fn a_break_is_shown_by_an_example_and_its_place() {
     assert_eq!(document["checks"][1], json!({"direction": "forward", "verdict": "compatible"}));
 }
 
+/// Half-way between two bounds that no float tells apart.
+#[test]
+fn a_bound_that_is_tightened_by_1e_17_is_breaking_with_all_its_digits() {
+    let folder = Folder::empty();
+    let order = |bound: &str| {
+        format!(r#"{{"type": "object", "properties": {{"share": {{"type": "number", "exclusiveMaximum": {bound}}}}}}}"#)
+    };
+    folder.write("old.json", &order("1.0"));
+    folder.write("new.json", &order("0.99999999999999999"));
+    let run = folder.run(&["compat", "old.json", "new.json"]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.stdout.contains("  example: {\"share\":0.99999999999999999}\n"), "{run:?}");
+    assert!(run.stdout.contains("  NUM_BOUND_TIGHTENED at /properties/share/exclusiveMaximum of NEW"), "{run:?}");
+    assert!(run.stdout.contains("forward: compatible"), "{run:?}");
+    let document = folder.run(&["compat", "old.json", "new.json", "--format", "json"]).json();
+    let check = &document["checks"][0];
+    assert_eq!(
+        (&check["witness_text"], &check["witness"]["share"]),
+        (&json!("{\"share\":0.99999999999999999}"), &json!(1.0))
+    );
+
+    // The same as versions of a contract, with the old bound's digits in a fragment.
+    for (version, bound) in [("v1", "1.0"), ("v1.1", "0.99999999999999999")] {
+        folder.write(&format!("schemas/orders.shared/{version}.json"), &order(bound));
+    }
+    std::fs::create_dir_all(folder.path("released")).unwrap();
+    folder.write("released/orders.shared/v1.json", &order("1.0"));
+    let run = folder.run(&["breaking", "--against", "released"]);
+    assert!(run.status == 1 && run.stdout.contains("NUM_BOUND_TIGHTENED: readers of v1.1 refuse"), "{run:?}");
+    assert!(run.stdout.contains("  example: {\"share\":0.99999999999999999}\n"), "{run:?}");
+}
+
 #[test]
 fn writers_send_what_they_declare_unless_told_otherwise() {
     let old = object(json!({"id": {"type": "string"}}), json!([]));

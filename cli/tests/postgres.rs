@@ -4,46 +4,8 @@
 
 mod support;
 
-use std::env;
-
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use support::{Folder, Run, unique};
-
-/// A database schema that is gone with its value.
-struct Schema {
-    name: String,
-    url: String,
-}
-
-impl Schema {
-    fn fresh() -> Self {
-        let name = unique();
-        let base = base_url();
-        execute(&format!("CREATE SCHEMA {name}"));
-        let separator = if base.contains('?') { '&' } else { '?' };
-        Self { url: format!("{base}{separator}options=-csearch_path%3D{name}"), name }
-    }
-}
-
-impl Drop for Schema {
-    fn drop(&mut self) {
-        execute(&format!("DROP SCHEMA {} CASCADE", self.name));
-    }
-}
-
-fn base_url() -> String {
-    env::var("CELERYSALT_TEST_REGISTRY_URL").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/test".to_owned())
-}
-
-fn execute(sql: &str) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-        let mut connection = PgConnection::connect(&base_url())
-            .await
-            .unwrap_or_else(|error| panic!("these tests need PostgreSQL at {}: {error}", base_url()));
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-    });
-}
+use support::{Folder, Run, postgres::Schema};
 
 fn actions(run: &Run) -> Vec<String> {
     let document = run.json();

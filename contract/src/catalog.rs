@@ -4,21 +4,25 @@
 //! topic and version together. Every step adds to the findings and goes on, so that one run reports everything.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    cell::RefCell,
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
+    num::NonZero,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use serde_json::Value;
 
 use crate::{
-    ContractRecord, Diagnostic, Diagnostics, Draft, Fingerprint, Mode, Selector, Source, Status, Topic, Validator,
-    Version, VersionRange, check, fingerprint,
+    ContractRecord, Diagnostic, Diagnostics, Draft, Fingerprint, Mode, Selector, Source, Status, Topic, Version,
+    VersionRange, check, fingerprint,
     library::{Absent, Library},
     resolve,
     scan::{Entry, Role, scan},
     settings::Settings,
+    validator::{Patterns, check_bundled},
 };
 
 /// One schema file of a contract, references bundled.
@@ -162,6 +166,17 @@ pub struct Catalog {
     pub warnings: Diagnostics,
     /// Every file that was read, relative to the folder, fragments included.
     pub files: Vec<PathBuf>,
+    sources: BTreeMap<PathBuf, Option<Arc<Source>>>,
+}
+
+/// A folder beside a [`Catalog`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Other {
+    /// What the catalog does not have, or not of the same files: by topic, then version.
+    pub contracts: Vec<Contract>,
+    /// What the catalog has as well.
+    pub same: Vec<(Topic, Version)>,
 }
 
 impl Catalog {
@@ -180,8 +195,22 @@ impl Catalog {
     /// Every finding, warnings included, sorted by path and place, when at least one of them is an error. A folder
     /// that is missing, unreadable or without any contract is an error as well.
     pub fn load(root: impl AsRef<Path>) -> Result<Self, Diagnostics> {
-        let root = root.as_ref();
-        let refuse = |message: String| -> Result<Self, Diagnostics> {
+        Ok(Self::load_like(root.as_ref(), None)?.0)
+    }
+
+    /// Loads another folder, most of which is the same as this one: an earlier state of it.
+    ///
+    /// What stands there with the very same files as here is not loaded again: it is only named.
+    ///
+    /// # Errors
+    /// As [`Catalog::load`].
+    pub fn other(&self, root: impl AsRef<Path>) -> Result<Other, Diagnostics> {
+        let (catalog, same) = Self::load_like(root.as_ref(), Some(self))?;
+        Ok(Other { contracts: catalog.contracts, same })
+    }
+
+    fn load_like(root: &Path, like: Option<&Self>) -> Result<(Self, Vec<(Topic, Version)>), Diagnostics> {
+        let refuse = |message: String| {
             let help = "a contract is a file such as `<topic>/v1.json` in it";
             Err([Diagnostic::error("empty-catalog", root, message).with_help(help)].into_iter().collect())
         };
@@ -195,16 +224,18 @@ impl Catalog {
             Err(error) => return refuse(format!("the schemas folder can't be opened: {error}")),
         };
         let mut loader = Loader::new(library);
-        let contracts = loader.load();
+        let (contracts, same) = loader.load(like);
         let mut findings = std::mem::take(&mut loader.library.findings);
         findings.sort();
         if findings.has_errors() {
             return Err(findings);
         }
-        if contracts.is_empty() {
+        if contracts.is_empty() && same.is_empty() {
             return refuse("the schemas folder has no contract".to_owned());
         }
-        Ok(Self { root: root.to_owned(), contracts, warnings: findings, files: loader.library.paths() })
+        let sources = loader.library.into_files();
+        let files = sources.keys().cloned().collect();
+        Ok((Self { root: root.to_owned(), contracts, warnings: findings, files, sources }, same))
     }
 
     /// The contracts that at least one selector means, in the catalog's order; all of them without any selector.
@@ -235,6 +266,72 @@ impl Catalog {
     }
 }
 
+/// Topics that are worth a thread.
+const FEW: usize = 16;
+
+/// What one thread loads.
+struct Worker {
+    loader: Loader,
+    topics: Vec<(Topic, Vec<Entry>)>,
+}
+
+/// Has each worker do its part, side by side; what comes of them is in their order.
+fn each<T: Send>(crew: &mut [Worker], act: impl Fn(&mut Worker) -> T + Sync) -> Vec<T> {
+    let Some((first, others)) = crew.split_first_mut() else { return Vec::new() };
+    thread::scope(|scope| {
+        let act = &act;
+        let others: Vec<_> = others.iter_mut().map(|worker| scope.spawn(move || act(worker))).collect();
+        let mut done = vec![act(first)];
+        for other in others {
+            match other.join() {
+                Ok(part) => done.push(part),
+                // What a thread was at is lost with it: that must not pass for a folder that is fine.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    })
+}
+
+/// The files of each version.
+fn by_version(entries: Vec<Entry>) -> BTreeMap<Version, Vec<Entry>> {
+    let mut versions: BTreeMap<Version, Vec<Entry>> = BTreeMap::new();
+    for entry in entries {
+        versions.entry(entry.version.clone()).or_default().push(entry);
+    }
+    versions
+}
+
+/// What another folder has, held against this one.
+struct Known<'a> {
+    like: &'a Catalog,
+    library: &'a Library,
+    /// By path: whether both folders have the same text there.
+    is_same: RefCell<HashMap<PathBuf, bool>>,
+}
+
+impl Known<'_> {
+    /// The version that these files are, when the other folder has it too: made of the same files, with the same text.
+    fn has(&self, topic: &Topic, entries: &[Entry]) -> Option<Version> {
+        let version = &entries.first()?.version;
+        let contract = self.like.versions(topic).find(|contract| contract.version == *version)?;
+        let paths: HashSet<&Path> = entries.iter().map(|entry| entry.path.as_path()).collect();
+        let known: HashSet<&Path> = contract.documents().map(|document| document.source.path()).collect();
+        let mut files = contract.documents().flat_map(|document| &document.files);
+        (paths == known && files.all(|file| self.has_file(file))).then(|| version.clone())
+    }
+
+    fn has_file(&self, path: &Path) -> bool {
+        if let Some(known) = self.is_same.borrow().get(path) {
+            return *known;
+        }
+        let text = self.like.sources.get(path).and_then(Option::as_ref);
+        let is_same = text.is_some_and(|source| self.library.has_text(path, source));
+        self.is_same.borrow_mut().insert(path.to_owned(), is_same);
+        is_same
+    }
+}
+
 struct Loader {
     library: Library,
     /// The draft of each file that is good so far.
@@ -242,19 +339,47 @@ struct Loader {
     seen: HashSet<(PathBuf, Draft, String)>,
     /// The files that were checked as some draft.
     reached: HashSet<PathBuf>,
+    patterns: Patterns,
 }
 
 impl Loader {
     fn new(library: Library) -> Self {
-        Self { library, drafts: BTreeMap::new(), seen: HashSet::new(), reached: HashSet::new() }
+        Self {
+            library,
+            drafts: BTreeMap::new(),
+            seen: HashSet::new(),
+            reached: HashSet::new(),
+            patterns: Patterns::default(),
+        }
     }
 
-    fn load(&mut self) -> Vec<Contract> {
-        let listing = scan(&self.library.shown);
+    /// Without what `like` has as well; those are named in the second.
+    fn load(&mut self, like: Option<&Catalog>) -> (Vec<Contract>, Vec<(Topic, Version)>) {
+        let mut listing = scan(&self.library.shown);
         self.library.findings.extend(listing.findings);
         self.refuse_colliding_topics(listing.topics.keys());
-        for entry in listing.topics.values().flatten() {
-            self.check(&entry.path, false);
+        let mut same = Vec::new();
+        if let Some(like) = like {
+            let known = Known { like, library: &self.library, is_same: RefCell::default() };
+            let groups = std::mem::take(&mut listing.topics).into_iter().flat_map(|(topic, entries)| {
+                by_version(entries).into_values().map(move |entries| (topic.clone(), entries))
+            });
+            for (topic, entries) in groups {
+                match known.has(&topic, &entries) {
+                    Some(version) => same.push((topic, version)),
+                    None => listing.topics.entry(topic).or_default().extend(entries),
+                }
+            }
+            listing.fragments.retain(|fragment| !known.has_file(fragment));
+        }
+        let mut crew = self.crew(listing.topics);
+        each(&mut crew, |Worker { loader, topics }| {
+            for entry in topics.iter().flat_map(|(_, entries)| entries) {
+                loader.check(&entry.path, false);
+            }
+        });
+        for worker in &crew {
+            self.reached.extend(worker.loader.reached.iter().cloned());
         }
         for fragment in &listing.fragments {
             if let Some(source) = self.check(fragment, true) {
@@ -262,24 +387,28 @@ impl Loader {
             }
         }
         // From here on only files that are good for themselves are put together.
-        let broken: HashSet<PathBuf> = self.library.findings.errors().map(|finding| finding.path.clone()).collect();
-        let mut contracts = Vec::new();
-        let mut dropped = None;
-        for (topic, entries) in listing.topics {
-            let mut versions: BTreeMap<Version, Vec<Entry>> = BTreeMap::new();
-            for entry in entries {
-                versions.entry(entry.version.clone()).or_default().push(entry);
-            }
-            for entries in versions.into_values() {
-                let first = entries.first().map(|entry| entry.path.clone()).unwrap_or_default();
-                match self.contract(&topic, entries, &broken) {
-                    Some(contract) => contracts.push(contract),
-                    None => dropped = dropped.or(Some(first)),
+        let errors =
+            crew.iter().map(|worker| &worker.loader).chain([&*self]).flat_map(|one| one.library.findings.errors());
+        let broken: HashSet<PathBuf> = errors.map(|finding| finding.path.clone()).collect();
+        let made = each(&mut crew, |Worker { loader, topics }| {
+            let (mut contracts, mut dropped) = (Vec::new(), None);
+            for (topic, entries) in std::mem::take(topics) {
+                for entries in by_version(entries).into_values() {
+                    let first = entries.first().map(|entry| entry.path.clone()).unwrap_or_default();
+                    match loader.contract(&topic, entries, &broken) {
+                        Some(contract) => contracts.push(contract),
+                        None => dropped = dropped.or(Some(first)),
+                    }
                 }
             }
+            (contracts, dropped)
+        });
+        for worker in crew {
+            self.library.merge(worker.loader.library);
         }
+        let (contracts, dropped): (Vec<_>, Vec<_>) = made.into_iter().unzip();
         // No contract is lost without a word.
-        if let (Some(path), false) = (dropped, self.library.findings.has_errors()) {
+        if let (Some(path), false) = (dropped.into_iter().flatten().next(), self.library.findings.has_errors()) {
             let shown = self.library.shown.join(path);
             self.library.findings.push(Diagnostic::error(
                 "internal",
@@ -287,7 +416,20 @@ impl Loader {
                 "this contract can't be loaded, for a reason that is not known",
             ));
         }
-        contracts
+        (contracts.into_iter().flatten().collect(), same)
+    }
+
+    /// Shares topics out among as many loaders as there are processors, in their order.
+    fn crew(&self, topics: BTreeMap<Topic, Vec<Entry>>) -> Vec<Worker> {
+        let workers = thread::available_parallelism().map_or(1, NonZero::get).min(topics.len().div_ceil(FEW)).max(1);
+        let share = topics.len().div_ceil(workers).max(1);
+        let mut topics = topics.into_iter().peekable();
+        let mut crew = Vec::new();
+        while topics.peek().is_some() {
+            let topics = topics.by_ref().take(share).collect();
+            crew.push(Worker { loader: Self::new(self.library.sibling()), topics });
+        }
+        crew
     }
 
     /// Reads a file and checks it with all that it refers to.
@@ -313,10 +455,10 @@ impl Loader {
         }
         let Some(draft) = check::draft(&source, &mut self.library.findings) else { return Some(source) };
         self.drafts.insert(path.to_owned(), draft);
-        let reached = &mut self.reached;
+        let (reached, patterns) = (&mut self.reached, &mut self.patterns);
         resolve::check(&mut self.library, Arc::clone(&source), draft, &mut self.seen, &mut |library, source, draft| {
             reached.insert(source.path().to_owned());
-            check::schema(source, draft, &mut library.findings);
+            check::schema(source, draft, patterns, &mut library.findings);
         });
         Some(source)
     }
@@ -435,7 +577,7 @@ impl Loader {
         if bundled.files.iter().any(|file| broken.contains(&self.library.shown.join(file))) {
             return None;
         }
-        if let Err(error) = Validator::new(&bundled.schema) {
+        if let Err(error) = check_bundled(&bundled.schema, &mut self.patterns) {
             let span = source.span_or_start(&error.pointer);
             let here = source.value().pointer(&error.pointer).is_some();
             let place = if here { String::new() } else { format!(" (at `#{}`, references bundled)", error.pointer) };

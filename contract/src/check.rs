@@ -8,7 +8,7 @@ use crate::{
     draft::for_each_subschema,
     source::escape,
     suggest::{listed, similar},
-    validator::is_pattern,
+    validator::Patterns,
     words,
 };
 
@@ -31,8 +31,11 @@ pub(crate) fn draft(source: &Source, findings: &mut Diagnostics) -> Option<Draft
 }
 
 /// Checks a file against the meta-schema of its draft, and its patterns.
-pub(crate) fn schema(source: &Source, draft: Draft, findings: &mut Diagnostics) {
-    for error in meta_schema(draft).iter_errors(source.value()).take(MAX_FINDINGS) {
+pub(crate) fn schema(source: &Source, draft: Draft, known: &mut Patterns, findings: &mut Diagnostics) {
+    let meta_schema = meta_schema(draft);
+    // Nearly all are good, which is told sooner than what is wrong with one.
+    let faults = (!meta_schema.is_valid(source.value())).then(|| meta_schema.iter_errors(source.value()));
+    for error in faults.into_iter().flatten().take(MAX_FINDINGS) {
         let pointer = error.instance_path().as_str();
         // A list of types with one that is none: the fault is the one.
         let item = error
@@ -53,7 +56,7 @@ pub(crate) fn schema(source: &Source, draft: Draft, findings: &mut Diagnostics) 
         finding.help = help;
         findings.push(finding);
     }
-    patterns(source, source.value(), draft, "", findings);
+    patterns(source, source.value(), draft, "", known, findings);
 }
 
 fn meta_schema(draft: Draft) -> MetaValidator<'static> {
@@ -112,7 +115,14 @@ fn no_type(written: &str) -> (String, Option<String>) {
 }
 
 /// Reports each `pattern` and each key of `patternProperties` that is no regular expression. As deep as the schema.
-fn patterns(source: &Source, schema: &Value, draft: Draft, pointer: &str, findings: &mut Diagnostics) {
+fn patterns(
+    source: &Source,
+    schema: &Value,
+    draft: Draft,
+    pointer: &str,
+    known: &mut Patterns,
+    findings: &mut Diagnostics,
+) {
     let mut refuse = |pattern: &str, span| {
         let message = format!("`{}` is no regular expression", words::cut(pattern.to_owned()));
         findings.push(
@@ -121,16 +131,16 @@ fn patterns(source: &Source, schema: &Value, draft: Draft, pointer: &str, findin
                 .with_help("patterns are regular expressions of ECMA-262; a backslash is written twice in JSON"),
         );
     };
-    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str).filter(|pattern| !is_pattern(pattern)) {
+    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str).filter(|pattern| !known.is_pattern(pattern)) {
         refuse(pattern, source.span_of(&format!("{pointer}/pattern")));
     }
     if let Some(members) = schema.get("patternProperties").and_then(Value::as_object) {
-        for pattern in members.keys().filter(|pattern| !is_pattern(pattern)) {
+        for pattern in members.keys().filter(|pattern| !known.is_pattern(pattern)) {
             refuse(pattern, source.key_span_of(&format!("{pointer}/patternProperties/{}", escape(pattern))));
         }
     }
     for_each_subschema(schema, draft, &mut |place, subschema| {
-        patterns(source, subschema, draft, &format!("{pointer}{}", place.pointer()), findings);
+        patterns(source, subschema, draft, &format!("{pointer}{}", place.pointer()), known, findings);
     });
 }
 

@@ -226,6 +226,26 @@ pub fn for_each_subschema(schema: &Value, draft: Draft, visit: &mut dyn FnMut(Pl
     }
 }
 
+/// Calls `visit` for each direct subschema, as [`for_each_subschema`], in the order of the map and without its place.
+pub(crate) fn subschemas<'a>(schema: &'a Value, draft: Draft, visit: &mut dyn FnMut(&'a Value)) {
+    let Value::Object(members) = schema else { return };
+    let is_schema = |value: &&Value| value.is_object() || value.is_boolean();
+    for (keyword, value) in members {
+        let known = |(name, _, first, last): &&(&str, Shape, Draft, Draft)| {
+            *name == keyword && *first <= draft && draft <= *last
+        };
+        let Some((_, shape, ..)) = KEYWORDS.iter().find(known) else { continue };
+        match (shape, value) {
+            (Shape::Map, Value::Object(map)) => map.values().filter(is_schema).for_each(&mut *visit),
+            (Shape::Schemas | Shape::SchemaOrSchemas, Value::Array(items)) => {
+                items.iter().filter(is_schema).for_each(&mut *visit);
+            }
+            (Shape::Schema | Shape::SchemaOrSchemas, value) if is_schema(&value) => visit(value),
+            _ => {}
+        }
+    }
+}
+
 /// The places of all direct subschemas, to change them one after the other.
 pub(crate) fn places(schema: &Value, draft: Draft) -> Vec<Place> {
     let mut places = Vec::new();
@@ -274,6 +294,23 @@ mod tests {
             [&["/additionalProperties", common[0], "/items/0", "/items/1"], &common[1..]].concat()
         );
         assert_eq!(pointers(&schema, Draft::Draft202012), [&["/additionalProperties"], &common[..]].concat());
+    }
+
+    #[test]
+    fn places_or_none_the_subschemas_are_the_same() {
+        let schema = json!({
+            "properties": {"$ref": {"a": 1}, "not": true, "n": 1}, "dependencies": {"a": ["b"], "c": {"b": 1}},
+            "items": [{"c": 1}, false], "enum": [{"not": {}}], "prefixItems": [{"d": 1}], "not": {"e": 1}, "if": 3,
+            "contains": {"f": 1}, "additionalItems": false, "x-other": {"not": {}}, "oneOf": {"g": 1}
+        });
+        for draft in ALL {
+            let (mut placed, mut bare) = (Vec::new(), Vec::new());
+            for_each_subschema(&schema, draft, &mut |_, subschema| placed.push(subschema.to_string()));
+            subschemas(&schema, draft, &mut |subschema| bare.push(subschema.to_string()));
+            placed.sort();
+            bare.sort();
+            assert_eq!(placed, bare, "{draft}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::{Draft, for_each_subschema, library::Names};
+use crate::{Draft, draft::subschemas, for_each_subschema, library::Names, uri};
 
 /// The most schemas that one value may be checked against.
 const MAX_STEPS: u64 = 100_000;
@@ -21,6 +21,9 @@ pub(crate) struct Refusal {
 
 /// Refuses a schema that never ends, or takes too long, on a single value.
 pub(crate) fn check(document: &Value, draft: Draft) -> Result<(), Refusal> {
+    if Glance::is_harmless(document, draft) {
+        return Ok(());
+    }
     let mut walk = Walk { document, draft, names: Names::of(document, draft), steps: HashMap::new() };
     let mut positions = vec![String::new()];
     let mut next = 0;
@@ -32,6 +35,78 @@ pub(crate) fn check(document: &Value, draft: Draft) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The keywords whose schemas look at the same value as the one that they stand in.
+const SAME_VALUE: [&str; 9] =
+    ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"];
+/// How deep a glance goes.
+const MAX_GLANCE: usize = 100;
+
+/// A count that gives up as soon as anything is unusual: names, circles, depth, or too many steps. Nearly all documents
+/// are harmless, and this is told of them without a word about places.
+struct Glance<'a> {
+    document: &'a Value,
+    draft: Draft,
+    /// By where a schema is in memory: how many schemas look at one value; none while they are being counted.
+    steps: HashMap<*const Value, Option<u64>>,
+}
+
+impl<'a> Glance<'a> {
+    /// False is no verdict.
+    fn is_harmless(document: &'a Value, draft: Draft) -> bool {
+        let mut glance = Self { document, draft, steps: HashMap::new() };
+        let mut queue = vec![document];
+        while let Some(schema) = queue.pop() {
+            if glance.steps(schema, 0).is_none() {
+                return false;
+            }
+            subschemas(schema, draft, &mut |subschema| queue.push(subschema));
+        }
+        true
+    }
+
+    fn steps(&mut self, schema: &'a Value, depth: usize) -> Option<u64> {
+        let Value::Object(members) = schema else { return Some(1) };
+        let place = std::ptr::from_ref(schema);
+        if let Some(known) = self.steps.get(&place) {
+            return *known;
+        }
+        if depth > MAX_GLANCE {
+            return None;
+        }
+        self.steps.insert(place, None);
+        let mut total = 1;
+        let mut hidden = false;
+        if let Some(Value::String(reference)) = members.get("$ref") {
+            let pointer = reference.strip_prefix('#').filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            total += self.steps(self.document.pointer(&uri::decode(pointer))?, depth + 1)?;
+            hidden = self.draft.ref_hides_siblings();
+        }
+        for (keyword, value) in members {
+            match keyword.as_str() {
+                "$id" | "id" | "$anchor" | "$dynamicAnchor" | "$recursiveAnchor" | "$dynamicRef" | "$recursiveRef" => {
+                    return None;
+                }
+                keyword if !hidden && SAME_VALUE.contains(&keyword) => {
+                    let inner: Vec<&Value> = match value {
+                        Value::Array(items) => items.iter().collect(),
+                        Value::Object(map) if keyword.starts_with("dependen") => map.values().collect(),
+                        other => vec![other],
+                    };
+                    for schema in inner {
+                        total += self.steps(schema, depth + 1)?;
+                    }
+                }
+                _ => {}
+            }
+            if total > MAX_STEPS {
+                return None;
+            }
+        }
+        self.steps.insert(place, Some(total));
+        Some(total)
+    }
 }
 
 /// A schema whose steps are being added up.
@@ -132,9 +207,7 @@ impl Walk<'_> {
             inner.extend(self.names.local(pointer, reference).map(|target| (target, "/$recursiveRef")));
         }
         for_each_subschema(schema, self.draft, &mut |place, _| {
-            let same_value =
-                ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"];
-            if same_value.contains(&place.keyword()) {
+            if SAME_VALUE.contains(&place.keyword()) {
                 inner.push((format!("{pointer}{}", place.pointer()), ""));
             }
         });
@@ -180,6 +253,26 @@ mod tests {
     #[test]
     fn recursion_through_a_part_of_the_value_is_fine() {
         assert_eq!(code(&json!({"properties": {"next": {"$ref": "#"}}, "items": {"anyOf": [{"$ref": "#"}]}})), None);
+    }
+
+    /// A glance that finds nothing unusual must be right, and should be enough for what contracts are made of.
+    #[test]
+    fn a_glance_is_enough_for_what_is_usual() {
+        let usual = json!({
+            "properties": {"next": {"$ref": "#"}, "a": {"anyOf": [{"$ref": "#/$defs/a%20b"}, {"type": "null"}]}},
+            "allOf": [{"$ref": "#/$defs/a b"}], "$defs": {"a b": {"not": {"items": {"$ref": "#"}}}}
+        });
+        assert!(Glance::is_harmless(&usual, Draft::Draft202012));
+        for unusual in [
+            json!({"$ref": "#"}),
+            json!({"anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"not": {"$ref": "#"}}}}),
+            json!({"properties": {"a": {"$anchor": "x"}}}),
+            json!({"$ref": "#x"}),
+            json!({"$ref": "#/missing"}),
+            json!({"dependentSchemas": {"a": {"$ref": "#"}}}),
+        ] {
+            assert!(!Glance::is_harmless(&unusual, Draft::Draft202012), "{unusual}");
+        }
     }
 
     #[test]

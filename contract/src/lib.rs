@@ -22,6 +22,7 @@ mod layout;
 mod library;
 #[cfg(feature = "lint")]
 pub mod lint;
+mod plain;
 mod record;
 mod resolve;
 mod scan;
@@ -34,7 +35,7 @@ mod validator;
 mod version;
 mod words;
 
-pub use catalog::{Catalog, Contract, Document};
+pub use catalog::{Catalog, Contract, Document, Other};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 pub use difference::differences;
 pub use draft::{Draft, Place, for_each_subschema};

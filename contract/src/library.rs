@@ -51,6 +51,30 @@ impl Library {
         })
     }
 
+    /// The same folder, of which nothing was read yet.
+    pub(crate) fn sibling(&self) -> Self {
+        Self {
+            shown: self.shown.clone(),
+            root: self.root.clone(),
+            files: BTreeMap::new(),
+            names: BTreeMap::new(),
+            findings: Diagnostics::new(),
+        }
+    }
+
+    /// Whether the file at `path` has just the text of `other`. What can't be read has not.
+    pub(crate) fn has_text(&self, path: &Path, other: &Source) -> bool {
+        let Ok(real) = self.locate(path) else { return false };
+        let is_as_long = fs::metadata(&real).is_ok_and(|metadata| metadata.len() == other.text().len() as u64);
+        is_as_long && read(&real).is_ok_and(|bytes| bytes == other.text().as_bytes())
+    }
+
+    /// Takes over what another one of the same folder has read and found.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.findings.extend(other.findings);
+    }
+
     /// The file at `path`, relative to the folder and free of `..`. What is wrong with its text is reported here.
     pub(crate) fn load(&mut self, path: &Path) -> Result<Arc<Source>, Absent> {
         if let Some(known) = self.files.get(path) {
@@ -120,9 +144,9 @@ impl Library {
         Arc::clone(self.names.entry(key).or_insert_with(|| Arc::new(Names::of(source.value(), draft))))
     }
 
-    /// Every file read, relative to the folder.
-    pub(crate) fn paths(&self) -> Vec<PathBuf> {
-        self.files.keys().cloned().collect()
+    /// Every file read, relative to the folder, with its text if that is JSON.
+    pub(crate) fn into_files(self) -> BTreeMap<PathBuf, Option<Arc<Source>>> {
+        self.files
     }
 }
 

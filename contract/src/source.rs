@@ -1,12 +1,13 @@
 //! A file's text, its value, and where in the text a JSON pointer stands.
 //!
 //! `serde_json` alone decides what is legal JSON; `jsonc-parser`, with every extension switched off, only says where
-//! the values of a legal text are.
+//! the values of a legal text are, and is asked when something is to be said of one.
 
 use std::{
     borrow::Cow,
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged, parse_to_ast};
@@ -30,7 +31,8 @@ pub struct Source {
     text: String,
     value: Value,
     lines: Vec<usize>,
-    root: Option<Node>,
+    /// Made when it is first asked for: most files have nothing that is to be pointed at.
+    root: OnceLock<Option<Node>>,
 }
 
 /// A value's place in the text, and those of what it holds.
@@ -87,8 +89,8 @@ impl Source {
             Ok(value) => source.value = value,
             Err(error) => return Err(vec![source.syntax_error(&error)]),
         }
-        let duplicates = source.locate();
-        if duplicates.is_empty() { Ok(source) } else { Err(duplicates) }
+        let repeats = members_kept(&source.value) < members_written(&source.text);
+        if repeats { Err(source.duplicates()) } else { Ok(source) }
     }
 
     /// The path relative to the folder.
@@ -158,7 +160,7 @@ impl Source {
     fn bare(path: PathBuf, shown: PathBuf, text: String) -> Self {
         let mut lines = vec![0];
         lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1));
-        Self { path, shown, text, value: Value::Null, lines, root: None }
+        Self { path, shown, text, value: Value::Null, lines, root: OnceLock::new() }
     }
 
     fn refuse(&self, code: &'static str, offset: usize, message: &str, help: Option<&str>) -> Diagnostic {
@@ -189,8 +191,8 @@ impl Source {
         self.refuse("json-syntax", offset, message, help)
     }
 
-    /// Finds where every value stands, and the keys that an object has twice.
-    fn locate(&mut self) -> Vec<Diagnostic> {
+    /// Where every value stands, and the keys that an object has twice.
+    fn locate(&self) -> (Option<Node>, Vec<Duplicate>) {
         let options = ParseOptions {
             allow_comments: false,
             allow_loose_object_property_names: false,
@@ -209,7 +211,15 @@ impl Source {
             // Legal JSON all the same: serde_json has read it. Only the places are lost.
             Err(_) => None,
         };
-        self.root = root;
+        (root, duplicates)
+    }
+
+    fn duplicates(&self) -> Vec<Diagnostic> {
+        let (_, duplicates) = self.locate();
+        if duplicates.is_empty() {
+            // Never without a word.
+            return vec![self.error("duplicate-key", self.start(), "a key stands in one object twice")];
+        }
         duplicates
             .into_iter()
             .take(MAX_DUPLICATES)
@@ -227,7 +237,7 @@ impl Source {
 
     /// The node at `pointer` or at its longest existing prefix, and where its key stands.
     fn walk(&self, pointer: &str) -> Option<(&Node, Option<(usize, usize)>)> {
-        let mut found = (self.root.as_ref()?, None);
+        let mut found = (self.root.get_or_init(|| self.locate().0).as_ref()?, None);
         for token in pointer.split('/').skip(1) {
             let next = match &found.0.children {
                 Children::None => None,
@@ -266,6 +276,30 @@ impl Source {
     fn line(&self, number: usize) -> &str {
         let start = self.lines.get(number.saturating_sub(1)).copied().unwrap_or(0);
         self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("")
+    }
+}
+
+/// How many members the objects of a legal text have: each has a colon that stands in no string.
+fn members_written(text: &str) -> usize {
+    let (mut count, mut in_string, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b':' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+/// How many members a value has, in all its objects: fewer than were written where a key stood twice. As deep as it nests.
+fn members_kept(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(members_kept).sum(),
+        Value::Object(members) => members.len() + members.values().map(members_kept).sum::<usize>(),
+        _ => 0,
     }
 }
 

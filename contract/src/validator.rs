@@ -2,13 +2,13 @@
 //!
 //! What comes back names the place and the rule, in the schema's words, and never the value: it may be logged.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use jsonschema::{PatternOptions, ValidationOptions};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Draft, expansion, words};
+use crate::{Draft, expansion, plain::is_plain, words};
 
 /// The most violations that one value is told of.
 const MAX_VIOLATIONS: usize = 100;
@@ -165,15 +165,7 @@ impl Validator {
     /// not resolve inside the schema (nothing is ever fetched), a pattern that is no regular expression, references
     /// that go round in a circle without looking at a part of the value, and more than 128 levels of nesting.
     pub fn new(schema: &Value) -> Result<Self, SchemaError> {
-        if deeper_than(schema, MAX_DEPTH) {
-            let message = format!("the schema nests deeper than {MAX_DEPTH} levels");
-            return Err(SchemaError::new("schema-too-deep", "", message));
-        }
-        let Some(draft) = Draft::of(schema) else {
-            return Err(SchemaError::new("unknown-draft", "/$schema", "this is no known draft of JSON Schema"));
-        };
-        expansion::check(schema, draft)
-            .map_err(|refusal| SchemaError::new(refusal.code, refusal.pointer, refusal.message))?;
+        let draft = bounded(schema)?;
         let compiled = compile(schema, draft).map_err(|error| {
             let pointer = error.instance_path().as_str().to_owned();
             SchemaError::new("meta-schema", pointer, words::cut(error.to_string()))
@@ -210,6 +202,29 @@ impl Validator {
     }
 }
 
+/// Whether [`Validator::new`] takes a bundled schema whose files were each held against their meta-schema.
+///
+/// # Errors
+/// As [`Validator::new`].
+pub(crate) fn check_bundled(schema: &Value, patterns: &mut Patterns) -> Result<(), SchemaError> {
+    let draft = bounded(schema)?;
+    if is_plain(schema, draft, patterns) { Ok(()) } else { Validator::new(schema).map(drop) }
+}
+
+/// The draft of a schema that is not too much for one value.
+fn bounded(schema: &Value) -> Result<Draft, SchemaError> {
+    if deeper_than(schema, MAX_DEPTH) {
+        let message = format!("the schema nests deeper than {MAX_DEPTH} levels");
+        return Err(SchemaError::new("schema-too-deep", "", message));
+    }
+    let Some(draft) = Draft::of(schema) else {
+        return Err(SchemaError::new("unknown-draft", "/$schema", "this is no known draft of JSON Schema"));
+    };
+    expansion::check(schema, draft)
+        .map_err(|refusal| SchemaError::new(refusal.code, refusal.pointer, refusal.message))?;
+    Ok(draft)
+}
+
 fn too_deep() -> Violation {
     Violation::new("", "depth", format!("at most {MAX_DEPTH} levels of nesting"))
 }
@@ -227,11 +242,28 @@ fn base(draft: Draft) -> ValidationOptions<'static> {
     jsonschema::options().with_draft(draft.engine()).should_validate_formats(false).offline()
 }
 
-/// Whether a pattern is one that the validator can run.
-pub(crate) fn is_pattern(pattern: &str) -> bool {
-    // Nearly all patterns are ones of the linear engine, and a whole validator costs twenty times as much.
-    let linear = jsonschema_regex::to_rust_regex(pattern).is_ok_and(|rust| regex::Regex::new(&rust).is_ok());
-    linear || compile(&serde_json::json!({ "pattern": pattern }), Draft::Draft202012).is_ok()
+/// What was found of patterns: contracts repeat theirs, and compiling one takes longer than all else that is asked of it.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    is_linear: HashMap<String, bool>,
+}
+
+impl Patterns {
+    /// Whether a pattern is one that the validator can run.
+    pub(crate) fn is_pattern(&mut self, pattern: &str) -> bool {
+        // Nearly all are ones of the linear engine, and a whole validator costs twenty times as much.
+        self.is_linear(pattern) || compile(&serde_json::json!({ "pattern": pattern }), Draft::Draft202012).is_ok()
+    }
+
+    /// Whether a pattern is one of the linear engine.
+    pub(crate) fn is_linear(&mut self, pattern: &str) -> bool {
+        if let Some(is) = self.is_linear.get(pattern) {
+            return *is;
+        }
+        let is = jsonschema_regex::to_rust_regex(pattern).is_ok_and(|rust| regex::Regex::new(&rust).is_ok());
+        self.is_linear.insert(pattern.to_owned(), is);
+        is
+    }
 }
 
 /// Without recursion: the value may be made to overflow the stack.

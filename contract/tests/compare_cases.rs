@@ -28,7 +28,7 @@ fn breaking(rule: &str, old: &Value, new: &Value) -> Value {
         Verdict::Breaking { witness, findings } => {
             let rules: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
             assert!(rules.contains(&rule), "{rule}: {findings:?}: {old} in {new}");
-            witness
+            witness.value().clone()
         }
         other => panic!("{other:?}: {old} in {new}"),
     }
@@ -65,6 +65,46 @@ fn rewrites_that_mean_the_same_are_compatible_both_ways() {
     for (a, b) in &pairs {
         compatible(a, b);
         compatible(b, a);
+    }
+}
+
+/// Bounds that differ by less than a float can tell, and what is between them: whichever of the two the text spells out.
+#[test]
+fn a_bound_that_is_tightened_by_1e_17_is_shown_by_its_digits() {
+    let ready =
+        |text: &str| Comparable::new(&serde_json::from_str(text).unwrap()).unwrap().with_digits(Digits::of_text(text));
+    for (old, new, expected) in [
+        // Where floats are dense there is one between, and it is shown.
+        (r#"{"minimum": 0}"#, r#"{"minimum": 1e-17}"#, "0"),
+        (r#"{"minimum": 0.0}"#, r#"{"exclusiveMinimum": 0.0}"#, "0"),
+        // Where they are not, it has more digits than they hold.
+        (r#"{"exclusiveMaximum": 1.0}"#, r#"{"exclusiveMaximum": 0.99999999999999999}"#, "0.99999999999999999"),
+        (r#"{"exclusiveMaximum": 1.0}"#, r#"{"maximum": 0.99999999999999999}"#, "0.999999999999999991"),
+        (r#"{"exclusiveMinimum": 1}"#, r#"{"minimum": 1.00000000000000001}"#, "1.000000000000000001"),
+        (r#"{"maximum": 100}"#, r#"{"maximum": 99.99999999999999999}"#, "100"),
+        (r#"{"exclusiveMaximum": 1.0}"#, r#"{"maximum": 0.9999999999999999}"#, "0.99999999999999991"),
+        (
+            r#"{"properties": {"n": {"exclusiveMaximum": 1}}}"#,
+            r#"{"properties": {"n": {"exclusiveMaximum": 0.99999999999999999}}}"#,
+            r#"{"n":0.99999999999999999}"#,
+        ),
+        (
+            r#"{"items": {"exclusiveMaximum": 0.3}}"#,
+            r#"{"items": {"exclusiveMaximum": 0.29999999999999999}}"#,
+            "[0.29999999999999999]",
+        ),
+    ] {
+        let (before, after) = (ready(old), ready(new));
+        for closed in [false, true] {
+            let options = Options::default().closed_writer(closed);
+            let Verdict::Breaking { witness, findings } = before.is_within(&after, &options) else {
+                panic!("{old} in {new}: {:?}", before.is_within(&after, &options))
+            };
+            assert_eq!(witness.text(), expected, "{old} in {new}");
+            assert_eq!(findings[0].rule, "NUM_BOUND_TIGHTENED", "{old} in {new}: {findings:?}");
+            assert!(findings[0].pointer_new.ends_with("imum"), "{findings:?}");
+        }
+        assert_eq!(after.is_within(&before, &Options::default()), Verdict::Compatible, "{new} in {old}");
     }
 }
 

@@ -7,7 +7,7 @@
 mod generator;
 
 use celerysalt_contract::{
-    Validator,
+    Exact, Validator,
     compare::{Options, Verdict, contains},
 };
 use generator::{pair, value};
@@ -42,7 +42,15 @@ fn check(seed: u64) -> Result<&'static str, TestCaseError> {
     prop_assert!(took.as_secs() < 10, "{took:?} for seed {seed}: {old} in {new}");
     match verdict {
         Verdict::Breaking { witness, findings } => {
-            prop_assert!(accepts.is_valid(&witness) && !refuses.is_valid(&witness), "{witness}: {old} in {new}");
+            // What no value holds is for the checker that reads digits.
+            let takes = |schema: &Value, validator: &Validator| {
+                if witness.is_exact() {
+                    validator.is_valid(witness.value())
+                } else {
+                    Exact::new(schema).unwrap().accepts(witness.text().as_bytes())
+                }
+            };
+            prop_assert!(takes(&old, &accepts) && !takes(&new, &refuses), "{witness}: {old} in {new}");
             prop_assert!(!findings.is_empty());
             Ok("breaking")
         }
@@ -172,7 +180,7 @@ fn a_writer_is_read_as_if_its_objects_were_closed() {
         let kind = |verdict: &Verdict| std::mem::discriminant(verdict);
         assert_eq!(kind(&a), kind(&b), "seed {seed}: {old}\nin\n{new}\n{a:?}\n{b:?}");
         if let Verdict::Breaking { witness, .. } = &a {
-            assert!(Validator::new(&written).unwrap().is_valid(witness), "seed {seed}: {witness} by {written}");
+            assert!(Validator::new(&written).unwrap().is_valid(witness.value()), "seed {seed}: {witness} by {written}");
         }
         told += u32::from(written != old);
     }

@@ -34,7 +34,7 @@ impl Folder {
 
     fn releases(&self) -> Vec<Release> {
         let catalog = Catalog::load(&self.0).unwrap_or_else(|findings| panic!("{findings}"));
-        catalog.contracts.iter().map(Release::from_contract).collect()
+        catalog.contracts.into_iter().map(Release::from_contract).collect()
     }
 }
 

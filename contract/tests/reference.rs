@@ -2,14 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, reason = "tests fail by panicking")]
 
-use std::path::Path;
+use std::{fs, path::Path};
 
-use celerysalt_contract::{Catalog, Mode, Validator};
+use celerysalt_contract::{Catalog, Mode, Source, Validator, layout};
 use serde_json::json;
 
 fn catalog() -> Catalog {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas");
     Catalog::load(root).unwrap_or_else(|findings| panic!("{}", findings.render(false)))
+}
+
+/// As `celerysalt fmt --check`.
+#[test]
+fn every_file_is_laid_out() {
+    let catalog = catalog();
+    for file in &catalog.files {
+        let source = Source::parse(&catalog.root, file, fs::read(catalog.root.join(file)).unwrap()).unwrap();
+        assert!(source.text() == layout(&source), "{}: run `celerysalt fmt`", file.display());
+    }
 }
 
 #[test]

@@ -51,6 +51,20 @@ async fn psql_can_not_change_what_was_released_not_as_the_owner_either() {
             for (change, said) in [
                 ("UPDATE celerysalt_schemas SET schema = '{}'", "never changes"),
                 ("UPDATE celerysalt_schemas SET schema = '{}' WHERE topic = 'pulse.risk.created'", "never changes"),
+                (
+                    "UPDATE celerysalt_schemas SET schema = '{}', content_hash = 'x', updated_at = now()",
+                    "never changes",
+                ),
+                ("UPDATE celerysalt_schemas SET schema = '{}', content_hash = NULL, annotated = NULL", "never changes"),
+                // Not even words: they stand beside it.
+                (
+                    "UPDATE celerysalt_schemas SET schema = schema || '{\"title\": \"x\"}', content_hash = 'x'",
+                    "never changes",
+                ),
+                ("UPDATE celerysalt_schemas SET response_schema = '{}', content_hash = 'x'", "never changes"),
+                ("UPDATE celerysalt_schemas SET created_at = 'epoch', content_hash = 'x'", "never changes"),
+                ("UPDATE celerysalt_schemas SET mode = 'rpc', content_hash = 'x'", "never changes"),
+                ("UPDATE celerysalt_schemas SET id = id + 1", "never changes"),
                 ("UPDATE celerysalt_schemas SET error_schema = '{}'", "never changes"),
                 ("UPDATE celerysalt_schemas SET topic = 'a.b'", "never changes"),
                 ("UPDATE celerysalt_schemas SET fingerprint = NULL", "never changes"),
@@ -247,7 +261,7 @@ async fn a_database_that_is_half_migrated_says_what_to_run() {
         schema
             .execute(
                 "DROP TABLE celerysalt_publishers, celerysalt_subscribers, celerysalt_audit CASCADE;
-                 DELETE FROM celerysalt_migrations WHERE version = 2",
+                 DELETE FROM celerysalt_migrations WHERE version > 1",
             )
             .await;
         let registry = schema.registry();

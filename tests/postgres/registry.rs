@@ -79,7 +79,7 @@ async fn fifty_services_that_start_at_once_on_an_empty_database_all_succeed() {
             .fetch_one(&mut schema.connection().await)
             .await
             .unwrap();
-        assert_eq!(migrations, 2);
+        assert_eq!(migrations, 3);
     })
     .await;
 }

@@ -56,6 +56,10 @@ async fn what_was_released_and_logged_is_immutable_for_everyone() {
             ("UPDATE celerysalt_schemas SET version = 'v2'", "never changes"),
             ("UPDATE celerysalt_schemas SET mode = 'rpc'", "never changes"),
             ("UPDATE celerysalt_schemas SET fingerprint = 'x', content_hash = 'x', schema = '{}'", "never changes"),
+            ("UPDATE celerysalt_schemas SET schema = '{}', content_hash = 'x', annotated = '{}'", "never changes"),
+            ("UPDATE celerysalt_schemas SET error_schema = '{}', content_hash = 'x'", "never changes"),
+            ("UPDATE OR REPLACE celerysalt_schemas SET schema = '{}', content_hash = 'x'", "never changes"),
+            ("UPDATE celerysalt_schemas SET annotated = '{'", "CHECK constraint"),
             ("DELETE FROM celerysalt_schemas", "never removed"),
             (
                 "INSERT OR REPLACE INTO celerysalt_schemas (topic, version, mode, schema, fingerprint, content_hash)
@@ -86,6 +90,53 @@ async fn what_was_released_and_logged_is_immutable_for_everyone() {
         assert_eq!(registry.list(None).await.unwrap(), [offered()]);
         let history = registry.history(None).await.unwrap();
         assert_eq!(history.len(), 1, "{history:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn new_words_stand_beside_what_was_released() {
+    in_fresh_file(|file| async move {
+        let registry = file.registry();
+        registry.register(&offered()).await.unwrap();
+        let mut retold = offered();
+        retold.schema["title"] = json!("A risk");
+        assert_eq!(registry.register(&retold).await.unwrap(), Registered::Updated);
+        let columns = async || -> (Value, Option<Value>) {
+            let query = sqlx::query_as("SELECT schema, annotated FROM celerysalt_schemas");
+            query.fetch_one(&mut file.connection().await).await.unwrap()
+        };
+        let beside = json!({"schema": retold.schema, "response_schema": null, "error_schema": null});
+        assert_eq!(columns().await, (offered().schema, Some(beside)));
+        assert_eq!(registry.list(None).await.unwrap(), std::slice::from_ref(&retold));
+        // Words that are another meaning are no words.
+        file.execute("UPDATE celerysalt_schemas SET annotated = '{\"schema\": {}}'").await.unwrap();
+        assert_eq!(registry.list(None).await.unwrap(), [offered()]);
+        file.execute("UPDATE celerysalt_schemas SET annotated = NULL, content_hash = ''").await.unwrap();
+        assert_eq!(registry.register(&retold).await.unwrap(), Registered::Updated);
+        assert_eq!(registry.register(&offered()).await.unwrap(), Registered::Updated);
+        assert_eq!(columns().await, (offered().schema, None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_older_file_is_brought_up_to_date() {
+    in_fresh_file(|file| async move {
+        file.execute(include_str!("../../runtime/migrations/sqlite/0001_registry.sql")).await.unwrap();
+        file.execute(
+            "CREATE TABLE celerysalt_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, requires INTEGER,
+                 applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));
+             INSERT INTO celerysalt_migrations (version, name) VALUES (1, 'registry')",
+        )
+        .await
+        .unwrap();
+        assert!(matches!(file.registry().list(None).await, Err(RegistryError::Unusable { .. })));
+        assert_eq!(file.registry().register(&offered()).await.unwrap(), Registered::Created);
+        let refused =
+            file.execute("UPDATE celerysalt_schemas SET schema = '{}', content_hash = 'x'").await.unwrap_err();
+        assert!(refused.contains("never changes"), "{refused}");
+        assert_eq!(file.registry().register(&offered()).await.unwrap(), Registered::Unchanged);
     })
     .await;
 }

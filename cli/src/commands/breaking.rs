@@ -18,7 +18,7 @@ use crate::{
     output::{
         Format, Report, Stop, Style,
         annotation::{self, Annotation, RuleText, Spot},
-        escape, github, lines, plural, sarif,
+        escape, github, lines, plural, sarif, write_witness,
     },
 };
 
@@ -212,7 +212,7 @@ impl Shown<'_> {
                 "pointer": place.pointer,
             })
         };
-        json!({
+        let mut document = json!({
             "rule": change.rule,
             "level": change.level,
             "topic": change.topic,
@@ -220,11 +220,12 @@ impl Shown<'_> {
             "against": change.against,
             "message": change.message,
             "mend": change.mend,
-            "witness": change.witness,
             "differences": change.differences,
             "place": place(&change.place),
             "other": change.other.as_ref().map(place),
-        })
+        });
+        write_witness(change.witness.as_ref(), &mut document);
+        document
     }
 }
 

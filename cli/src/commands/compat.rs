@@ -12,7 +12,7 @@ use celerysalt_contract::{
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::output::{Format, Report, Stop, Style, annotation::Annotation, escape, github, lines};
+use crate::output::{Format, Report, Stop, Style, annotation::Annotation, escape, github, lines, write_witness};
 
 /// Check whether a schema may take the place of another, without any reader being surprised
 ///
@@ -179,9 +179,11 @@ impl Check {
         let direction = self.name;
         match &self.verdict {
             Verdict::Compatible => json!({"direction": direction, "verdict": "compatible"}),
-            Verdict::Breaking { witness, findings } => json!({
-                "direction": direction, "verdict": "breaking", "witness": witness, "findings": findings,
-            }),
+            Verdict::Breaking { witness, findings } => {
+                let mut document = json!({"direction": direction, "verdict": "breaking", "findings": findings});
+                write_witness(Some(witness), &mut document);
+                document
+            }
             Verdict::Unknown { reason, .. } => json!({"direction": direction, "verdict": "unknown", "reason": reason}),
             _ => json!({"direction": direction, "verdict": "unknown"}),
         }

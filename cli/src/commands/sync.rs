@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use celerysalt::registry::{Action, Plan, Registry};
+use celerysalt::registry::{Action, LookedAt, Plan, Registry};
 use celerysalt_contract::{
     Catalog, Contract, ContractRecord, Selector, Topic,
     evolution::{self, Baseline, Change, Level, Options, Release},
@@ -17,11 +17,14 @@ use serde_json::{Value, json};
 use crate::{
     contracts::{REGISTRY_URL, SCHEMAS, connect, load, note},
     lock::Lock,
-    output::{Report, Stop, Style, escape, lines, plural},
+    output::{Report, Stop, Style, escape, lines, plural, write_witness},
 };
 
 /// Up to so many topics are asked for one by one; for more, the whole registry is read at once.
 const FEW: usize = 8;
+
+/// How often a release is planned anew because another one was faster.
+const ATTEMPTS: usize = 20;
 
 /// Make the contracts of a folder known to a registry: all of them or, when one conflicts, none
 ///
@@ -64,20 +67,31 @@ impl Sync {
             catalog.contracts.iter().filter(|contract| contract.registry).filter(is_own).collect();
         let records: Vec<ContractRecord> = own.iter().map(|contract| contract.to_record()).collect();
 
-        let plan = registry.sync(&records, true).await?;
-        let breaking = if self.allow_breaking || plan.has_conflicts() {
-            Vec::new()
-        } else {
-            breaking(&*registry, &plan, &own).await?
-        };
-        let mut outcome = Outcome { plan, breaking, dry_run: self.dry_run, vendored: vendored(&catalog, &lock) };
-        if !self.dry_run && !outcome.is_refused() {
-            if !outcome.is_empty() && !self.yes && style.terminal {
-                ask(&outcome, style)?;
+        let mut agreed = None;
+        for _ in 0..ATTEMPTS {
+            let plan = registry.sync(&records, true).await?;
+            let (breaking, looked_at) = if self.allow_breaking || plan.has_conflicts() {
+                (Vec::new(), LookedAt::default())
+            } else {
+                breaking(&*registry, &plan, &own).await?
+            };
+            let mut outcome = Outcome { plan, breaking, dry_run: self.dry_run, vendored: vendored(&catalog, &lock) };
+            if !self.dry_run && !outcome.is_refused() {
+                let is_agreed = agreed.as_ref() == Some(&outcome.plan);
+                if !outcome.is_empty() && !self.yes && style.terminal && !is_agreed {
+                    ask(&outcome, style)?;
+                    agreed = Some(outcome.plan.clone());
+                }
+                // Another release may have been faster since the plan was made: then all is decided again.
+                let Some(done) = registry.sync_after(&records, &looked_at).await? else { continue };
+                outcome.plan = done;
             }
-            outcome.plan = registry.sync(&records, false).await?;
+            return Ok(outcome.report(note(&self.registry), style));
         }
-        Ok(outcome.report(note(&self.registry), style))
+        Err(Stop::failed(
+            "registry-busy",
+            format!("other releases of the same topics were faster {ATTEMPTS} times: nothing is written; try again"),
+        ))
     }
 }
 
@@ -85,19 +99,20 @@ fn vendored(catalog: &Catalog, lock: &Lock) -> usize {
     catalog.contracts.iter().filter(|contract| lock.find(&contract.topic, &contract.version).is_some()).count()
 }
 
-/// What new versions would break of those that are released, or of each other.
-async fn breaking(registry: &dyn Registry, plan: &Plan, own: &[&Contract]) -> Result<Vec<Change>, Stop> {
+/// What new versions would break of those that are released, or of each other; and what was released.
+async fn breaking(registry: &dyn Registry, plan: &Plan, own: &[&Contract]) -> Result<(Vec<Change>, LookedAt), Stop> {
     let created = plan.steps.iter().filter(|step| step.action == Action::Create);
     let topics: BTreeSet<&Topic> = created.map(|step| &step.topic).collect();
     if topics.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), LookedAt::default()));
     }
     let head: Vec<Release> = own
         .iter()
         .filter(|contract| topics.contains(&contract.topic))
-        .map(|contract| Release::from_contract(contract))
+        .map(|contract| Release::from_contract(Contract::clone(contract)))
         .collect();
     let mut released = released(registry, &topics).await?;
+    let looked_at = LookedAt::new(topics.iter().copied(), &released);
     // Another release may have been faster since the plan was made: whether the two agree is for the sync itself to say.
     let is_new = |record: &ContractRecord| {
         plan.steps
@@ -107,7 +122,7 @@ async fn breaking(registry: &dyn Registry, plan: &Plan, own: &[&Contract]) -> Re
     released.retain(|record| !is_new(record));
     let base: Vec<Release> = released.into_iter().map(Release::from_record).collect();
     let found = evolution::check(&base, &head, Baseline::Shared, &Options::default());
-    Ok(found.changes.into_iter().filter(|change| change.level != Level::Note).collect())
+    Ok((found.changes.into_iter().filter(|change| change.level != Level::Note).collect(), looked_at))
 }
 
 /// What the registry has of these topics; nothing where it has no tables yet.
@@ -262,7 +277,7 @@ fn explain(change: &Change) -> Vec<String> {
 }
 
 fn change(change: &Change) -> Value {
-    json!({
+    let mut document = json!({
         "rule": change.rule,
         "level": change.level,
         "topic": change.topic,
@@ -270,6 +285,7 @@ fn change(change: &Change) -> Value {
         "against": change.against,
         "message": change.message,
         "mend": change.mend,
-        "witness": change.witness,
-    })
+    });
+    write_witness(change.witness.as_ref(), &mut document);
+    document
 }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "tests; not every test uses everything")]
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+
 use std::{
     env, fs,
     io::Write,

@@ -4,8 +4,11 @@ use jsonschema::{PatternOptions, error::ValidationErrorKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::document::Document;
-use crate::source::{escape, unescape};
+use super::{Witness, document::Document};
+use crate::{
+    Exact, Violation,
+    source::{escape, unescape},
+};
 
 /// The most findings of one comparison.
 const MAX_FINDINGS: usize = 10;
@@ -38,7 +41,47 @@ impl Finding {
 }
 
 /// Why `new` refuses the witness.
-pub(super) fn explain(old: &Document<'_>, new: &Document<'_>, witness: &Value) -> Vec<Finding> {
+pub(super) fn explain(old: &Document<'_>, new: &Document<'_>, witness: &Witness) -> Vec<Finding> {
+    // The validator rounds: a number that it can't tell from another one is refused for what has more digits.
+    let by_digits =
+        || new.digits.differing(old.digits).take(MAX_FINDINGS).map(|place| rounded(old, new, place)).collect();
+    let mut findings: Vec<Finding> = Vec::new();
+    if !witness.is_exact() {
+        findings = by_digits();
+        if findings.is_empty() {
+            findings = by_text(old, new, witness);
+        }
+    }
+    if findings.is_empty() {
+        findings = by_validator(old, new, witness.value());
+    }
+    if findings.is_empty() {
+        findings = by_digits();
+    }
+    findings.sort_by(|a, b| (&a.pointer_new, &a.instance).cmp(&(&b.pointer_new, &b.instance)));
+    findings.dedup();
+    findings
+}
+
+/// What the exact checker says of a witness that no value holds.
+fn by_text(old: &Document<'_>, new: &Document<'_>, witness: &Witness) -> Vec<Finding> {
+    let Ok(exact) = Exact::new(new.root) else { return Vec::new() };
+    let Err(violations) = exact.check(witness.text().as_bytes()) else { return Vec::new() };
+    let of = |Violation { pointer: instance, keyword, .. }: &Violation| {
+        let place = |document: &Document<'_>| {
+            let schema = spoken_of(document, instance);
+            let at = format!("{schema}/{}", escape(keyword));
+            if document.at(&at).is_some() { (at, true) } else { (schema, false) }
+        };
+        let ((pointer_old, is_old), (pointer_new, _)) = (place(old), place(new));
+        let message = format!("the value is accepted by the old schema and refused by `{keyword}` of the new one");
+        let rule = rule_of(keyword, &|other| other == keyword && is_old);
+        Finding { rule, pointer_old, pointer_new, instance: instance.clone(), message }
+    };
+    violations.iter().take(MAX_FINDINGS).map(of).collect()
+}
+
+fn by_validator(old: &Document<'_>, new: &Document<'_>, witness: &Value) -> Vec<Finding> {
     let options = |patterns| {
         jsonschema::options()
             .with_draft(new.draft.engine())
@@ -50,15 +93,7 @@ pub(super) fn explain(old: &Document<'_>, new: &Document<'_>, witness: &Value) -
         jsonschema::options().with_draft(new.draft.engine()).should_validate_formats(false).offline().build(new.root)
     });
     let Ok(compiled) = compiled else { return Vec::new() };
-    let mut findings: Vec<Finding> =
-        compiled.iter_errors(witness).take(MAX_FINDINGS).map(|error| finding(old, new, witness, &error)).collect();
-    if findings.is_empty() {
-        // The validator rounds: what refuses is a number that it can't tell from the old one.
-        findings = new.digits.differing(old.digits).take(MAX_FINDINGS).map(|place| rounded(old, new, place)).collect();
-    }
-    findings.sort_by(|a, b| (&a.pointer_new, &a.instance).cmp(&(&b.pointer_new, &b.instance)));
-    findings.dedup();
-    findings
+    compiled.iter_errors(witness).take(MAX_FINDINGS).map(|error| finding(old, new, witness, &error)).collect()
 }
 
 fn rounded(old: &Document<'_>, new: &Document<'_>, place: &str) -> Finding {

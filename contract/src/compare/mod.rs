@@ -28,12 +28,13 @@ mod search;
 mod solve;
 mod text;
 mod unevaluated;
+mod witness;
 
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-pub use self::{digits::Digits, explain::Finding};
+pub use self::{digits::Digits, explain::Finding, witness::Witness};
 use self::{document::Document, exact::Exact, solve::Solver};
 use crate::{Draft, SchemaError, Validator, library::Names};
 
@@ -71,9 +72,10 @@ pub enum Verdict {
     Compatible,
     /// Some instance is not.
     Breaking {
-        /// One that is not: the old schema accepts it, the new one refuses it, and the validator agrees (or can't tell,
-        /// where a schema has numbers of more digits than the validator holds).
-        witness: Value,
+        /// One that is not: the old schema accepts it, the new one refuses it, and the validator agrees. Where a number
+        /// has more digits than the validator holds, [`Exact`](crate::Exact) agrees; where the schemas have such numbers,
+        /// it is the rules that were compared which say so.
+        witness: Witness,
         /// Which rule refuses it, and where.
         findings: Vec<Finding>,
     },
@@ -172,6 +174,11 @@ impl Comparable {
         validator.as_ref().map(|validator| validator.is_valid(value))
     }
 
+    /// Whether the exact checker takes a value; not if the schema is none that it can use.
+    fn takes_text(&self, witness: &Witness) -> bool {
+        crate::Exact::new(&self.schema).is_ok_and(|exact| exact.accepts(witness.text().as_bytes()))
+    }
+
     /// The same schema with the digits that its text has and its value has not.
     ///
     /// ```
@@ -223,17 +230,29 @@ fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
     solver.refill(options.steps / 4);
     // The validator rounds what has more digits.
     let rounded = !(old.digits.is_empty() && new.digits.is_empty());
+    let tells_apart = |solver: &mut Solver<'_>, value: &Exact| {
+        solver.holds(old_formula, value) == Some(true) && solver.holds(refused, value) == Some(true)
+    };
     let confirmed = |solver: &mut Solver<'_>, value: &Exact| {
         let json = value.to_json();
-        if rounded {
-            let value = Exact::of(&json)?;
-            let is = solver.holds(old_formula, &value) == Some(true) && solver.holds(refused, &value) == Some(true);
-            return is.then_some(json);
+        let nearest = Exact::of(&json)?;
+        let is = if rounded {
+            tells_apart(solver, &nearest)
+        } else {
+            // The validator knows nothing of writers.
+            let is = old.takes(&json) == Some(true) && new.takes(&json) == Some(false);
+            is && (!options.closed_writer || solver.holds(old_formula, &nearest) == Some(true))
+        };
+        if is {
+            return Witness::of(&nearest);
         }
-        let is = old.takes(&json) == Some(true) && new.takes(&json) == Some(false);
-        // The validator knows nothing of writers.
-        let mut written = || Exact::of(&json).is_some_and(|value| solver.holds(old_formula, &value) == Some(true));
-        (is && (!options.closed_writer || written())).then_some(json)
+        if nearest == *value {
+            return None;
+        }
+        // Between what JSON values hold here, and so beyond the validator.
+        let witness = Witness::of(value)?;
+        let is = tells_apart(solver, value);
+        (is && (rounded || old.takes_text(&witness) && !new.takes_text(&witness))).then_some(witness)
     };
     let candidates: Vec<Exact> = found.all().cloned().collect();
     for value in &candidates {

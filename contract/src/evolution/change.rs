@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Part, Release, Versions, rules};
-use crate::{Diagnostic, Document, Source, Span, Topic, Version, differences, source::escape};
+use crate::{Diagnostic, Document, Source, Span, Topic, Version, compare::Witness, differences, source::escape};
 
 /// How bad a change is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -61,7 +61,7 @@ pub struct Change {
     /// What to do.
     pub mend: String,
     /// What the one side may send and the other refuses.
-    pub witness: Option<Value>,
+    pub witness: Option<Witness>,
     /// The lines of a difference, for a version that was edited.
     pub differences: Vec<String>,
 }

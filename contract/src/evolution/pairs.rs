@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Version,
-    compare::{Comparable, Finding, SCHEMA_UNUSABLE, UNDECIDED, Verdict},
+    compare::{Comparable, Finding, SCHEMA_UNUSABLE, UNDECIDED, Verdict, Witness},
 };
 
 /// Two versions of one major.
@@ -214,7 +214,7 @@ fn verdict(writer: &Release, reader: &Release, part: Part, options: &Options) ->
     }
 }
 
-fn breaking(pair: Pair<'_>, part: Part, direction: Direction, finding: &Finding, witness: &Value) -> Change {
+fn breaking(pair: Pair<'_>, part: Part, direction: Direction, finding: &Finding, witness: &Witness) -> Change {
     let (earlier, later, reader, writer) = match direction {
         Direction::LaterReads => {
             (&finding.pointer_old, &finding.pointer_new, pair.later.version().to_string(), AGAINST.to_owned())

@@ -1,13 +1,13 @@
 //! One version of a contract, ready to be compared with others.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Place, change};
 use crate::{
-    Contract, ContractRecord, Document, Mode, SchemaError, Topic, Version,
+    Contract, ContractRecord, Document, Fingerprint, Mode, SchemaError, Topic, Version,
     compare::{Comparable, Digits},
     fingerprint,
 };
@@ -36,6 +36,10 @@ impl Policy {
             "full" => Self::Full,
             _ => return None,
         })
+    }
+
+    fn or_default(text: Option<&str>) -> Self {
+        text.and_then(Self::of).unwrap_or_default()
     }
 
     /// As `x-celerysalt.compatibility` has it.
@@ -73,27 +77,33 @@ impl Part {
     pub(super) const ALL: [Self; 3] = [Self::Payload, Self::Response, Self::Error];
 }
 
-/// One topic and version. Its schemas are made ready when they are first compared.
+/// One topic and version. Its schemas are made ready when they are first compared. A clone is the same release once more,
+/// and costs nothing.
+#[derive(Clone, Debug)]
+pub struct Release(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Release {
-    record: ContractRecord,
-    documents: [Option<Document>; 3],
+struct Inner {
+    origin: Origin,
     exchange: Option<String>,
     policy: Policy,
+    /// As a registry stores it, for what came from a folder and is asked for that.
+    record: OnceLock<ContractRecord>,
     ready: [OnceLock<Option<Result<Comparable, SchemaError>>>; 3],
+}
+
+/// Where a release came from.
+#[derive(Debug)]
+enum Origin {
+    Folder(Box<Contract>),
+    Registry(Box<ContractRecord>),
 }
 
 impl Release {
     /// A contract of a folder: its findings have a place in its files.
-    pub fn from_contract(contract: &Contract) -> Self {
-        let documents = [Some(contract.request.clone()), contract.response.clone(), contract.error.clone()];
-        Self {
-            record: contract.to_record(),
-            documents,
-            exchange: contract.exchange.clone(),
-            policy: contract.compatibility.as_deref().and_then(Policy::of).unwrap_or_default(),
-            ready: Default::default(),
-        }
+    pub fn from_contract(contract: Contract) -> Self {
+        let (exchange, policy) = (contract.exchange.clone(), Policy::or_default(contract.compatibility.as_deref()));
+        Self::new(exchange, policy, Origin::Folder(Box::new(contract)))
     }
 
     /// A contract as a registry has it: its findings have a pointer only.
@@ -101,45 +111,70 @@ impl Release {
         // What the row says of itself may be another program's word.
         let ContractRecord { mode, schema, response_schema, error_schema, .. } = &record;
         record.fingerprint = fingerprint(*mode, schema, response_schema.as_ref(), error_schema.as_ref());
-        let setting = |name: &str| record.schema.pointer(&format!("/x-celerysalt/{name}")).and_then(Value::as_str);
-        let exchange = setting("exchange").map(ToOwned::to_owned);
-        let policy = setting("compatibility").and_then(Policy::of).unwrap_or_default();
-        Self { record, documents: [None, None, None], exchange, policy, ready: Default::default() }
+        let setting = |name: &str| {
+            record.schema.pointer(&format!("/x-celerysalt/{name}")).and_then(Value::as_str).map(ToOwned::to_owned)
+        };
+        let (exchange, policy) = (setting("exchange"), Policy::or_default(setting("compatibility").as_deref()));
+        Self::new(exchange, policy, Origin::Registry(Box::new(record)))
+    }
+
+    fn new(exchange: Option<String>, policy: Policy, origin: Origin) -> Self {
+        Self(Arc::new(Inner { origin, exchange, policy, record: OnceLock::new(), ready: Default::default() }))
     }
 
     /// The topic.
     pub fn topic(&self) -> &Topic {
-        &self.record.topic
+        match &self.0.origin {
+            Origin::Folder(contract) => &contract.topic,
+            Origin::Registry(record) => &record.topic,
+        }
     }
 
     /// The version.
     pub fn version(&self) -> &Version {
-        &self.record.version
+        match &self.0.origin {
+            Origin::Folder(contract) => &contract.version,
+            Origin::Registry(record) => &record.version,
+        }
     }
 
     /// Who must understand whom, as the contract says.
     pub fn policy(&self) -> Policy {
-        self.policy
+        self.0.policy
     }
 
     /// The contract as a registry stores it.
     pub fn record(&self) -> &ContractRecord {
-        &self.record
+        match &self.0.origin {
+            Origin::Folder(contract) => self.0.record.get_or_init(|| contract.to_record()),
+            Origin::Registry(record) => record,
+        }
+    }
+
+    fn fingerprint(&self) -> &Fingerprint {
+        match &self.0.origin {
+            Origin::Folder(contract) => &contract.fingerprint,
+            Origin::Registry(record) => &record.fingerprint,
+        }
     }
 
     pub(super) fn mode(&self) -> Mode {
-        self.record.mode
+        match &self.0.origin {
+            Origin::Folder(contract) => contract.mode,
+            Origin::Registry(record) => record.mode,
+        }
     }
 
     pub(super) fn exchange(&self) -> Option<&str> {
-        self.exchange.as_deref()
+        self.0.exchange.as_deref()
     }
 
     pub(super) fn schema(&self, part: Part) -> Option<&Value> {
-        match part {
-            Part::Payload => Some(&self.record.schema),
-            Part::Response => self.record.response_schema.as_ref(),
-            Part::Error => self.record.error_schema.as_ref(),
+        match (&self.0.origin, part) {
+            (Origin::Folder(_), _) => self.document(part).map(|document| &document.schema),
+            (Origin::Registry(record), Part::Payload) => Some(&record.schema),
+            (Origin::Registry(record), Part::Response) => record.response_schema.as_ref(),
+            (Origin::Registry(record), Part::Error) => record.error_schema.as_ref(),
         }
     }
 
@@ -152,7 +187,7 @@ impl Release {
             let ready = if is_checked { Ok(Comparable::of_checked(schema)) } else { Comparable::new(schema) };
             Some(ready.map(|ready| ready.with_digits(self.digits(part))))
         };
-        self.ready.get(part as usize)?.get_or_init(compile).as_ref()
+        self.0.ready.get(part as usize)?.get_or_init(compile).as_ref()
     }
 
     fn digits(&self, part: Part) -> Digits {
@@ -160,16 +195,27 @@ impl Release {
     }
 
     fn document(&self, part: Part) -> Option<&Document> {
-        self.documents.get(part as usize)?.as_ref()
+        match (&self.0.origin, part) {
+            (Origin::Folder(contract), Part::Payload) => Some(&contract.request),
+            (Origin::Folder(contract), Part::Response) => contract.response.as_ref(),
+            (Origin::Folder(contract), Part::Error) => contract.error.as_ref(),
+            (Origin::Registry(_), _) => None,
+        }
+    }
+
+    /// Whether both are one and the same release, words and all.
+    pub(super) fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether two releases mean the same, to the digit.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.record.fingerprint == other.record.fingerprint
-            && Part::ALL.into_iter().all(|part| match (self.document(part), other.document(part)) {
-                (Some(a), Some(b)) => Digits::of_document(a) == Digits::of_document(b),
-                _ => true,
-            })
+        self.is_one_with(other)
+            || self.fingerprint() == other.fingerprint()
+                && Part::ALL.into_iter().all(|part| match (self.document(part), other.document(part)) {
+                    (Some(a), Some(b)) => Digits::of_document(a) == Digits::of_document(b),
+                    _ => true,
+                })
     }
 
     /// A place in one of its schemas.

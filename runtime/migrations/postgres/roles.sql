@@ -33,8 +33,10 @@ GRANT SELECT ON REGISTRY.celerysalt_schemas, REGISTRY.celerysalt_migrations, REG
 GRANT INSERT, UPDATE ON REGISTRY.celerysalt_publishers, REGISTRY.celerysalt_subscribers TO PREFIX_service;
 
 GRANT INSERT ON REGISTRY.celerysalt_schemas TO PREFIX_registrar;
-GRANT UPDATE (schema, response_schema, error_schema, description, fingerprint, publisher_module, publisher_class,
-    content_hash, updated_at) ON REGISTRY.celerysalt_schemas TO PREFIX_registrar;
+GRANT UPDATE (annotated, description, fingerprint, publisher_module, publisher_class, content_hash, updated_at)
+    ON REGISTRY.celerysalt_schemas TO PREFIX_registrar;
+-- Which an older celerysalt gave.
+REVOKE UPDATE (schema, response_schema, error_schema) ON REGISTRY.celerysalt_schemas FROM PREFIX_registrar;
 
 GRANT INSERT, UPDATE ON REGISTRY.celerysalt_schemas TO PREFIX_releaser;
 

@@ -11,7 +11,7 @@ use celerysalt_contract::{ContractRecord, Selector, Status, Topic, Version};
 use jiff::Timestamp;
 
 use super::{
-    Actor, AuditAction, AuditEntry, Deprecation, Plan, Registry, RegistryError, Seen, Sighting, lifecycle,
+    Actor, AuditAction, AuditEntry, Deprecation, LookedAt, Plan, Registry, RegistryError, Seen, Sighting, lifecycle,
     sync::{self, Key},
 };
 
@@ -72,6 +72,27 @@ impl MemoryRegistry {
         self
     }
 
+    fn sync_now(&self, memory: &mut Memory, contracts: &[ContractRecord], dry_run: bool) -> Plan {
+        let offered = contracts.iter().filter_map(|contract| {
+            let key = sync::key(contract);
+            memory.contracts.get(&key).map(|record| (key, record.clone()))
+        });
+        let changes = sync::plan(contracts, offered.collect(), |_| false);
+        let mut plan = changes.plan;
+        plan.applied = !dry_run && !plan.has_conflicts();
+        if plan.applied {
+            for (action, records) in [(AuditAction::Create, changes.inserts), (AuditAction::Update, changes.updates)] {
+                memory.audit.extend(records.iter().map(|record| self.entry(action, record, "")));
+                memory.contracts.extend(records.into_iter().map(|record| (sync::key(&record), record)));
+            }
+        }
+        sync::name_the_winners(&mut plan, &memory.audit);
+        if !dry_run {
+            sync::log(&plan);
+        }
+        plan
+    }
+
     fn entry(&self, action: AuditAction, contract: &ContractRecord, reason: &str) -> AuditEntry {
         AuditEntry {
             at: Timestamp::now(),
@@ -100,26 +121,17 @@ impl fmt::Debug for MemoryRegistry {
 #[async_trait]
 impl Registry for MemoryRegistry {
     async fn sync(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, RegistryError> {
+        Ok(self.sync_now(&mut lock(&self.memory), contracts, dry_run))
+    }
+
+    async fn sync_after(
+        &self,
+        contracts: &[ContractRecord],
+        looked_at: &LookedAt,
+    ) -> Result<Option<Plan>, RegistryError> {
         let mut memory = lock(&self.memory);
-        let offered = contracts.iter().filter_map(|contract| {
-            let key = sync::key(contract);
-            memory.contracts.get(&key).map(|record| (key, record.clone()))
-        });
-        let changes = sync::plan(contracts, offered.collect(), |_| false);
-        let mut plan = changes.plan;
-        plan.applied = !dry_run && !plan.has_conflicts();
-        if plan.applied {
-            for (action, records) in [(AuditAction::Create, changes.inserts), (AuditAction::Update, changes.updates)] {
-                memory.audit.extend(records.iter().map(|record| self.entry(action, record, "")));
-                memory.contracts.extend(records.into_iter().map(|record| (sync::key(&record), record)));
-            }
-        }
-        sync::name_the_winners(&mut plan, &memory.audit);
-        drop(memory);
-        if !dry_run {
-            sync::log(&plan);
-        }
-        Ok(plan)
+        let is_still = looked_at.is_still(memory.contracts.keys());
+        Ok(is_still.then(|| self.sync_now(&mut memory, contracts, false)))
     }
 
     async fn get(&self, topic: &Topic, version: &Version) -> Result<Option<ContractRecord>, RegistryError> {

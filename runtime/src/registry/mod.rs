@@ -2,7 +2,11 @@
 //!
 //! [`connect`] takes a URL; every [`Registry`] passes one suite, `conformance` (feature `conformance`).
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use celerysalt_contract::{ContractRecord, Fingerprint, Selector, Status, Topic, Version};
@@ -36,6 +40,26 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// [`RegistryError::Unavailable`], [`RegistryError::Denied`], [`RegistryError::Unusable`],
     /// [`RegistryError::Unstorable`].
     async fn sync(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, RegistryError>;
+
+    /// As [`Registry::sync`], unless others were faster: none, and nothing was written, when the registry has other
+    /// versions of some topic by now than were looked at.
+    ///
+    /// For whoever decided by what is released, such as that a new version breaks nobody: of two that decide at the same
+    /// moment, the second has to decide again.
+    ///
+    /// # Errors
+    /// As [`Registry::sync`]; [`RegistryError::Unusable`] by registries that can't do this.
+    async fn sync_after(
+        &self,
+        contracts: &[ContractRecord],
+        looked_at: &LookedAt,
+    ) -> Result<Option<Plan>, RegistryError> {
+        let _ = (contracts, looked_at);
+        Err(RegistryError::Unusable {
+            registry: format!("{self:?}"),
+            reason: "this kind of registry can't tell whether another release was faster".to_owned(),
+        })
+    }
 
     /// The contract of one topic and version.
     ///
@@ -140,6 +164,50 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     async fn lineage(&self, topic: &Topic) -> Result<Vec<Seen>, RegistryError> {
         let _ = topic;
         Ok(Vec::new())
+    }
+}
+
+/// Topics, and the versions that a registry has of them: what a decision was built on.
+///
+/// ```
+/// use celerysalt::registry::{LookedAt, Registry, memory::MemoryRegistry};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (registry, topic) = (MemoryRegistry::new(), "pulse.risk.created".parse()?);
+/// let known = registry.list(None).await?;
+/// let looked_at = LookedAt::new([&topic], &known);
+/// // ... decide whether the new contracts go with those that are known; then:
+/// let plan = registry.sync_after(&[], &looked_at).await?;
+/// assert!(plan.is_some(), "nobody else released a version of that topic meanwhile");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookedAt(BTreeMap<Topic, BTreeSet<Version>>);
+
+impl LookedAt {
+    /// Of `topics` what `known` has, which must be all that the registry has of them.
+    pub fn new<'a>(topics: impl IntoIterator<Item = &'a Topic>, known: &[ContractRecord]) -> Self {
+        let mut versions: BTreeMap<Topic, BTreeSet<Version>> =
+            topics.into_iter().map(|topic| (topic.clone(), BTreeSet::new())).collect();
+        for contract in known {
+            if let Some(versions) = versions.get_mut(&contract.topic) {
+                versions.insert(contract.version.clone());
+            }
+        }
+        Self(versions)
+    }
+
+    /// Whether it still is what is there.
+    fn is_still<'a>(&self, there: impl Iterator<Item = &'a (Topic, Version)>) -> bool {
+        let mut now: BTreeMap<&Topic, BTreeSet<&Version>> =
+            self.0.keys().map(|topic| (topic, BTreeSet::new())).collect();
+        for (topic, version) in there {
+            if let Some(versions) = now.get_mut(topic) {
+                versions.insert(version);
+            }
+        }
+        self.0.iter().all(|(topic, then)| now.get(topic).is_some_and(|now| now.iter().copied().eq(then)))
     }
 }
 

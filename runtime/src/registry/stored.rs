@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use celerysalt_contract::{ContractRecord, Mode, Selector, SelectorError, Status, Topic, Version, VersionRange};
+use celerysalt_contract::{
+    ContractRecord, Fingerprint, Mode, Selector, SelectorError, Status, Topic, Version, VersionRange, fingerprint,
+};
+use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -31,6 +34,48 @@ impl Head {
             && (self.has_module || contract.publisher_module.is_none())
             && (self.has_class || contract.publisher_class.is_none())
             && self.content_hash.as_deref() == Some(&content_hash(contract))
+    }
+}
+
+/// The schemas of a row.
+#[derive(Debug, Deserialize)]
+pub(super) struct Documents {
+    pub(super) schema: Value,
+    pub(super) response_schema: Option<Value>,
+    pub(super) error_schema: Option<Value>,
+}
+
+impl Documents {
+    pub(super) fn fingerprint(&self, mode: Mode) -> Fingerprint {
+        fingerprint(mode, &self.schema, self.response_schema.as_ref(), self.error_schema.as_ref())
+    }
+
+    /// What was released, in the newest words. Words that come to another meaning are not the contract's: who wrote them
+    /// got past this program, and they are passed over.
+    pub(super) fn retold(
+        self,
+        annotated: Option<Value>,
+        mode: Mode,
+        fingerprint: &Fingerprint,
+        (topic, version): (&Topic, &Version),
+    ) -> Self {
+        let Some(annotated) = annotated else { return self };
+        match serde_json::from_value::<Self>(annotated) {
+            Ok(retold)
+                if retold.fingerprint(mode) == *fingerprint
+                    && sync::exchange(&retold.schema) == sync::exchange(&self.schema) =>
+            {
+                retold
+            }
+            _ => {
+                tracing::warn!(
+                    %topic, %version,
+                    "the registry's annotations of this contract change its meaning, and are passed over: set its \
+                     columns `annotated` and `content_hash` to null, and run `celerysalt sync`"
+                );
+                self
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use celerysalt_contract::{ContractRecord, Selector, Topic, Version, VersionRange, differences};
+use serde_json::Value;
 
 use super::{Action, AuditAction, AuditEntry, Conflict, Deprecation, Plan, Step};
 
@@ -13,6 +14,9 @@ pub(super) type Key = (Topic, Version);
 pub(super) fn key(contract: &ContractRecord) -> Key {
     (contract.topic.clone(), contract.version.clone())
 }
+
+/// Where a contract names its exchange.
+const EXCHANGE: &str = "/x-celerysalt/exchange";
 
 /// The plan, and what to write if it is carried out.
 #[derive(Debug)]
@@ -60,17 +64,35 @@ pub(super) fn plan(
 
 fn decide(known: Option<&ContractRecord>, offered: &ContractRecord) -> Action {
     let Some(known) = known else { return Action::Create };
-    if known.fingerprint != offered.fingerprint {
+    let moved = moved(known, offered);
+    if known.fingerprint != offered.fingerprint || !moved.is_empty() {
+        let mut differences = differences(known, offered);
+        differences.extend(moved);
         return Action::Conflict(Conflict {
             topic: offered.topic.clone(),
             version: offered.version.clone(),
             registered: known.fingerprint.clone(),
             offered: offered.fingerprint.clone(),
             released: None,
-            differences: differences(known, offered),
+            differences,
         });
     }
     if merge(known, offered) == *known { Action::Unchanged } else { Action::Update }
+}
+
+/// Where messages go is no part of the fingerprint, and still what readers rely on.
+fn moved(known: &ContractRecord, offered: &ContractRecord) -> Vec<String> {
+    let (was, is) = (exchange(&known.schema), exchange(&offered.schema));
+    if was == is {
+        return Vec::new();
+    }
+    let line = |sign, exchange: Option<&Value>| Some(format!("{sign} {EXCHANGE}: {}", exchange?));
+    line('-', was).into_iter().chain(line('+', is)).collect()
+}
+
+/// The exchange that a schema names.
+pub(super) fn exchange(schema: &Value) -> Option<&Value> {
+    schema.pointer(EXCHANGE)
 }
 
 /// The documents as offered. The publisher stays whoever registered the contract first: several services may publish

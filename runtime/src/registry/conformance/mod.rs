@@ -10,7 +10,7 @@ use std::sync::Arc;
 use celerysalt_contract::{ContractRecord, Mode, Selector, Status, Topic, Version, fingerprint};
 use serde_json::{Value, json};
 
-use super::{Action, Registered, Registry, RegistryError};
+use super::{Action, LookedAt, Registered, Registry, RegistryError};
 
 /// One `#[tokio::test]` for each case of the suite.
 ///
@@ -36,6 +36,7 @@ macro_rules! registry_conformance {
             created_then_unchanged
             annotations_are_updated
             another_meaning_conflicts
+            another_exchange_conflicts
             a_conflict_writes_nothing_of_the_whole_sync
             a_dry_run_writes_nothing
             register_says_what_it_did
@@ -49,6 +50,7 @@ macro_rules! registry_conformance {
             the_first_publisher_stays
             concurrent_syncs_make_one_contract
             concurrent_conflicts_have_one_winner
+            who_was_overtaken_writes_nothing_and_decides_again
             losers_are_told_who_won
             a_deprecation_is_told_and_taken_back
             a_sync_takes_no_deprecation_back
@@ -160,6 +162,48 @@ pub async fn another_meaning_conflicts(registry: Arc<dyn Registry>) {
     let error = registry.register(&second).await.unwrap_err();
     assert!(matches!(error, RegistryError::Conflict(_)), "{error:?}");
     assert_eq!(registry.list(None).await.unwrap(), [first]);
+}
+
+pub async fn another_exchange_conflicts(registry: Arc<dyn Registry>) {
+    let at = |exchange: &str| {
+        let mut schema = schema("x", "string");
+        schema["x-celerysalt"] = json!({"exchange": exchange, "owner": exchange});
+        contract("a.b", "v1", schema)
+    };
+    let (first, moved) = (at("orders"), at("elsewhere"));
+    assert_eq!(first.fingerprint, moved.fingerprint);
+    actions(&registry, std::slice::from_ref(&first)).await;
+    let found = actions(&registry, std::slice::from_ref(&moved)).await;
+    let [Action::Conflict(conflict)] = &found[..] else { panic!("{found:?}") };
+    let said = ["- /x-celerysalt/exchange: \"orders\"", "+ /x-celerysalt/exchange: \"elsewhere\""];
+    assert_eq!(conflict.differences, said);
+    let mut handed_over = first.clone();
+    handed_over.schema["x-celerysalt"]["owner"] = json!("somebody else");
+    assert_eq!(actions(&registry, std::slice::from_ref(&handed_over)).await, [Action::Update]);
+    assert_eq!(registry.list(None).await.unwrap(), [handed_over]);
+}
+
+pub async fn who_was_overtaken_writes_nothing_and_decides_again(registry: Arc<dyn Registry>) {
+    let versions = ["v1", "v1.1", "v1.2"].map(|version| contract("a.b", version, schema("x", "string")));
+    let elsewhere = contract("a.c", "v1", schema("x", "string"));
+    actions(&registry, &versions[..1]).await;
+    let about = topic("a.b");
+    let look = async || LookedAt::new([&about], &registry.list(None).await.unwrap());
+    let looked_at = look().await;
+    // Others release: elsewhere, which is nobody's business, and then here.
+    actions(&registry, std::slice::from_ref(&elsewhere)).await;
+    let plan = registry.sync_after(&versions[..2], &looked_at).await.unwrap().unwrap();
+    assert!(plan.applied && plan.steps[1].action == Action::Create, "{plan:?}");
+    assert_eq!(registry.sync_after(&versions, &looked_at).await.unwrap(), None);
+    assert_eq!(names(&registry, None).await, ["a.b@v1", "a.b@v1.1", "a.c@v1"]);
+    let plan = registry.sync_after(&versions, &look().await).await.unwrap().unwrap();
+    assert!(plan.applied, "{plan:?}");
+    // Who has nothing to write was not overtaken by anybody.
+    assert!(registry.sync_after(&versions, &look().await).await.unwrap().unwrap().applied);
+    // A conflict is told as ever.
+    let other = contract("a.b", "v1", schema("x", "integer"));
+    let plan = registry.sync_after(&[other], &look().await).await.unwrap().unwrap();
+    assert!(plan.has_conflicts() && !plan.applied, "{plan:?}");
 }
 
 pub async fn a_conflict_writes_nothing_of_the_whole_sync(registry: Arc<dyn Registry>) {

@@ -28,6 +28,14 @@ const MIGRATIONS: &[Migration] = &[
         requires: Some(1),
         sql: include_str!("../../../migrations/postgres/0002_lifecycle.sql"),
     },
+    Migration {
+        version: 3,
+        name: "immutable",
+        // Such a program reads what was released, and adds to it. New words for a released contract it can't record: it
+        // would write over the old ones, and is refused.
+        requires: Some(1),
+        sql: include_str!("../../../migrations/postgres/0003_immutable.sql"),
+    },
 ];
 
 /// `requires` is the oldest version of this program's tables that a program must know to work with a migration;

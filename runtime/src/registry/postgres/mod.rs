@@ -10,11 +10,11 @@
 //! | --- | --- |
 //! | read | `SELECT` on the tables |
 //! | run as a service | also `INSERT, UPDATE ON celerysalt_publishers, celerysalt_subscribers` |
-//! | register at start-up | also `INSERT ON celerysalt_schemas`, and `UPDATE` of all its columns but `status` |
+//! | register at start-up | also `INSERT ON celerysalt_schemas`, and `UPDATE` of what a sync sets: see [`roles_sql`] |
 //! | sync and deprecate | also `INSERT, UPDATE ON celerysalt_schemas` |
 //! | make or upgrade the tables | `CREATE` on the schema; the tables' owner for an upgrade |
 //!
-//! What was released is immutable by triggers, for the tables' owner too.
+//! What was released is immutable by triggers, for the tables' owner too: new words for it stand in the column `annotated`.
 
 mod errors;
 mod lifecycle;
@@ -47,8 +47,10 @@ use self::{
     migrate::Level,
 };
 use super::{
-    Actor, AuditEntry, Deprecation, Plan, Registry, RegistryError, Seen, Sighting, lifecycle as told, refused_url,
-    stored, sync,
+    Actor, AuditEntry, Deprecation, LookedAt, Plan, Registry, RegistryError, Seen, Sighting, lifecycle as told,
+    refused_url,
+    stored::{self, Heads},
+    sync,
 };
 use crate::url::redact_url;
 
@@ -154,33 +156,64 @@ impl PostgresRegistry {
         }
     }
 
-    async fn sync_now(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, Failure> {
+    /// Also whether others were faster, so that what was looked at is no longer what is there.
+    async fn sync_now(
+        &self,
+        contracts: &[ContractRecord],
+        dry_run: bool,
+        looked_at: &LookedAt,
+    ) -> Result<(Plan, bool), Failure> {
         let mut connection = self.acquire().await?;
         match self.level(&mut connection).await? {
             Level::Current => {}
-            Level::Absent if dry_run => return Ok(sync::plan(contracts, BTreeMap::new(), |_| false).plan),
+            Level::Absent if dry_run => return Ok((sync::plan(contracts, BTreeMap::new(), |_| false).plan, false)),
             Level::Older(_) if dry_run => return Err(Failure::NotMigrated),
             Level::Absent | Level::Older(_) => migrate::migrate(&mut connection).await.map_err(Failure::migrating)?,
         }
         // Mostly nothing has changed since the last release: then this is the only query, and it takes no lock.
-        let mut plan = plan(&mut connection, contracts).await?.plan;
+        let (changes, _) = plan(&mut connection, contracts).await?;
+        let mut plan = changes.plan;
         plan.applied = !dry_run && plan.steps.iter().all(|step| step.action == super::Action::Unchanged);
         if dry_run || plan.applied {
-            return Ok(plan);
+            return Ok((plan, false));
         }
         let mut transaction = connection.begin().await?;
         migrate::lock(&mut transaction).await?;
-        let sync::Changes { mut plan, inserts, updates } = self::plan(&mut transaction, contracts).await?;
-        if plan.has_conflicts() {
+        let (changes, heads) = self::plan(&mut transaction, contracts).await?;
+        let sync::Changes { mut plan, inserts, updates } = changes;
+        let overtaken = !looked_at.is_still(heads.keys());
+        if plan.has_conflicts() || overtaken {
             transaction.rollback().await?;
-            return Ok(plan);
+            return Ok((plan, overtaken));
         }
         lifecycle::sign(&mut transaction, &self.actor, "").await?;
         rows::insert(&mut transaction, &inserts).await?;
         rows::update(&mut transaction, &updates).await?;
         transaction.commit().await?;
         plan.applied = true;
-        Ok(plan)
+        Ok((plan, false))
+    }
+
+    async fn sync_and_tell(
+        &self,
+        contracts: &[ContractRecord],
+        dry_run: bool,
+        looked_at: &LookedAt,
+    ) -> Result<(Plan, bool), RegistryError> {
+        stored::check_storable(contracts, &self.location)?;
+        let plan = self.run(Needs::Write, async {
+            match self.sync_now(contracts, dry_run, looked_at).await {
+                // A program that takes no lock was faster: now its row is seen.
+                Err(failure) if failure.is_race() => self.sync_now(contracts, dry_run, looked_at).await,
+                outcome => outcome,
+            }
+        });
+        let (mut plan, overtaken) = plan.await?;
+        self.name_the_winners(&mut plan).await;
+        if !dry_run {
+            sync::log(&plan);
+        }
+        Ok((plan, overtaken))
     }
 
     /// Says of each conflict who was there first. That nobody can be named is no failure of the sync.
@@ -199,13 +232,13 @@ impl PostgresRegistry {
     }
 }
 
-/// One query when nothing changed, two otherwise.
-async fn plan(connection: &mut PgConnection, contracts: &[ContractRecord]) -> Result<sync::Changes, Failure> {
+/// One query when nothing changed, two otherwise. Also what there is of these topics.
+async fn plan(connection: &mut PgConnection, contracts: &[ContractRecord]) -> Result<(sync::Changes, Heads), Failure> {
     let heads = rows::heads(connection, contracts).await?;
     let compared = stored::Compared::new(contracts, &heads);
     let stale = compared.stale();
     let known = if stale.is_empty() { Vec::new() } else { rows::fetch(connection, &stale).await? };
-    Ok(compared.plan(known))
+    Ok((compared.plan(known), heads))
 }
 
 impl fmt::Debug for PostgresRegistry {
@@ -217,20 +250,16 @@ impl fmt::Debug for PostgresRegistry {
 #[async_trait]
 impl Registry for PostgresRegistry {
     async fn sync(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, RegistryError> {
-        stored::check_storable(contracts, &self.location)?;
-        let plan = self.run(Needs::Write, async {
-            match self.sync_now(contracts, dry_run).await {
-                // A program that takes no lock was faster: now its row is seen.
-                Err(failure) if failure.is_race() => self.sync_now(contracts, dry_run).await,
-                outcome => outcome,
-            }
-        });
-        let mut plan = plan.await?;
-        self.name_the_winners(&mut plan).await;
-        if !dry_run {
-            sync::log(&plan);
-        }
-        Ok(plan)
+        Ok(self.sync_and_tell(contracts, dry_run, &LookedAt::default()).await?.0)
+    }
+
+    async fn sync_after(
+        &self,
+        contracts: &[ContractRecord],
+        looked_at: &LookedAt,
+    ) -> Result<Option<Plan>, RegistryError> {
+        let (plan, overtaken) = self.sync_and_tell(contracts, false, looked_at).await?;
+        Ok((!overtaken).then_some(plan))
     }
 
     async fn get(&self, topic: &Topic, version: &Version) -> Result<Option<ContractRecord>, RegistryError> {

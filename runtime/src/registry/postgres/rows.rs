@@ -1,11 +1,11 @@
 //! Contracts as rows: the statements, and what goes between them and [`ContractRecord`]s.
 
-use celerysalt_contract::{ContractRecord, Fingerprint, Selector, Topic, Version, VersionRange, fingerprint};
+use celerysalt_contract::{ContractRecord, Fingerprint, Selector, Topic, Version, VersionRange};
 use serde_json::Value;
 use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
 
 use super::errors::Failure;
-use crate::registry::stored::{self, Head, Heads};
+use crate::registry::stored::{self, Documents, Head, Heads};
 
 /// Rows that one statement writes.
 const CHUNK: usize = 1000;
@@ -18,9 +18,12 @@ fn record(row: &PgRow) -> Result<ContractRecord, Failure> {
     let schema: Value = row.try_get("schema")?;
     let response_schema: Option<Value> = row.try_get("response_schema")?;
     let error_schema: Option<Value> = row.try_get("error_schema")?;
+    let released = Documents { schema, response_schema, error_schema };
     let stored: Option<String> = row.try_get("fingerprint")?;
-    let fingerprint = stored
-        .map_or_else(|| fingerprint(mode, &schema, response_schema.as_ref(), error_schema.as_ref()), Fingerprint::from);
+    let fingerprint = stored.map_or_else(|| released.fingerprint(mode), Fingerprint::from);
+    let annotated: Option<Value> = row.try_get("annotated")?;
+    let Documents { schema, response_schema, error_schema } =
+        released.retold(annotated, mode, &fingerprint, (&topic, &version));
     let description: Option<String> = row.try_get("description")?;
     Ok(ContractRecord {
         topic,
@@ -79,7 +82,7 @@ pub(super) async fn fetch(
     let (topics, versions): (Vec<&str>, Vec<&str>) = keys.iter().copied().unzip();
     let rows = sqlx::query(
         "SELECT s.topic, s.version, s.mode, s.schema, s.response_schema, s.error_schema, s.description,
-                s.fingerprint, s.publisher_module, s.publisher_class, s.status
+                s.fingerprint, s.publisher_module, s.publisher_class, s.status, s.annotated
          FROM celerysalt_schemas s
          JOIN UNNEST($1::text[], $2::text[]) AS wanted (topic, version)
            ON s.topic = wanted.topic AND s.version = wanted.version",
@@ -109,7 +112,7 @@ pub(super) async fn list(
 ) -> Result<Vec<ContractRecord>, Failure> {
     let rows = sqlx::query(
         "SELECT topic, version, mode, schema, response_schema, error_schema, description,
-                fingerprint, publisher_module, publisher_class, status
+                fingerprint, publisher_module, publisher_class, status, annotated
          FROM celerysalt_schemas WHERE topic LIKE $1",
     )
     .bind(filter.map_or_else(|| "%".to_owned(), |selector| like(selector.pattern.as_str())))
@@ -163,12 +166,19 @@ pub(super) async fn insert(connection: &mut PgConnection, contracts: &[ContractR
     Ok(())
 }
 
-/// Sets what a sync may change, and no other column: a role needs no more for it.
+/// Sets what a sync may change, and no other column: a role needs no more for it. What was released stays as it is; the
+/// same with newer words stands beside it.
 pub(super) async fn update(connection: &mut PgConnection, contracts: &[ContractRecord]) -> Result<(), Failure> {
     for contracts in contracts.chunks(CHUNK) {
         let update = sqlx::query(
             "UPDATE celerysalt_schemas s SET
-                 schema = o.schema, response_schema = o.response_schema, error_schema = o.error_schema,
+                 annotated = CASE
+                     WHEN (o.schema::text, o.response_schema::text, o.error_schema::text)
+                         IS NOT DISTINCT FROM (s.schema::text, s.response_schema::text, s.error_schema::text)
+                     THEN NULL
+                     ELSE jsonb_build_object('schema', o.schema, 'response_schema', o.response_schema,
+                         'error_schema', o.error_schema)
+                 END,
                  description = o.description, fingerprint = o.fingerprint,
                  publisher_module = o.publisher_module, publisher_class = o.publisher_class,
                  content_hash = o.content_hash, updated_at = now()

@@ -7,12 +7,26 @@ use super::errors::Failure;
 struct Migration {
     version: i64,
     name: &'static str,
+    requires: Option<i64>,
     sql: &'static str,
 }
 
 /// Applied in this order, each once. Released migrations never change.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "registry", sql: include_str!("../../../migrations/sqlite/0001_registry.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "registry",
+        requires: None,
+        sql: include_str!("../../../migrations/sqlite/0001_registry.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "immutable",
+        // A program that knows only the first goes on reading and releasing; new words it can't record.
+        requires: Some(1),
+        sql: include_str!("../../../migrations/sqlite/0002_immutable.sql"),
+    },
+];
 
 /// `requires` is the oldest version of this program's tables that a program must know to work with a migration;
 /// null means the migration's own version. So one that only adds shuts nobody out.
@@ -58,11 +72,12 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fai
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::raw_sql(RECORD).execute(&mut *transaction).await?;
     let done = level(&mut transaction).await?;
-    for Migration { version, name, sql } in MIGRATIONS.iter().filter(|migration| migration.version > done) {
+    for Migration { version, name, requires, sql } in MIGRATIONS.iter().filter(|migration| migration.version > done) {
         sqlx::raw_sql(*sql).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO celerysalt_migrations (version, name) VALUES (?, ?)")
+        sqlx::query("INSERT INTO celerysalt_migrations (version, name, requires) VALUES (?, ?, ?)")
             .bind(version)
             .bind(name)
+            .bind(requires)
             .execute(&mut *transaction)
             .await?;
         tracing::info!(version, name, "registry migrated");

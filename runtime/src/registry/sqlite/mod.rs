@@ -30,8 +30,10 @@ use sqlx::{
 
 use self::errors::Failure;
 use super::{
-    Action, Actor, AuditEntry, Deprecation, Plan, Registry, RegistryError, Seen, Sighting, lifecycle as told,
-    refused_url, stored, sync,
+    Action, Actor, AuditEntry, Deprecation, LookedAt, Plan, Registry, RegistryError, Seen, Sighting, lifecycle as told,
+    refused_url,
+    stored::{self, Heads},
+    sync,
 };
 
 /// How long to wait for other writers.
@@ -146,9 +148,15 @@ impl SqliteRegistry {
         if self.is_migrated(&mut connection).await? { Ok(connection) } else { Err(Failure::NotMigrated) }
     }
 
-    async fn sync_now(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, Failure> {
+    /// Also whether others were faster, so that what was looked at is no longer what is there.
+    async fn sync_now(
+        &self,
+        contracts: &[ContractRecord],
+        dry_run: bool,
+        looked_at: &LookedAt,
+    ) -> Result<(Plan, bool), Failure> {
         if dry_run && !self.path.exists() {
-            return Ok(sync::plan(contracts, BTreeMap::new(), |_| false).plan);
+            return Ok((sync::plan(contracts, BTreeMap::new(), |_| false).plan, false));
         }
         let mut connection = self.acquire().await?;
         if !self.is_migrated(&mut connection).await? {
@@ -158,16 +166,19 @@ impl SqliteRegistry {
             migrate::migrate(&mut connection).await?;
         }
         // Mostly nothing has changed since the last release: then nobody has to wait for a writer.
-        let mut plan = plan(&mut connection, contracts).await?.plan;
+        let (changes, _) = plan(&mut connection, contracts).await?;
+        let mut plan = changes.plan;
         plan.applied = !dry_run && plan.steps.iter().all(|step| step.action == Action::Unchanged);
         if dry_run || plan.applied {
-            return Ok(plan);
+            return Ok((plan, false));
         }
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let sync::Changes { mut plan, inserts, updates } = self::plan(&mut transaction, contracts).await?;
-        if plan.has_conflicts() {
+        let (changes, heads) = self::plan(&mut transaction, contracts).await?;
+        let sync::Changes { mut plan, inserts, updates } = changes;
+        let overtaken = !looked_at.is_still(heads.keys());
+        if plan.has_conflicts() || overtaken {
             transaction.rollback().await?;
-            return Ok(plan);
+            return Ok((plan, overtaken));
         }
         lifecycle::sign(&mut transaction, &self.actor, "").await?;
         rows::insert(&mut transaction, &inserts).await?;
@@ -175,15 +186,38 @@ impl SqliteRegistry {
         lifecycle::unsign(&mut transaction).await?;
         transaction.commit().await?;
         plan.applied = true;
-        Ok(plan)
+        Ok((plan, false))
+    }
+
+    async fn sync_and_tell(
+        &self,
+        contracts: &[ContractRecord],
+        dry_run: bool,
+        looked_at: &LookedAt,
+    ) -> Result<(Plan, bool), RegistryError> {
+        stored::check_storable(contracts, &self.location)?;
+        let (mut plan, overtaken) = self.run(self.sync_now(contracts, dry_run, looked_at)).await?;
+        if plan.has_conflicts()
+            && let Ok(entries) = self.history(None).await
+        {
+            sync::name_the_winners(&mut plan, &entries);
+        }
+        if !dry_run {
+            sync::log(&plan);
+        }
+        Ok((plan, overtaken))
     }
 }
 
-async fn plan(connection: &mut SqliteConnection, contracts: &[ContractRecord]) -> Result<sync::Changes, Failure> {
+/// Also what there is.
+async fn plan(
+    connection: &mut SqliteConnection,
+    contracts: &[ContractRecord],
+) -> Result<(sync::Changes, Heads), Failure> {
     let heads = rows::heads(connection).await?;
     let compared = stored::Compared::new(contracts, &heads);
     let known = rows::fetch(connection, &compared.stale()).await?;
-    Ok(compared.plan(known))
+    Ok((compared.plan(known), heads))
 }
 
 impl fmt::Debug for SqliteRegistry {
@@ -195,17 +229,16 @@ impl fmt::Debug for SqliteRegistry {
 #[async_trait]
 impl Registry for SqliteRegistry {
     async fn sync(&self, contracts: &[ContractRecord], dry_run: bool) -> Result<Plan, RegistryError> {
-        stored::check_storable(contracts, &self.location)?;
-        let mut plan = self.run(self.sync_now(contracts, dry_run)).await?;
-        if plan.has_conflicts()
-            && let Ok(entries) = self.history(None).await
-        {
-            sync::name_the_winners(&mut plan, &entries);
-        }
-        if !dry_run {
-            sync::log(&plan);
-        }
-        Ok(plan)
+        Ok(self.sync_and_tell(contracts, dry_run, &LookedAt::default()).await?.0)
+    }
+
+    async fn sync_after(
+        &self,
+        contracts: &[ContractRecord],
+        looked_at: &LookedAt,
+    ) -> Result<Option<Plan>, RegistryError> {
+        let (plan, overtaken) = self.sync_and_tell(contracts, false, looked_at).await?;
+        Ok((!overtaken).then_some(plan))
     }
 
     async fn get(&self, topic: &Topic, version: &Version) -> Result<Option<ContractRecord>, RegistryError> {

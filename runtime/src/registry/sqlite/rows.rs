@@ -6,21 +6,30 @@ use celerysalt_contract::{ContractRecord, Fingerprint, Selector, TopicPattern};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow, types::Json};
 
 use super::errors::Failure;
-use crate::registry::stored::{self, Head, Heads};
+use crate::registry::stored::{self, Documents, Head, Heads};
 
 fn record(row: &SqliteRow) -> Result<ContractRecord, Failure> {
     let (topic, version) = stored::key(row.try_get("topic")?, row.try_get("version")?).map_err(Failure::Row)?;
     let mode = stored::mode(row.try_get("mode")?, &topic, &version).map_err(Failure::Row)?;
     let status = stored::status(row.try_get("status")?, &topic, &version).map_err(Failure::Row)?;
+    let released = Documents {
+        schema: row.try_get::<Json<_>, _>("schema")?.0,
+        response_schema: row.try_get::<Option<Json<_>>, _>("response_schema")?.map(|schema| schema.0),
+        error_schema: row.try_get::<Option<Json<_>>, _>("error_schema")?.map(|schema| schema.0),
+    };
+    let fingerprint = Fingerprint::from(row.try_get::<String, _>("fingerprint")?);
+    let annotated = row.try_get::<Option<Json<_>>, _>("annotated")?.map(|documents| documents.0);
+    let Documents { schema, response_schema, error_schema } =
+        released.retold(annotated, mode, &fingerprint, (&topic, &version));
     Ok(ContractRecord {
         topic,
         version,
         mode,
-        schema: row.try_get::<Json<_>, _>("schema")?.0,
-        response_schema: row.try_get::<Option<Json<_>>, _>("response_schema")?.map(|schema| schema.0),
-        error_schema: row.try_get::<Option<Json<_>>, _>("error_schema")?.map(|schema| schema.0),
+        schema,
+        response_schema,
+        error_schema,
         description: row.try_get("description")?,
-        fingerprint: Fingerprint::from(row.try_get::<String, _>("fingerprint")?),
+        fingerprint,
         publisher_module: row.try_get("publisher_module")?,
         publisher_class: row.try_get("publisher_class")?,
         status,
@@ -108,12 +117,16 @@ pub(super) async fn insert(connection: &mut SqliteConnection, contracts: &[Contr
     Ok(())
 }
 
+/// Sets what a sync may change. What was released stays as it is; the same with newer words stands beside it.
 pub(super) async fn update(connection: &mut SqliteConnection, contracts: &[ContractRecord]) -> Result<(), Failure> {
     for contract in contracts {
         sqlx::query(
             "UPDATE celerysalt_schemas SET
-                 schema = ?3, response_schema = ?4, error_schema = ?5, description = ?6,
-                 publisher_module = ?7, publisher_class = ?8, content_hash = ?9,
+                 annotated = CASE
+                     WHEN schema IS ?3 AND response_schema IS ?4 AND error_schema IS ?5 THEN NULL
+                     ELSE json_object('schema', json(?3), 'response_schema', json(?4), 'error_schema', json(?5))
+                 END,
+                 description = ?6, publisher_module = ?7, publisher_class = ?8, content_hash = ?9,
                  updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
              WHERE topic = ?1 AND version = ?2",
         )
