@@ -174,6 +174,9 @@ impl Documents {
                 }
             }
         });
+        if let Some(meta) = value.get("$schema").and_then(Value::as_str).filter(|uri| Draft::from_uri(uri).is_none()) {
+            references.push(("/$schema".to_owned(), base.to_owned(), meta.to_owned()));
+        }
         let mut changed = value.clone();
         let mut any = false;
         for (slot, base_there, reference) in references {

@@ -17,6 +17,9 @@ const MAX_FINDINGS: usize = 100;
 
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
+/// For who named none of them.
+pub(crate) const KNOWN_DRAFTS: &str = "known are 2020-12 (also without `$schema`), 2019-09, 7, 6 and 4, such as https://json-schema.org/draft/2020-12/schema";
+
 /// The draft of a file; an unknown one is reported.
 pub(crate) fn draft(source: &Source, findings: &mut Diagnostics) -> Option<Draft> {
     let draft = Draft::of(source.value());
@@ -24,7 +27,7 @@ pub(crate) fn draft(source: &Source, findings: &mut Diagnostics) -> Option<Draft
         findings.push(
             source
                 .error("unknown-draft", source.span_of("/$schema"), "this is no known draft of JSON Schema")
-                .with_help("known are 2020-12 (also without `$schema`), 2019-09, 7, 6 and 4, such as https://json-schema.org/draft/2020-12/schema"),
+                .with_help(KNOWN_DRAFTS),
         );
     }
     draft

@@ -10,6 +10,7 @@ mod check;
 #[cfg(feature = "compare")]
 pub mod compare;
 pub mod diagnostic;
+mod dialect;
 mod difference;
 mod draft;
 mod dynamic;

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Diagnostic, Diagnostics, Draft, Source,
+    Diagnostic, Diagnostics, Draft, Source, check, dialect,
     draft::for_each_subschema,
     source::{MAX_FILE_BYTES, too_large},
     uri,
@@ -35,6 +35,8 @@ pub(crate) struct Library {
     root: PathBuf,
     files: BTreeMap<PathBuf, Option<Arc<Source>>>,
     names: BTreeMap<(PathBuf, Draft), Arc<Names>>,
+    /// The meta-schemas of the folder that files are written by.
+    dialects: BTreeMap<PathBuf, PathBuf>,
     /// What was found so far.
     pub(crate) findings: Diagnostics,
 }
@@ -47,6 +49,7 @@ impl Library {
             root: fs::canonicalize(shown)?,
             files: BTreeMap::new(),
             names: BTreeMap::new(),
+            dialects: BTreeMap::new(),
             findings: Diagnostics::new(),
         })
     }
@@ -58,6 +61,7 @@ impl Library {
             root: self.root.clone(),
             files: BTreeMap::new(),
             names: BTreeMap::new(),
+            dialects: BTreeMap::new(),
             findings: Diagnostics::new(),
         }
     }
@@ -72,6 +76,7 @@ impl Library {
     /// Takes over what another one of the same folder has read and found.
     pub(crate) fn merge(&mut self, other: Self) {
         self.files.extend(other.files);
+        self.dialects.extend(other.dialects);
         self.findings.extend(other.findings);
     }
 
@@ -83,7 +88,7 @@ impl Library {
         let real = self.locate(path)?;
         let loaded = match read(&real) {
             Ok(bytes) => match Source::parse(&self.shown, path, bytes) {
-                Ok(source) => Some(Arc::new(source)),
+                Ok(source) => self.by_its_dialect(source).map(Arc::new),
                 Err(findings) => {
                     self.findings.extend(findings);
                     None
@@ -104,6 +109,42 @@ impl Library {
         };
         self.files.insert(path.to_owned(), loaded.clone());
         loaded.ok_or(Absent::Broken)
+    }
+
+    /// The file, as one of a draft when its `$schema` is the relative path of a meta-schema.
+    fn by_its_dialect(&mut self, source: Source) -> Option<Source> {
+        let named = source.value().get("$schema").and_then(Value::as_str);
+        let location = named.filter(|uri| Draft::from_uri(uri).is_none() && uri::scheme(uri).is_none());
+        let Some(path) = location.and_then(|location| uri::relative(source.path(), &uri::decode(location))) else {
+            return Some(source);
+        };
+        let refused = |why: &str| {
+            let message = format!("the meta-schema `{}`: {why}", path.display());
+            source.error("unknown-draft", source.span_of("/$schema"), message).with_help(check::KNOWN_DRAFTS)
+        };
+        let meta = match self.locate(&path).map(|real| read(&real)) {
+            Ok(Ok(bytes)) => serde_json::from_slice::<Value>(&bytes).map_err(|_| "is no JSON"),
+            Ok(Err(_)) => Err("can't be read"),
+            Err(Absent::Missing(why)) => Err(why),
+            Err(_) => Err("is outside of the folder"),
+        };
+        let plain = meta.map_err(str::to_owned).and_then(|meta| dialect::plain(source.value(), &meta));
+        match plain {
+            Ok(value) => {
+                self.dialects.insert(source.path().to_owned(), path);
+                Some(source.with_value(value))
+            }
+            Err(why) => {
+                let finding = refused(&why);
+                self.findings.push(finding);
+                None
+            }
+        }
+    }
+
+    /// The meta-schema of the folder that a file is written by.
+    pub(crate) fn dialect_of(&self, path: &Path) -> Option<&PathBuf> {
+        self.dialects.get(path)
     }
 
     /// Where a file really is, if it is a file below the folder.

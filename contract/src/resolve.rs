@@ -349,7 +349,11 @@ fn bundle_as(library: &mut Library, source: &Arc<Source>, draft: Draft, scoped: 
         (_, State::Dynamic) => return Outcome::Dynamic,
         _ => return Outcome::Failed,
     };
-    let (files, origins) = (bundler.files, bundler.origins);
+    let (mut files, origins) = (bundler.files, bundler.origins);
+    for file in files.clone() {
+        let meta = library.dialect_of(&file).filter(|meta| !files.contains(meta)).cloned();
+        files.extend(meta);
+    }
     if let Some(pointer) = too_deep(&schema) {
         let message = format!("with its references the schema nests deeper than {MAX_DEPTH} levels");
         let span = source.span_or_start(&pointer);

@@ -135,6 +135,11 @@ impl Source {
         Span { len: self.text.chars().next().map_or(0, char::len_utf8), ..first }
     }
 
+    /// The same text, read as another value, of which every part that is in the text stands there.
+    pub(crate) fn with_value(self, value: Value) -> Self {
+        Self { value, ..self }
+    }
+
     /// The span of the value at `pointer`, or of the first character when there is none.
     pub(crate) fn span_or_start(&self, pointer: &str) -> Span {
         let exists = !pointer.is_empty() && self.value.pointer(pointer).is_some();
