@@ -36,6 +36,11 @@ impl<'a> Schema<'a> {
         self.members.get(keyword)
     }
 
+    /// What stands at a pointer below a keyword.
+    fn below(&self, keyword: &str, rest: &str) -> Option<&'a Value> {
+        self.members.get(keyword)?.pointer(rest)
+    }
+
     /// The keyword's value where the draft has it.
     pub(super) fn since(&self, draft: Draft, keyword: &str) -> Option<&'a Value> {
         if self.draft >= draft { self.members.get(keyword) } else { None }
@@ -61,9 +66,14 @@ fn count(value: &Value) -> Option<u64> {
 impl<'a> Solver<'a> {
     /// The formula of the whole document.
     pub(super) fn root(&mut self, document: usize) -> Id {
+        if let Some(known) = self.roots.get(&document) {
+            return *known;
+        }
         let closed = self.documents.get(document).is_some_and(|document| document.closed);
         let closing = if closed { Closing::Whole } else { Closing::Written };
-        self.compile((document, String::new()), closing, 0)
+        let root = self.compile((document, String::new()), closing, 0);
+        self.roots.insert(document, root);
+        root
     }
 
     /// The formula of a place that was put off.
@@ -81,14 +91,14 @@ impl<'a> Solver<'a> {
     pub(super) fn part(&mut self, schema: &Schema<'a>, keyword: &str, rest: &str) -> Id {
         let pointer = format!("{}/{}{rest}", schema.pointer, escape(keyword));
         let closing = if schema.closed { Closing::Whole } else { Closing::Written };
-        self.compile((schema.document, pointer), closing, schema.depth + 1)
+        self.compile_as((schema.document, pointer), schema.below(keyword, rest), closing, schema.depth + 1)
     }
 
     /// A subschema that looks at the same value. Its object is closed by whoever is outermost.
     pub(super) fn same(&mut self, schema: &Schema<'a>, keyword: &str, rest: &str) -> Id {
         let pointer = format!("{}/{}{rest}", schema.pointer, escape(keyword));
         let closing = if schema.closed { Closing::Inside } else { Closing::Written };
-        self.compile((schema.document, pointer), closing, schema.depth + 1)
+        self.compile_as((schema.document, pointer), schema.below(keyword, rest), closing, schema.depth + 1)
     }
 
     /// A subschema of the same value, without closing anything.
@@ -98,16 +108,22 @@ impl<'a> Solver<'a> {
 
     /// Now, or later where schemas nest deeply.
     pub(super) fn compile(&mut self, site: Site, closing: Closing, depth: usize) -> Id {
+        let value = self.documents.get(site.0).and_then(|document| document.at(&site.1));
+        self.compile_as(site, value, closing, depth)
+    }
+
+    /// The same of a value that is known to stand there.
+    fn compile_as(&mut self, site: Site, value: Option<&'a Value>, closing: Closing, depth: usize) -> Id {
         if depth >= MAX_DEPTH {
             return self.arena.intern(Node::Later { site, closing, holds: true });
         }
-        let Some(mut schema) = self.schema(&site, depth) else {
-            return match self.documents.get(site.0).and_then(|document| document.at(&site.1)) {
-                Some(Value::Bool(true)) => TRUE,
-                Some(Value::Bool(false)) => FALSE,
-                _ => self.unknown(&format!("{}:{}", site.0, site.1)),
-            };
+        let (members, draft) = match (value, self.documents.get(site.0)) {
+            (Some(Value::Object(members)), Some(document)) => (members, document.draft),
+            (Some(Value::Bool(true)), _) => return TRUE,
+            (Some(Value::Bool(false)), _) => return FALSE,
+            _ => return self.unknown(&format!("{}:{}", site.0, site.1)),
         };
+        let mut schema = Schema { document: site.0, pointer: site.1, members, draft, closed: false, depth };
         schema.closed = closing != Closing::Written && !(closing == Closing::Whole && self.overlaps(&schema));
         let mut parts = Vec::new();
         self.references(&schema, &mut parts);

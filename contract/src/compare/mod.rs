@@ -204,7 +204,8 @@ impl Comparable {
 
     /// Whether every instance of this schema is an instance of `new`, as [`contains`].
     pub fn is_within(&self, new: &Self, options: &Options) -> Verdict {
-        decide(self, new, options)
+        let documents = vec![self.document(options.closed_writer), new.document(false)];
+        decide(&mut Solver::new(documents, options.steps), [(self, 0), (new, 1)], options)
     }
 
     /// The draft that it is read as.
@@ -217,13 +218,42 @@ impl Comparable {
     }
 }
 
-fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
+/// Schemas of which many pairs are compared: each is taken apart once.
+pub(crate) struct Family<'a> {
+    solver: Solver<'a>,
+    members: Vec<&'a Comparable>,
+    options: Options,
+}
+
+impl<'a> Family<'a> {
+    /// None for schemas of several drafts: one draft tells numbers apart that another does not.
+    pub(crate) fn new(members: Vec<&'a Comparable>, options: &Options) -> Option<Self> {
+        let mut drafts = members.iter().map(|member| member.draft);
+        let first = drafts.next();
+        if drafts.any(|draft| Some(draft) != first) {
+            return None;
+        }
+        // Of each, what is written by it and what is read by it.
+        let documents = members.iter().flat_map(|one| [one.document(options.closed_writer), one.document(false)]);
+        let solver = Solver::new(documents.collect(), options.steps);
+        Some(Self { solver, members, options: options.clone() })
+    }
+
+    /// Whether every instance of one member is an instance of another one, as [`Comparable::is_within`]; none for a number
+    /// that no member has.
+    pub(crate) fn is_within(&mut self, old: usize, new: usize) -> Option<Verdict> {
+        let (first, second) = (*self.members.get(old)?, *self.members.get(new)?);
+        self.solver.refill(self.options.steps);
+        Some(decide(&mut self.solver, [(first, 2 * old), (second, 2 * new + 1)], &self.options))
+    }
+}
+
+fn decide(solver: &mut Solver<'_>, pair: [(&Comparable, usize); 2], options: &Options) -> Verdict {
+    let [(old, old_document), (new, new_document)] = pair;
     if old.is_same(new) {
         return Verdict::Compatible;
     }
-    let documents = [old.document(options.closed_writer), new.document(false)];
-    let mut solver = Solver::new(documents, options.steps);
-    let (old_formula, new_formula) = (solver.root(0), solver.root(1));
+    let (old_formula, new_formula) = (solver.root(old_document), solver.root(new_document));
     let refused = solver.arena.not(new_formula);
     let found = solver.solve(&[old_formula, refused], 1);
     let spent = solver.is_spent();
@@ -256,7 +286,7 @@ fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
     };
     let candidates: Vec<Exact> = found.all().cloned().collect();
     for value in &candidates {
-        if let Some(witness) = confirmed(&mut solver, value) {
+        if let Some(witness) = confirmed(solver, value) {
             let findings = explain::explain(&old.document(false), &new.document(false), &witness);
             return Verdict::Breaking { witness, findings };
         }
@@ -268,8 +298,8 @@ fn decide(old: &Comparable, new: &Comparable, options: &Options) -> Verdict {
     if found.complete && found.values.is_empty() && tried && !spent {
         return Verdict::Compatible;
     }
-    for value in search::candidates(&mut solver, old_formula, refused) {
-        if let Some(witness) = confirmed(&mut solver, &value) {
+    for value in search::candidates(solver, old_formula, refused) {
+        if let Some(witness) = confirmed(solver, &value) {
             let findings = explain::explain(&old.document(false), &new.document(false), &witness);
             return Verdict::Breaking { witness, findings };
         }
@@ -291,5 +321,36 @@ fn reason(spent: bool, candidates: &[Exact]) -> String {
         format!("what may tell the schemas apart could not be confirmed, such as {value}")
     } else {
         "the schemas use something that is not understood".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_family_says_what_its_pairs_say() {
+        let versions = [
+            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"minimum": 1}}}),
+            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"minimum": 2}}}),
+            json!({"type": "object", "properties": {"a": {"minimum": 1}, "b": {"type": "string"}}, "required": ["a"]}),
+            json!({"type": "object", "properties": {"a": {"minimum": 1}, "b": {"pattern": "^x"}}}),
+        ]
+        .map(|schema| Comparable::new(&schema).unwrap());
+        for options in [Options::default(), Options::default().closed_writer(true)] {
+            let mut family = Family::new(versions.iter().collect(), &options).unwrap();
+            for _ in 0..2 {
+                for old in 0..versions.len() {
+                    for new in 0..versions.len() {
+                        let alone = versions[old].is_within(&versions[new], &options);
+                        assert_eq!(family.is_within(old, new), Some(alone), "{old} {new}");
+                    }
+                }
+            }
+        }
+        let other = Comparable::new(&json!({"$schema": "http://json-schema.org/draft-04/schema#"})).unwrap();
+        assert!(Family::new(vec![&versions[0], &other], &Options::default()).is_none());
     }
 }

@@ -73,10 +73,12 @@ impl Found {
     }
 }
 
-/// The work on one pair of documents.
+/// The work on documents that are held against each other.
 pub(super) struct Solver<'a> {
     pub(super) arena: Arena,
-    pub(super) documents: [Document<'a>; 2],
+    pub(super) documents: Vec<Document<'a>>,
+    /// The formulas of whole documents.
+    pub(super) roots: Table<usize, Id>,
     /// Schemas that were read, by place.
     pub(super) taken: Table<(Site, Closing), Id>,
     /// References that are being followed.
@@ -97,10 +99,11 @@ pub(super) struct Solver<'a> {
 }
 
 impl<'a> Solver<'a> {
-    pub(super) fn new(documents: [Document<'a>; 2], steps: u64) -> Self {
+    pub(super) fn new(documents: Vec<Document<'a>>, steps: u64) -> Self {
         Self {
             arena: Arena::new(),
             documents,
+            roots: Table::default(),
             taken: Table::default(),
             following: Vec::new(),
             dotted: false,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Version,
-    compare::{Comparable, Finding, SCHEMA_UNUSABLE, UNDECIDED, Verdict, Witness},
+    compare::{Comparable, Family, Finding, SCHEMA_UNUSABLE, UNDECIDED, Verdict, Witness},
 };
 
 /// Two versions of one major.
@@ -54,10 +54,13 @@ pub(super) fn of_topic<'a>(all: &Versions<'a>, settled: &[&Version]) -> Vec<Pair
 pub(super) fn compare_all(pairs: &[Pair<'_>], options: &Options) -> Vec<Change> {
     let workers = thread::available_parallelism().map_or(1, NonZero::get).min(pairs.len().div_ceil(8)).max(1);
     let next = AtomicUsize::new(0);
+    // What one topic's versions have in common is looked at once.
+    let topics: Vec<&[Pair<'_>]> = pairs.chunk_by(|a, b| a.later.topic() == b.later.topic()).collect();
     let work = || {
         let mut found = Vec::new();
-        while let Some(pair) = pairs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            found.extend(compare(*pair, options));
+        while let Some(pairs) = topics.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut families = Families::new(pairs, options);
+            found.extend(pairs.iter().flat_map(|pair| compare(*pair, &mut families, options)));
         }
         found
     };
@@ -74,6 +77,40 @@ pub(super) fn compare_all(pairs: &[Pair<'_>], options: &Options) -> Vec<Change> 
         }
     });
     fold(changes)
+}
+
+/// The versions of one topic, each schema taken apart once.
+struct Families<'a> {
+    releases: Vec<&'a Release>,
+    parts: BTreeMap<Part, Option<Family<'a>>>,
+}
+
+impl<'a> Families<'a> {
+    /// More versions than these are compared two by two: what is kept of each takes memory.
+    const MOST: usize = 12;
+
+    fn new(pairs: &[Pair<'a>], options: &Options) -> Self {
+        let mut releases: Vec<&'a Release> = Vec::new();
+        for release in pairs.iter().flat_map(|pair| [pair.earlier, pair.later]) {
+            if !releases.iter().any(|known| std::ptr::eq(*known, release)) {
+                releases.push(release);
+            }
+        }
+        let family = |part: Part| {
+            let ready = |release: &&'a Release| release.comparable(part).and_then(|ready| ready.as_ref().ok());
+            let members: Vec<_> = releases.iter().map(ready).collect::<Option<_>>()?;
+            if members.len() > Self::MOST { None } else { Family::new(members, &options.of_pair()) }
+        };
+        let parts = Part::ALL.into_iter().map(|part| (part, family(part))).collect();
+        Self { releases, parts }
+    }
+
+    /// None where the pair has to be compared on its own.
+    fn verdict(&mut self, writer: &Release, reader: &Release, part: Part) -> Option<Verdict> {
+        let place = |release: &Release| self.releases.iter().position(|known| std::ptr::eq(*known, release));
+        let (writer, reader) = (place(writer)?, place(reader)?);
+        self.parts.get_mut(&part)?.as_mut()?.is_within(writer, reader)
+    }
 }
 
 /// The same finding against several earlier versions is one, which names them all.
@@ -109,7 +146,7 @@ fn fold(changes: Vec<Change>) -> Vec<Change> {
 /// Stands in a message for the earlier versions, until they are all known.
 const AGAINST: &str = "\u{0}against";
 
-fn compare(pair: Pair<'_>, options: &Options) -> Vec<Change> {
+fn compare(pair: Pair<'_>, families: &mut Families<'_>, options: &Options) -> Vec<Change> {
     let Pair { earlier, later } = pair;
     let policy = later.policy();
     if policy == Policy::None {
@@ -142,7 +179,7 @@ fn compare(pair: Pair<'_>, options: &Options) -> Vec<Change> {
     }
     for part in Part::ALL {
         for direction in directions(part, policy) {
-            changes.extend(one(pair, part, direction, options));
+            changes.extend(one(pair, part, direction, families, options));
         }
         changes.extend(notes(pair, part, options));
     }
@@ -161,12 +198,19 @@ fn directions(part: Part, policy: Policy) -> Vec<Direction> {
         .collect()
 }
 
-fn one(pair: Pair<'_>, part: Part, direction: Direction, options: &Options) -> Vec<Change> {
+fn one(
+    pair: Pair<'_>,
+    part: Part,
+    direction: Direction,
+    families: &mut Families<'_>,
+    options: &Options,
+) -> Vec<Change> {
     let (writer, reader) = match direction {
         Direction::LaterReads => (pair.earlier, pair.later),
         Direction::EarlierReads => (pair.later, pair.earlier),
     };
-    let mut changes = match verdict(writer, reader, part, options) {
+    let known = families.verdict(writer, reader, part);
+    let mut changes = match known.unwrap_or_else(|| verdict(writer, reader, part, options)) {
         Verdict::Compatible => Vec::new(),
         Verdict::Breaking { witness, findings } => {
             let whole = [Finding::whole()];
@@ -335,10 +379,11 @@ pub(super) fn edited(
     };
     let mut changes = vec![change::version_edited(released, now, why, &next.to_string())];
     let pair = Pair { earlier: released, later: now };
+    let mut families = Families::new(&[pair], options);
     if released.mode() == now.mode() {
         for part in Part::ALL {
             for direction in directions(part, now.policy()) {
-                changes.extend(one(pair, part, direction, options).into_iter().map(|mut change| {
+                changes.extend(one(pair, part, direction, &mut families, options).into_iter().map(|mut change| {
                     change.message = change.message.replace(AGAINST, &format!("{} as released", released.version()));
                     change
                 }));
