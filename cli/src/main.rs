@@ -9,6 +9,8 @@ mod contracts;
 mod fields;
 mod git;
 mod lock;
+#[cfg(feature = "outbox")]
+mod logging;
 mod output;
 mod vendor;
 

@@ -64,6 +64,16 @@ pub enum PublishError {
         #[source]
         source: TransportError,
     },
+    /// The event store did not take the event. Nothing was sent.
+    #[cfg(feature = "outbox")]
+    #[error("{topic}: not published, for the event store did not take it: {source}")]
+    Store {
+        /// The topic.
+        topic: String,
+        /// What its database said.
+        #[source]
+        source: crate::database::DatabaseError,
+    },
 }
 
 /// Some events of a batch were not published.

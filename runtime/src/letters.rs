@@ -72,14 +72,14 @@ impl Letter {
 
     /// The message that it was, addressed to `queue`, as new: it is tried as often as any other.
     fn revived(mut self, queue: &str) -> Message {
-        let first = [headers::EXCHANGE, headers::ROUTING_KEY];
+        let kept = [headers::EXCHANGE, headers::ROUTING_KEY, headers::REPLAY];
         let ours = |name: &str| name.starts_with("x-celerysalt-") || name == UNREADABLE;
         let brokers = |name: &str| {
             ["x-death", "x-delivery-count"].contains(&name)
                 || name.starts_with("x-first-death-")
                 || name.starts_with("x-last-death-")
         };
-        self.0.headers.retain(|name, _| first.contains(&name.as_str()) || !(ours(name) || brokers(name)));
+        self.0.headers.retain(|name, _| kept.contains(&name.as_str()) || !(ours(name) || brokers(name)));
         self.0.headers.insert(headers::TRIES.to_owned(), json!(0));
         self.0.exchange = String::new();
         queue.clone_into(&mut self.0.routing_key);

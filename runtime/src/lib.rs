@@ -28,6 +28,7 @@
 //! | `postgres` | the PostgreSQL registry (`postgres://`), by sqlx |
 //! | `sqlite` | the registry in a file (`sqlite:PATH`), by sqlx and a SQLite that is built along |
 //! | `tls` | TLS for whichever of the two is on, by rustls |
+//! | `outbox` | events written in the transactions of a service, an event store with replay, an inbox: PostgreSQL, by sqlx |
 //! | `derive` | events written as Rust structs, their schema files exported: `code_first` |
 //! | `conformance` | the suites that every transport and every registry passes, for authors of further ones |
 
@@ -36,12 +37,18 @@
 mod call;
 #[cfg(feature = "derive")]
 pub mod code_first;
+#[cfg(feature = "outbox")]
+mod database;
 mod error;
 mod event;
+#[cfg(feature = "outbox")]
+pub mod inbox;
 mod invalid;
 mod json;
 pub mod letters;
 mod lineage;
+#[cfg(feature = "outbox")]
+pub mod outbox;
 mod publish;
 mod receipt;
 mod registration;
@@ -49,6 +56,8 @@ pub mod registry;
 mod salt;
 mod schemas;
 pub mod service;
+#[cfg(feature = "outbox")]
+pub mod store;
 pub mod transport;
 mod url;
 mod wire;
@@ -59,6 +68,8 @@ pub use celerysalt_contract::{
 };
 #[cfg(feature = "derive")]
 pub use celerysalt_derive::{SaltError, SaltEvent, SaltResponse};
+#[cfg(feature = "outbox")]
+pub use database::DatabaseError;
 pub use error::{BatchError, CallError, ConnectError, PublishError, RpcError, StartError};
 pub use event::{Broadcast, DeclaredError, Event, EventContract, Rpc};
 pub use invalid::{DecodeError, Invalid, Part};
@@ -73,6 +84,9 @@ pub use schemars;
 /// The JSON types that generated fields have.
 pub use serde_json;
 pub use service::{AnyEvent, HandlerError, HandlerOptions, Meta, Running, ServeError, Service};
+/// What transactions are taken from: the same release of sqlx that this crate speaks.
+#[cfg(feature = "outbox")]
+pub use sqlx;
 pub use wire::{TaskName, WireError};
 
 /// Includes the events that `build.rs` generated, as `pub mod events`.

@@ -149,7 +149,7 @@ pub(crate) type Sending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Debug)]
 pub struct Publish<'a, E> {
     event: &'a E,
-    salt: &'a Salt,
+    pub(crate) salt: &'a Salt,
     options: Options,
 }
 
@@ -159,6 +159,11 @@ impl<'a, E: Broadcast> Publish<'a, E> {
     }
 
     publish_options!();
+
+    /// Checked, and not sent.
+    pub(crate) fn ready(&self) -> Result<Ready, PublishError> {
+        Ready::typed(self.salt, self.event, &self.options)
+    }
 }
 
 impl<'a, E: Broadcast> IntoFuture for Publish<'a, E> {
@@ -167,10 +172,25 @@ impl<'a, E: Broadcast> IntoFuture for Publish<'a, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let ready = Ready::typed(self.salt, self.event, &self.options)?;
+            let ready = self.ready()?;
+            record(self.salt, &[&ready]).await?;
             ready.send(self.salt).await?.receipt().await
         })
     }
+}
+
+/// Appends what is about to be sent to the event store, where there is one.
+#[cfg(feature = "outbox")]
+async fn record(salt: &Salt, ready: &[&Ready]) -> Result<(), PublishError> {
+    let (Some(store), Some(first)) = (salt.store(), ready.first()) else { return Ok(()) };
+    let messages: Vec<(&str, &Message)> = ready.iter().map(|ready| (ready.topic.as_str(), &ready.message)).collect();
+    let appended = store.append(&messages).await;
+    appended.map_err(|source| PublishError::Store { topic: first.topic.clone(), source })
+}
+
+#[cfg(not(feature = "outbox"))]
+async fn record(_: &Salt, _: &[&Ready]) -> Result<(), PublishError> {
+    std::future::ready(Ok(())).await
 }
 
 /// Many events of one type about to be published: `.await` it for their [`Receipt`]s, in their order.
@@ -184,7 +204,7 @@ impl<'a, E: Broadcast> IntoFuture for Publish<'a, E> {
 #[derive(Debug)]
 pub struct PublishBatch<'a, E> {
     events: &'a [E],
-    salt: &'a Salt,
+    pub(crate) salt: &'a Salt,
     options: Options,
     window: usize,
 }
@@ -201,6 +221,47 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
     }
 
     publish_options!();
+
+    /// # Errors
+    /// Every event that its contract refuses.
+    fn validate(&self) -> Result<(), BatchError> {
+        let refused = |(place, event): (usize, &E)| Some((place, PublishError::from(event.validate().err()?)));
+        let failed: Vec<_> = self.events.iter().enumerate().filter_map(refused).collect();
+        if failed.is_empty() { Ok(()) } else { Err(BatchError { published: Vec::new(), failed }) }
+    }
+
+    /// All of them checked, and none sent.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn ready(&self) -> Result<Vec<Ready>, BatchError> {
+        let (mut all, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
+        for (place, event) in self.events.iter().enumerate() {
+            match Ready::typed(self.salt, event, &self.options) {
+                Ok(ready) => all.push(ready),
+                Err(error) => failed.push((place, error)),
+            }
+        }
+        if failed.is_empty() { Ok(all) } else { Err(BatchError { published: Vec::new(), failed }) }
+    }
+
+    /// These of them, in the event store where there is one.
+    async fn recorded(&self, events: &[E]) -> Vec<Result<Ready, PublishError>> {
+        let ready: Vec<Result<Ready, PublishError>> =
+            events.iter().map(|event| Ready::typed(self.salt, event, &self.options)).collect();
+        let valid: Vec<&Ready> = ready.iter().filter_map(|ready| ready.as_ref().ok()).collect();
+        match record(self.salt, &valid).await {
+            Ok(()) => ready,
+            Err(error) => ready.into_iter().map(|ready| ready.and(Err(error.clone()))).collect(),
+        }
+    }
+
+    /// How many events are made ready at a time: a store takes many as fast as one.
+    fn step(&self) -> usize {
+        #[cfg(feature = "outbox")]
+        if self.salt.store().is_some() {
+            return self.window;
+        }
+        1
+    }
 }
 
 impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
@@ -209,34 +270,32 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let mut failed = Vec::new();
-            for (place, event) in self.events.iter().enumerate() {
-                if let Err(invalid) = event.validate() {
-                    failed.push((place, PublishError::from(invalid)));
-                }
-            }
-            if !failed.is_empty() {
-                return Err(BatchError { published: Vec::new(), failed });
-            }
-            let mut outcomes = Outcomes { published: Vec::with_capacity(self.events.len()), failed, gone: None };
+            self.validate()?;
+            let published = Vec::with_capacity(self.events.len());
+            let mut outcomes = Outcomes { published, failed: Vec::new(), gone: None };
             let mut in_flight: VecDeque<(usize, Sent)> = VecDeque::new();
-            for (place, event) in self.events.iter().enumerate() {
-                if in_flight.len() >= self.window
-                    && let Some((oldest, sent)) = in_flight.pop_front()
-                {
-                    outcomes.settle(oldest, sent.receipt().await);
-                }
+            let mut next = 0..;
+            for events in self.events.chunks(self.step()) {
                 if let Some(error) = outcomes.gone.clone() {
-                    outcomes.settle(place, Err(error));
+                    next.by_ref().take(events.len()).for_each(|place| outcomes.settle(place, Err(error.clone())));
                     continue;
                 }
-                let sent = match Ready::typed(self.salt, event, &self.options) {
-                    Ok(ready) => ready.send(self.salt).await,
-                    Err(error) => Err(error),
-                };
-                match sent {
-                    Ok(sent) => in_flight.push_back((place, sent)),
-                    Err(error) => outcomes.settle(place, Err(error)),
+                let ready = self.recorded(events).await;
+                for (ready, place) in ready.into_iter().zip(next.by_ref()) {
+                    if in_flight.len() >= self.window
+                        && let Some((oldest, sent)) = in_flight.pop_front()
+                    {
+                        outcomes.settle(oldest, sent.receipt().await);
+                    }
+                    let ready = outcomes.gone.clone().map_or(ready, Err);
+                    let sent = match ready {
+                        Ok(ready) => ready.send(self.salt).await,
+                        Err(error) => Err(error),
+                    };
+                    match sent {
+                        Ok(sent) => in_flight.push_back((place, sent)),
+                        Err(error) => outcomes.settle(place, Err(error)),
+                    }
                 }
             }
             for (place, sent) in in_flight {
@@ -294,7 +353,7 @@ impl Outcomes {
 pub struct PublishJson<'a> {
     topic: &'a str,
     payload: Value,
-    salt: &'a Salt,
+    pub(crate) salt: &'a Salt,
     version: Option<&'a str>,
     validated: bool,
     options: Options,
@@ -319,7 +378,8 @@ impl<'a> PublishJson<'a> {
 
     publish_options!();
 
-    async fn ready(&self) -> Result<Ready, PublishError> {
+    /// Checked, and not sent.
+    pub(crate) async fn ready(&self) -> Result<Ready, PublishError> {
         let refused = |reason: String| PublishError::Option { topic: self.topic.to_owned(), reason };
         let topic: Topic = self.topic.parse().map_err(|error| refused(format!("{error}")))?;
         let version: Option<Version> =
@@ -351,17 +411,21 @@ impl<'a> IntoFuture for PublishJson<'a> {
     type IntoFuture = Sending<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.ready().await?.send(self.salt).await?.receipt().await })
+        Box::pin(async move {
+            let ready = self.ready().await?;
+            record(self.salt, &[&ready]).await?;
+            ready.send(self.salt).await?.receipt().await
+        })
     }
 }
 
 /// A message that was checked and waits for the transport.
 #[derive(Debug)]
-struct Ready {
-    topic: String,
-    message: Message,
-    timestamp: Timestamp,
-    allow_unrouted: bool,
+pub(crate) struct Ready {
+    pub(crate) topic: String,
+    pub(crate) message: Message,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) allow_unrouted: bool,
 }
 
 /// A message that the transport has, in its place in the order.

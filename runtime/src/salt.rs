@@ -58,6 +58,8 @@ struct Inner {
     lineage: Arc<Lineage>,
     schemas: Schemas,
     replies: Mutex<Option<Arc<Replies>>>,
+    #[cfg(feature = "outbox")]
+    store: Option<crate::store::EventStore>,
 }
 
 /// What a [`Salt`] is made of; every setting has a default.
@@ -72,6 +74,8 @@ pub struct SaltBuilder {
     registry: Source<Arc<dyn Registry>>,
     contracts: Vec<&'static EventContract>,
     on_conflict: OnConflict,
+    #[cfg(feature = "outbox")]
+    store: Option<crate::store::EventStore>,
 }
 
 #[derive(Debug)]
@@ -103,6 +107,8 @@ impl Salt {
             registry: Source::Environment,
             contracts: Vec::new(),
             on_conflict: OnConflict::default(),
+            #[cfg(feature = "outbox")]
+            store: None,
         }
     }
 
@@ -169,12 +175,20 @@ impl Salt {
         &self.inner.schemas
     }
 
+    #[cfg(feature = "outbox")]
+    pub(crate) fn store(&self) -> Option<&crate::store::EventStore> {
+        self.inner.store.as_ref()
+    }
+
+    /// Refuses what a user wrote when it is over the size limit.
+    pub(crate) fn check_size(&self, message: &Message) -> Result<(), TransportError> {
+        let (size, limit) = (message.body.len(), self.inner.max_message_bytes);
+        if size > limit { Err(TransportError::TooLarge { size, limit }) } else { Ok(()) }
+    }
+
     /// Sends what a user wrote: within the size limit.
     pub(crate) async fn send(&self, message: Message) -> Result<Confirmation, TransportError> {
-        let (size, limit) = (message.body.len(), self.inner.max_message_bytes);
-        if size > limit {
-            return Err(TransportError::TooLarge { size, limit });
-        }
+        self.check_size(&message)?;
         self.inner.transport.send(message).await
     }
 
@@ -246,6 +260,14 @@ impl SaltBuilder {
         self
     }
 
+    /// Has every event that this service publishes appended to an event store before it is sent, from where
+    /// `celerysalt replay` can send it again. An event that the store does not take is not sent.
+    #[cfg(feature = "outbox")]
+    pub fn store(mut self, store: crate::store::EventStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Connects, and registers the contracts that were named.
     ///
     /// # Errors
@@ -284,6 +306,8 @@ impl SaltBuilder {
                 registration,
                 lineage,
                 replies: Mutex::default(),
+                #[cfg(feature = "outbox")]
+                store: self.store,
             }),
         })
     }

@@ -9,6 +9,7 @@
 )]
 
 pub mod cluster;
+pub mod outbox;
 pub mod postgres;
 pub mod proxy;
 pub mod python;

@@ -120,7 +120,7 @@ impl Whose {
     }
 }
 
-fn stop(error: &TransportError) -> Stop {
+pub(crate) fn stop(error: &TransportError) -> Stop {
     let kind = match error {
         TransportError::Unavailable { .. } => "broker-unavailable",
         TransportError::Refused { .. } => "broker-refused",

@@ -12,8 +12,12 @@ mod generate;
 mod generate_stubs;
 mod lint;
 mod list_events;
+#[cfg(feature = "outbox")]
+mod outbox;
 mod pull;
 mod registry;
+#[cfg(feature = "outbox")]
+mod replay;
 mod show;
 mod sync;
 mod validate;
@@ -39,6 +43,10 @@ pub(crate) enum Command {
     Export(export::Export),
     Diff(diff::Diff),
     Dlq(dlq::Dlq),
+    #[cfg(feature = "outbox")]
+    Outbox(outbox::Outbox),
+    #[cfg(feature = "outbox")]
+    Replay(replay::Replay),
     Version(version::Version),
     Pull(pull::Pull),
     Check(check::Check),
@@ -87,6 +95,10 @@ impl Command {
             Self::Export(command) => command.run(style),
             Self::Diff(command) => command.run(style).await,
             Self::Dlq(command) => command.run(style).await,
+            #[cfg(feature = "outbox")]
+            Self::Outbox(command) => command.run(style).await,
+            #[cfg(feature = "outbox")]
+            Self::Replay(command) => command.run(style).await,
             Self::Version(command) => command.run(style).await,
             Self::Pull(command) => command.run(style).await,
             Self::Check(command) => command.run(style).await,

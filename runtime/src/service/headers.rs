@@ -26,3 +26,5 @@ pub const EXCHANGE: &str = "x-celerysalt-exchange";
 pub const ROUTING_KEY: &str = "x-celerysalt-routing-key";
 /// The message's own headers that the broker would not take together with these, an array of names.
 pub const LEFT_OUT: &str = "x-celerysalt-left-out";
+/// On a message that `celerysalt replay` sent again: which replay it was, as text.
+pub const REPLAY: &str = "x-celerysalt-replay";

@@ -42,11 +42,20 @@ pub struct Meta {
     pub tries: u32,
     /// 0 to 10.
     pub priority: Option<u8>,
+    /// For an event that was sent again from an event store: which replay it was. Its message id is the first sending's.
+    pub replay: Option<String>,
     /// Every header, those of the envelope included.
     pub headers: Map<String, Value>,
 }
 
 impl Meta {
+    /// What tells a message that came twice from one that was sent again on purpose: the message id, and for an event of
+    /// a replay the replay too. `None` for a message without an id.
+    pub fn deduplication_id(&self) -> Option<String> {
+        let id = self.message_id.as_deref()?;
+        Some(self.replay.as_ref().map_or_else(|| id.to_owned(), |replay| format!("{id}@{replay}")))
+    }
+
     pub(super) fn of(message: &Message, incoming: &Incoming, redelivered: bool) -> Self {
         let properties = &message.properties;
         let meta: wire::Meta = incoming.meta.clone().unwrap_or_default();
@@ -67,6 +76,7 @@ impl Meta {
             redelivered,
             tries: tries.done.saturating_add(1),
             priority: properties.priority,
+            replay: message.headers.get(super::headers::REPLAY).and_then(Value::as_str).map(str::to_owned),
             headers: message.headers.clone(),
         }
     }

@@ -21,6 +21,8 @@ pub use dead_letter::DeadLetterReason;
 pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
 pub use message::{AnyEvent, Meta};
 pub use retry::Retry;
+#[cfg(feature = "outbox")]
+pub(crate) use running::termination;
 pub use running::{Running, Shutdown};
 pub use shared::Counts;
 

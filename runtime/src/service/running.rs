@@ -254,7 +254,7 @@ impl Running {
 /// # Errors
 /// When the process can't listen.
 #[cfg(unix)]
-pub(super) fn termination() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+pub(crate) fn termination() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -271,7 +271,7 @@ pub(super) fn termination() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send
 /// # Errors
 /// When the process can't listen.
 #[cfg(not(unix))]
-pub(super) fn termination() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+pub(crate) fn termination() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
     Ok(Box::pin(async {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::error!(%error, "cannot listen for Ctrl-C");

@@ -370,6 +370,16 @@ pub enum TransportError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// The broker is there and did not take this message (`basic.nack`); other messages may be taken.
+    #[error("the broker at {broker} did not take {what}: {reason}")]
+    NotTaken {
+        /// Where, without a password.
+        broker: String,
+        /// Which message, by its routing key.
+        what: String,
+        /// What may be the matter.
+        reason: String,
+    },
     /// The body is larger than the broker takes.
     #[error("a message body of {size} bytes is larger than the {limit} bytes that this broker is given")]
     TooLarge {

@@ -193,7 +193,7 @@ pub(crate) fn encode(out: Outgoing<'_>) -> Message {
 }
 
 /// `[[INNER], {"routing_key": TOPIC}, {...}]`.
-fn body(payload: &str, meta: &Meta, topic: &str) -> String {
+pub(crate) fn body(payload: &str, meta: &Meta, topic: &str) -> String {
     let members = payload.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     // Contracts describe objects; whatever else one allows goes where Python finds it.
     let (before, members) = members.map_or(("\"data\":", payload), |members| ("", members));
@@ -440,7 +440,7 @@ fn expiry(value: &Value) -> Option<Timestamp> {
 }
 
 impl Meta {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut meta = Map::new();
         meta.insert("is_rpc".to_owned(), json!(self.is_rpc.unwrap_or(false)));
         for (name, value) in [
@@ -457,7 +457,7 @@ impl Meta {
     }
 
     /// Unknown keys are ignored, as Python does.
-    fn from_json(value: Value) -> Result<Self, WireError> {
+    pub(crate) fn from_json(value: Value) -> Result<Self, WireError> {
         let Value::Object(mut fields) = value else {
             return Err(WireError::Meta { pointer: "", expected: "an object" });
         };

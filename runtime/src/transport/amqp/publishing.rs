@@ -282,11 +282,11 @@ impl Publishing {
     /// A nack. Not repeated here: a full queue would keep all others waiting.
     fn refused_by_queue(&mut self, number: u64) {
         if let Some(outgoing) = self.written.remove(&number) {
-            let reason = format!(
-                "it did not take a message for `{}` (basic.nack): a queue is full, or its node is failing",
-                outgoing.identity.routing_key
-            );
-            outgoing.confirmer.resolve(Err(self.link.unavailable(reason)));
+            outgoing.confirmer.resolve(Err(TransportError::NotTaken {
+                broker: self.link.broker().to_owned(),
+                what: format!("a message for `{}`", outgoing.identity.routing_key),
+                reason: "basic.nack: a queue is full, or its node is failing".to_owned(),
+            }));
             self.one_by_one = self.one_by_one.saturating_sub(1);
         }
     }
