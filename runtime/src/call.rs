@@ -23,6 +23,7 @@ use crate::{
     invalid::Part,
     json,
     publish::{Options, Sending, common_options},
+    results::ResultBackend,
     transport::{Deliveries, Routing, Transport, TransportError},
     wire::{
         self,
@@ -101,7 +102,7 @@ impl<'a, R: Rpc> Call<'a, R> {
         let deadline = Instant::now() + self.timeout;
         let results = self.salt.results();
         // Where an answer may wait that can't be reached, the time alone does not say what is wrong.
-        let timed_out = || match results.and_then(|results| results.failure()) {
+        let timed_out = || match results.and_then(ResultBackend::failure) {
             Some(source) => CallError::ResultBackend { topic: topic(), timeout: self.timeout, source },
             None => CallError::Timeout { topic: topic(), timeout: self.timeout },
         };

@@ -94,9 +94,8 @@ impl Broker {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if tokio::time::timeout(celerysalt_tests::PATIENCE, holding).await.is_err() {
-            panic!("{queue} holds {:?}, not {ready}", last.map(|queue| queue.message_count()));
-        }
+        let held = tokio::time::timeout(celerysalt_tests::PATIENCE, holding).await.is_ok();
+        assert!(held, "{queue} holds {:?}, not {ready}", last.map(|queue| queue.message_count()));
     }
 
     pub(crate) async fn purge(&self, queue: &str) {

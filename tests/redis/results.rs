@@ -143,7 +143,7 @@ async fn a_caller_takes_the_answer_from_wherever_it_comes() {
     let mut connection = redis().await;
     for by_redis in [true, false, true] {
         let calling = caller.clone();
-        let call = tokio::spawn(async move { get("RA-1").call(&calling).await.map(|reply| reply.into_inner()) });
+        let call = tokio::spawn(async move { get("RA-1").call(&calling).await.map(celerysalt::Reply::into_inner) });
         let request = within(requests.next()).await.unwrap().unwrap();
         let id = request.message.headers["id"].as_str().unwrap().to_owned();
         if by_redis {
@@ -216,13 +216,13 @@ async fn an_answer_that_came_while_the_connection_was_lost_is_fetched() {
     let mut connection = redis().await;
     for _ in 0..3 {
         let calling = caller.clone();
-        let call = tokio::spawn(async move { get("RA-1").call(&calling).await.map(|reply| reply.into_inner()) });
+        let call = tokio::spawn(async move { get("RA-1").call(&calling).await.map(celerysalt::Reply::into_inner) });
         let request = within(requests.next()).await.unwrap().unwrap();
         proxy.refuse();
         let id = request.message.headers["id"].as_str().unwrap().to_owned();
         leave(&mut connection, &request.message, &id, found("RA-1")).await;
         proxy.pass();
-        assert_eq!(within(call).await.unwrap().unwrap().risk_score, 1.5);
+        assert_eq!(within(call).await.unwrap().unwrap().status, "left in Redis");
         request.ack().await.unwrap();
     }
 }
@@ -262,7 +262,7 @@ async fn while_redis_is_away_calls_are_answered_by_the_reply_queue_and_a_timeout
     let server = world.builder("pulse").await.result_backend("rpc://").connect().await.unwrap();
     let running = server.service().serve(serve).start().await.unwrap();
     for _ in 0..3 {
-        assert_eq!(get("RA-1").call(&caller).await.unwrap().risk_score, 8.5);
+        assert_eq!(get("RA-1").call(&caller).await.unwrap().status, "naïve");
     }
     running.shutdown().await;
     // Now nobody takes it, and the answer might be in Redis.

@@ -135,15 +135,14 @@ impl Flow {
                 Err(TooLate) => return Entry::Later,
             }
         }
-        let own = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(own) => own,
-            Err(_) => {
-                drop(place.take());
-                match house.unless_ending(self.own_place(may_wait_elsewhere)).await {
-                    Some(Some(own)) => own,
-                    Some(None) => return Entry::Later,
-                    None => return Entry::Ending,
-                }
+        let own = if let Ok(own) = Arc::clone(&self.places).try_acquire_owned() {
+            own
+        } else {
+            drop(place.take());
+            match house.unless_ending(self.own_place(may_wait_elsewhere)).await {
+                Some(Some(own)) => own,
+                Some(None) => return Entry::Later,
+                None => return Entry::Ending,
             }
         };
         let place = match place {
@@ -195,12 +194,11 @@ impl Flow {
         tokio::pin!(running);
         let first = tokio::time::timeout(STUCK, &mut running);
         let outcome = if house.gives_way {
-            match first.await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    drop(place);
-                    running.await
-                }
+            if let Ok(outcome) = first.await {
+                outcome
+            } else {
+                drop(place);
+                running.await
             }
         } else {
             running.await

@@ -38,11 +38,13 @@ pub struct HandlerOptions {
     pub(super) dedupe: Option<Dedupe>,
 }
 
+type KeyOf = dyn Fn(&AnyEvent) -> Option<String> + Send + Sync;
+
 /// What tells the key of an event.
 #[derive(Clone)]
 pub(super) enum Order {
     Pointer(String),
-    Key(Arc<dyn Fn(&AnyEvent) -> Option<String> + Send + Sync>),
+    Key(Arc<KeyOf>),
 }
 
 /// How many message ids a handler remembers, and for how long.

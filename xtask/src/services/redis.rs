@@ -89,9 +89,8 @@ fn log_in(stream: &mut (impl Read + Write), user: Option<&str>, password: Option
 
 /// One command, and the line that answers it.
 fn ask(stream: &mut (impl Read + Write), words: &[&str]) -> Result<String, String> {
-    let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-    let count = words.matches('$').count();
-    let command = format!("*{count}\r\n{words}");
+    let words: Vec<String> = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+    let command = format!("*{}\r\n{}", words.len(), words.concat());
     stream.write_all(command.as_bytes()).map_err(broken)?;
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {
