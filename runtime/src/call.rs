@@ -1,7 +1,7 @@
 //! Calling: a request goes out, one reply comes back or the time is up.
 //!
-//! `request.call(&salt)` → validate → envelope with `reply_to` → transport → the reply queue of this process → by the
-//! request's id to the one who waits → response or declared error.
+//! `request.call(&salt)` → validate → envelope with `reply_to` → transport → the reply queue of this process, or the result
+//! backend → by the request's id to the one who waits → response or declared error.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
+use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 
 use crate::{
     Salt,
@@ -23,8 +23,13 @@ use crate::{
     invalid::Part,
     json,
     publish::{Options, Sending, common_options},
+    results::ResultBackend,
     transport::{Deliveries, Routing, Transport, TransportError},
-    wire::{self, celery::unreadable, result::Reply as WireReply},
+    wire::{
+        self,
+        celery::{copy_of, unreadable},
+        result::Reply as WireReply,
+    },
 };
 
 /// The priority of a request that names none: celery-salt lets calls overtake bulk events.
@@ -95,28 +100,40 @@ impl<'a, R: Rpc> Call<'a, R> {
         unreadable(&payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
         self.salt.registration().ensure(contract);
         let deadline = Instant::now() + self.timeout;
-        let timed_out = || CallError::Timeout { topic: topic(), timeout: self.timeout };
+        let results = self.salt.results();
+        // Where an answer may wait that can't be reached, the time alone does not say what is wrong.
+        let timed_out = || match results.and_then(ResultBackend::failure) {
+            Some(source) => CallError::ResultBackend { topic: topic(), timeout: self.timeout, source },
+            None => CallError::Timeout { topic: topic(), timeout: self.timeout },
+        };
         let broken = |source| CallError::Transport { topic: topic(), source };
 
         let replies = tokio::time::timeout_at(deadline, self.salt.replies()).await;
         let replies = replies.map_err(|_| timed_out())?.map_err(broken)?;
-        let id = uuid::Uuid::new_v4().to_string();
-        let mut waiting = replies.wait_for(&id);
+        let names = self.salt.task_name(contract.topic()).names();
+        let ids: Vec<String> = names.iter().map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        let id = ids.first().cloned().unwrap_or_default();
+        let (answers, mut answered) = mpsc::unbounded_channel();
+        let _expected = replies.wait_for(&ids, &answers);
+        let _watching = match results {
+            Some(results) => {
+                let watching = tokio::time::timeout_at(deadline, results.watch(&ids, answers.clone())).await;
+                Some(watching.map_err(|_| timed_out())?)
+            }
+            None => None,
+        };
+        // From here on it ends with the last place where an answer can come.
+        drop(answers);
         // The request does not outlive its caller, however long the reply queue took to open.
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let message = wire::encode(wire::Outgoing {
-            task: self.salt.task_name(),
+            task: names.first().copied().unwrap_or_default(),
             id: id.clone(),
             exchange: contract.exchange().unwrap_or(self.salt.exchange()).to_owned(),
             routing_key: options.routing_key.clone().unwrap_or_else(topic),
             topic: contract.topic(),
             payload: &payload,
-            meta: wire::Meta {
-                is_rpc: Some(true),
-                version: Some(contract.version().to_string()),
-                correlation_id: options.correlation_id.clone(),
-                ..wire::Meta::default()
-            },
+            meta: options.meta(true, Some(contract.version().to_string())),
             priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
             expiration: Some(left),
             reply_to: Some(replies.address().to_owned()),
@@ -124,7 +141,19 @@ impl<'a, R: Rpc> Call<'a, R> {
             origin: self.salt.service_name(),
             now: Timestamp::now(),
         });
-        let sent = async { self.salt.send(message).await?.await };
+        let copy = names.get(1).zip(ids.get(1)).map(|(name, id)| copy_of(&message, name, id));
+        let sent = async {
+            let first = self.salt.send(message).await?;
+            let second = match copy {
+                Some(copy) => Some(self.salt.send(copy).await?),
+                None => None,
+            };
+            let routing = first.await?;
+            if let Some(second) = second {
+                second.await?;
+            }
+            Ok(routing)
+        };
         let sent = tokio::time::timeout_at(deadline, sent).await;
         match sent.map_err(|_| timed_out())?.map_err(broken)? {
             Routing::Routed => {}
@@ -133,7 +162,7 @@ impl<'a, R: Rpc> Call<'a, R> {
                 return Err(CallError::NoHandler { topic: topic(), reason });
             }
         }
-        let reply = tokio::time::timeout_at(deadline, waiting.reply()).await;
+        let reply = tokio::time::timeout_at(deadline, answered.recv()).await;
         match reply.map_err(|_| timed_out())?.ok_or_else(|| broken(TransportError::Closed))? {
             WireReply::Value(value) => {
                 let response = read::<R>(contract, &value)?;
@@ -199,14 +228,13 @@ pub(crate) struct Replies {
     reader: AbortHandle,
 }
 
-/// `None` once no more replies can come.
-type Waiting = Mutex<Option<HashMap<String, oneshot::Sender<WireReply>>>>;
+/// Who waits, by the request's id; `None` once no more replies can come.
+type Waiting = Mutex<Option<HashMap<String, mpsc::UnboundedSender<WireReply>>>>;
 
 /// A call that waits; forgotten when dropped.
 struct Expected<'a> {
-    id: &'a str,
+    ids: &'a [String],
     waiting: &'a Waiting,
-    receiver: oneshot::Receiver<WireReply>,
 }
 
 impl fmt::Debug for Replies {
@@ -233,12 +261,12 @@ impl Replies {
         &self.address
     }
 
-    fn wait_for<'a>(&'a self, id: &'a str) -> Expected<'a> {
-        let (sender, receiver) = oneshot::channel();
+    /// The answers to these requests go to `answers` from now on.
+    fn wait_for<'a>(&'a self, ids: &'a [String], answers: &mpsc::UnboundedSender<WireReply>) -> Expected<'a> {
         if let Some(waiting) = &mut *lock(&self.waiting) {
-            waiting.insert(id.to_owned(), sender);
+            waiting.extend(ids.iter().map(|id| (id.clone(), answers.clone())));
         }
-        Expected { id, waiting: &self.waiting, receiver }
+        Expected { ids, waiting: &self.waiting }
     }
 }
 
@@ -248,24 +276,20 @@ impl Drop for Replies {
     }
 }
 
-impl Expected<'_> {
-    async fn reply(&mut self) -> Option<WireReply> {
-        (&mut self.receiver).await.ok()
-    }
-}
-
 impl Drop for Expected<'_> {
     fn drop(&mut self) {
-        take(self.waiting, self.id);
+        for id in self.ids {
+            take(self.waiting, id);
+        }
     }
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Option<HashMap<String, oneshot::Sender<WireReply>>>> {
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Option<HashMap<String, mpsc::UnboundedSender<WireReply>>>> {
     // The map is whole after each statement, so a panic elsewhere leaves it usable.
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take(waiting: &Waiting, id: &str) -> Option<oneshot::Sender<WireReply>> {
+fn take(waiting: &Waiting, id: &str) -> Option<mpsc::UnboundedSender<WireReply>> {
     lock(waiting).as_mut()?.remove(id)
 }
 

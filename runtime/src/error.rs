@@ -11,6 +11,7 @@ use crate::{
     json::{self, Json},
     receipt::Receipt,
     registry::{Conflict, RegistryError},
+    results::ResultBackendError,
     transport::TransportError,
 };
 
@@ -117,6 +118,17 @@ pub enum CallError<E: DeclaredError> {
         /// How long the call waited.
         timeout: Duration,
     },
+    /// No reply came in time, and the result backend, where it may be waiting, can't be reached.
+    #[error("{topic}: no reply within {timeout:?}, and {source}")]
+    ResultBackend {
+        /// The topic.
+        topic: String,
+        /// How long the call waited.
+        timeout: Duration,
+        /// What is wrong with it.
+        #[source]
+        source: ResultBackendError,
+    },
     /// The contract refuses the request. Nothing was sent.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -200,6 +212,17 @@ pub enum ConnectError {
     /// The broker.
     #[error(transparent)]
     Broker(#[from] TransportError),
+    /// The result backend; an unavailable one is no error here, it is connected to when it is back.
+    #[error(transparent)]
+    ResultBackend(#[from] ResultBackendError),
+    /// Topics that are no pattern.
+    #[error("`{pattern}` is no topic or pattern of topics: {reason}")]
+    TopicPattern {
+        /// As given.
+        pattern: String,
+        /// What is allowed.
+        reason: String,
+    },
     /// The registry; an unavailable one is no error here, its registrations wait.
     #[error(transparent)]
     Registry(#[from] RegistryError),

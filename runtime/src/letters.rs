@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     service::headers,
     transport::{Delivery, Message, Routing, Transport, TransportError, UNREADABLE},
+    wire::celery::COPY_OF,
 };
 
 /// How many letters are held at a time while they are moved.
@@ -72,7 +73,7 @@ impl Letter {
 
     /// The message that it was, addressed to `queue`, as new: it is tried as often as any other.
     fn revived(mut self, queue: &str) -> Message {
-        let kept = [headers::EXCHANGE, headers::ROUTING_KEY, headers::REPLAY];
+        let kept = [headers::EXCHANGE, headers::ROUTING_KEY, COPY_OF, headers::REPLAY];
         let ours = |name: &str| name.starts_with("x-celerysalt-") || name == UNREADABLE;
         let brokers = |name: &str| {
             ["x-death", "x-delivery-count"].contains(&name)

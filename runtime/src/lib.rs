@@ -27,8 +27,9 @@
 //! | `amqp` | RabbitMQ (`amqp://`), by lapin |
 //! | `postgres` | the PostgreSQL registry (`postgres://`), by sqlx |
 //! | `sqlite` | the registry in a file (`sqlite:PATH`), by sqlx and a SQLite that is built along |
-//! | `tls` | TLS for whichever of the two is on, by rustls |
 //! | `outbox` | events written in the transactions of a service, an event store with replay, an inbox: PostgreSQL, by sqlx |
+//! | `redis` | answers by way of Redis (`redis://`), as Celery's result backend keeps them |
+//! | `tls` | TLS for whichever of them is on, by rustls |
 //! | `derive` | events written as Rust structs, their schema files exported: `code_first` |
 //! | `conformance` | the suites that every transport and every registry passes, for authors of further ones |
 
@@ -53,6 +54,7 @@ mod publish;
 mod receipt;
 mod registration;
 pub mod registry;
+mod results;
 mod salt;
 mod schemas;
 pub mod service;
@@ -77,17 +79,20 @@ pub use json::{Integer, IntegerError, Json, Rest};
 pub use publish::{Publish, PublishBatch, PublishJson};
 pub use receipt::Receipt;
 pub use registration::OnConflict;
-pub use salt::{BROKER_URL_VARIABLE, DEFAULT_EXCHANGE, REGISTRY_URL_VARIABLE, Salt, SaltBuilder};
+pub use results::ResultBackendError;
+pub use salt::{
+    BROKER_URL_VARIABLE, DEFAULT_EXCHANGE, REGISTRY_URL_VARIABLE, RESULT_BACKEND_URL_VARIABLE, Salt, SaltBuilder,
+};
 /// What schemas of code-first events are made by; name it: `#[schemars(crate = "celerysalt::schemars")]`.
 #[cfg(feature = "derive")]
 pub use schemars;
 /// The JSON types that generated fields have.
 pub use serde_json;
-pub use service::{AnyEvent, HandlerError, HandlerOptions, Meta, Running, ServeError, Service};
+pub use service::{AnyEvent, Dedupe, HandlerError, HandlerOptions, Meta, Running, ServeError, Service};
 /// What transactions are taken from: the same release of sqlx that this crate speaks.
 #[cfg(feature = "outbox")]
 pub use sqlx;
-pub use wire::{TaskName, WireError};
+pub use wire::{TaskName, TraceContext, TraceContextError, WireError};
 
 /// Includes the events that `build.rs` generated, as `pub mod events`.
 ///

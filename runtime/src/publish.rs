@@ -20,8 +20,9 @@ use crate::{
     receipt::Receipt,
     transport::{Confirmation, Message, Routing, TransportError},
     wire::{
-        self,
-        celery::{MEANINGFUL_HEADERS, RESERVED_HEADERS, unreadable},
+        self, TraceContext,
+        celery::{MEANINGFUL_HEADERS, RESERVED_HEADERS, copy_of, unreadable},
+        trace,
     },
 };
 
@@ -40,10 +41,23 @@ pub(crate) struct Options {
     pub(crate) expiration: Option<Duration>,
     pub(crate) headers: Map<String, Value>,
     pub(crate) correlation_id: Option<String>,
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) allow_unrouted: bool,
 }
 
 impl Options {
+    /// What travels beside the payload. Within a handler, its message's trace goes on.
+    pub(crate) fn meta(&self, is_rpc: bool, version: Option<String>) -> wire::Meta {
+        let trace = self.trace.clone().or_else(trace::current);
+        wire::Meta {
+            is_rpc: Some(is_rpc),
+            version,
+            correlation_id: self.correlation_id.clone(),
+            traceparent: trace.as_ref().map(|trace| trace.traceparent().to_owned()),
+            tracestate: trace.as_ref().and_then(TraceContext::tracestate).map(str::to_owned),
+        }
+    }
+
     /// # Errors
     /// A sentence on the first option that no message can have.
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -100,6 +114,14 @@ macro_rules! common_options {
         /// it as `Meta::correlation_id`.
         pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
             self.options.correlation_id = Some(id.into());
+            self
+        }
+
+        /// The W3C trace context that this message belongs to, instead of that of the message that is being handled; travels
+        /// in `_tchu_meta`, and subscribers see it as `Meta::trace_context`. Within a handler, what is published and called
+        /// from its own task carries on the handled message's; what it spawns has to be given it.
+        pub fn trace_context(mut self, context: $crate::TraceContext) -> Self {
+            self.options.trace = Some(context);
             self
         }
 
@@ -183,7 +205,8 @@ impl<'a, E: Broadcast> IntoFuture for Publish<'a, E> {
 #[cfg(feature = "outbox")]
 async fn record(salt: &Salt, ready: &[&Ready]) -> Result<(), PublishError> {
     let (Some(store), Some(first)) = (salt.store(), ready.first()) else { return Ok(()) };
-    let messages: Vec<(&str, &Message)> = ready.iter().map(|ready| (ready.topic.as_str(), &ready.message)).collect();
+    let messages: Vec<(&str, &Message)> =
+        ready.iter().flat_map(|ready| ready.messages().map(|message| (ready.topic.as_str(), message))).collect();
     let appended = store.append(&messages).await;
     appended.map_err(|source| PublishError::Store { topic: first.topic.clone(), source })
 }
@@ -424,6 +447,8 @@ impl<'a> IntoFuture for PublishJson<'a> {
 pub(crate) struct Ready {
     pub(crate) topic: String,
     pub(crate) message: Message,
+    /// The same in the other task name, for topics that are sent in both.
+    pub(crate) copy: Option<Message>,
     pub(crate) timestamp: Timestamp,
     pub(crate) allow_unrouted: bool,
 }
@@ -435,9 +460,16 @@ struct Sent {
     receipt: Receipt,
     allow_unrouted: bool,
     confirmation: Confirmation,
+    copy: Option<Confirmation>,
 }
 
 impl Ready {
+    /// The message, and the same in the other task name where there is one.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
+        std::iter::once(&self.message).chain(&self.copy)
+    }
+
     fn typed<E: Broadcast>(salt: &Salt, event: &E, options: &Options) -> Result<Self, PublishError> {
         let contract = E::contract();
         let payload = event.encode()?;
@@ -457,19 +489,15 @@ impl Ready {
         options.check().map_err(refused)?;
         unreadable(payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
         let timestamp = Timestamp::now();
+        let names = salt.task_name(topic).names();
         let message = wire::encode(wire::Outgoing {
-            task: salt.task_name(),
+            task: names.first().copied().unwrap_or_default(),
             id: uuid::Uuid::new_v4().to_string(),
             exchange: exchange.unwrap_or(salt.exchange()).to_owned(),
             routing_key: options.routing_key.clone().unwrap_or_else(|| topic.to_owned()),
             topic,
             payload,
-            meta: wire::Meta {
-                is_rpc: Some(false),
-                version,
-                correlation_id: options.correlation_id.clone(),
-                ..wire::Meta::default()
-            },
+            meta: options.meta(false, version),
             priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
             expiration: options.expiration,
             reply_to: None,
@@ -477,7 +505,8 @@ impl Ready {
             origin: salt.service_name(),
             now: timestamp,
         });
-        Ok(Self { topic: topic.to_owned(), message, timestamp, allow_unrouted: options.allow_unrouted })
+        let copy = names.get(1).map(|name| copy_of(&message, name, &uuid::Uuid::new_v4().to_string()));
+        Ok(Self { topic: topic.to_owned(), message, copy, timestamp, allow_unrouted: options.allow_unrouted })
     }
 
     async fn send(self, salt: &Salt) -> Result<Sent, PublishError> {
@@ -489,15 +518,26 @@ impl Ready {
             confirmed: true,
             routed: true,
         };
-        let sent = salt.send(self.message).await;
-        let confirmation = sent.map_err(|source| PublishError::Transport { topic: self.topic.clone(), source })?;
-        Ok(Sent { topic: self.topic, receipt, allow_unrouted: self.allow_unrouted, confirmation })
+        let failed = |source| PublishError::Transport { topic: self.topic.clone(), source };
+        let confirmation = salt.send(self.message).await.map_err(failed)?;
+        let copy = match self.copy {
+            Some(copy) => Some(salt.send(copy).await.map_err(failed)?),
+            None => None,
+        };
+        Ok(Sent { topic: self.topic, receipt, allow_unrouted: self.allow_unrouted, confirmation, copy })
     }
 }
 
 impl Sent {
     async fn receipt(self) -> Result<Receipt, PublishError> {
-        match self.confirmation.await {
+        let confirmed = async {
+            let first = self.confirmation.await?;
+            let Some(copy) = self.copy else { return Ok(first) };
+            // Bound for one is bound for both, unless the queue was made or deleted in between.
+            let second = copy.await?;
+            Ok(if first == Routing::Routed { second } else { first })
+        };
+        match confirmed.await {
             Ok(Routing::Routed) => {
                 tracing::debug!(topic = self.topic, message_id = self.receipt.message_id, "published");
                 Ok(self.receipt)

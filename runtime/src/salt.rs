@@ -2,6 +2,7 @@
 
 use std::{env, ffi::OsString, sync::Arc};
 
+use celerysalt_contract::TopicPattern;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -13,6 +14,7 @@ use crate::{
     publish::PublishJson,
     registration::{OnConflict, Registration},
     registry::{self, Actor, Registered, Registry, RegistryError},
+    results::{self, ResultBackend, ResultBackendError},
     schemas::Schemas,
     service::Service,
     transport::{self, Confirmation, Message, Transport, TransportError},
@@ -25,6 +27,8 @@ pub const DEFAULT_EXCHANGE: &str = "tchu_events";
 pub const BROKER_URL_VARIABLE: &str = "CELERYSALT_BROKER_URL";
 /// Names the registry for [`Salt::connect_env`].
 pub const REGISTRY_URL_VARIABLE: &str = "CELERYSALT_REGISTRY_URL";
+/// Names the result backend, when [`SaltBuilder::result_backend`] does not.
+pub const RESULT_BACKEND_URL_VARIABLE: &str = "CELERYSALT_RESULT_BACKEND_URL";
 /// Events larger than this are refused before they are sent, unless the builder says otherwise.
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -51,6 +55,9 @@ struct Inner {
     service: String,
     exchange: String,
     task_name: TaskName,
+    /// For topics of their own; the last that matches counts.
+    task_names: Vec<(TopicPattern, TaskName)>,
+    results: Option<Arc<dyn ResultBackend>>,
     max_message_bytes: usize,
     transport: Arc<dyn Transport>,
     registry: Arc<dyn Registry>,
@@ -69,6 +76,8 @@ pub struct SaltBuilder {
     service: String,
     exchange: String,
     task_name: TaskName,
+    task_names: Vec<(String, TaskName)>,
+    results: Option<String>,
     max_message_bytes: usize,
     broker: Source<Arc<dyn Transport>>,
     registry: Source<Arc<dyn Registry>>,
@@ -102,6 +111,8 @@ impl Salt {
             service: name.into(),
             exchange: DEFAULT_EXCHANGE.to_owned(),
             task_name: TaskName::default(),
+            task_names: Vec::new(),
+            results: None,
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
             broker: Source::Environment,
             registry: Source::Environment,
@@ -155,8 +166,13 @@ impl Salt {
         self.inner.transport.close().await;
     }
 
-    pub(crate) fn task_name(&self) -> TaskName {
-        self.inner.task_name
+    pub(crate) fn task_name(&self, topic: &str) -> TaskName {
+        let own = self.inner.task_names.iter().rev().find(|(pattern, _)| pattern.matches(topic));
+        own.map_or(self.inner.task_name, |(_, name)| *name)
+    }
+
+    pub(crate) fn results(&self) -> Option<&dyn ResultBackend> {
+        self.inner.results.as_deref()
     }
 
     pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
@@ -254,6 +270,24 @@ impl SaltBuilder {
         self
     }
 
+    /// The same for the topics of a pattern such as `scranton.#`, whatever the service's own is. Of several that match, the
+    /// last one counts.
+    pub fn task_name_for(mut self, topics: impl Into<String>, name: TaskName) -> Self {
+        self.task_names.push((topics.into(), name));
+        self
+    }
+
+    /// Where Celery's workers and callers keep answers that don't go to reply queues: the `result_backend` of their
+    /// applications, `redis://user:password@host:6379/0` (feature `redis`; `rediss://` with `tls` too). Without it the
+    /// environment decides (`CELERYSALT_RESULT_BACKEND_URL`); unset, empty and `rpc://` mean reply queues alone.
+    ///
+    /// Calls then wait for their answer at the reply queue and in Redis; a service answers to the reply queue where there
+    /// is one, else into Redis, where the answer is kept for a day.
+    pub fn result_backend(mut self, url: impl Into<String>) -> Self {
+        self.results = Some(url.into());
+        self
+    }
+
     /// The largest message that is sent, in bytes of its body; 16 MiB unless set.
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
@@ -271,10 +305,20 @@ impl SaltBuilder {
     /// Connects, and registers the contracts that were named.
     ///
     /// # Errors
-    /// [`ConnectError`]: a bad name or URL, a broker that can't be reached or refuses, a contract that is registered
-    /// with another meaning. A registry that can't be reached is no error: its registrations wait.
+    /// [`ConnectError`]: a bad name or URL, a broker that can't be reached or refuses, a result backend that refuses, a
+    /// contract that is registered with another meaning. A registry or a result backend that can't be reached is no error:
+    /// registrations wait, and the result backend is connected to when it is back.
     pub async fn connect(self) -> Result<Salt, ConnectError> {
         check_name(&self.service)?;
+        let task_names = self.task_names.into_iter().map(|(pattern, name)| match pattern.parse() {
+            Ok(parsed) => Ok((parsed, name)),
+            Err(error) => Err(ConnectError::TopicPattern { reason: format!("{error}"), pattern }),
+        });
+        let task_names = task_names.collect::<Result<_, _>>()?;
+        let results = match self.results {
+            Some(url) => results::open(&url)?,
+            None => results::open(&set(RESULT_BACKEND_URL_VARIABLE)?.unwrap_or_default())?,
+        };
         let registry = match self.registry {
             Source::Given(registry) => registry,
             Source::Url(url) => registry::connect_as(&url, Actor::here(&self.service))?,
@@ -291,6 +335,16 @@ impl SaltBuilder {
                 transport::connect(&url, &self.service).await?
             }
         };
+        match &results {
+            None => {}
+            Some(results) => match results.check().await {
+                Ok(()) => {}
+                Err(error @ ResultBackendError::Unavailable { .. }) => {
+                    tracing::warn!(%error, "answers wait for the result backend");
+                }
+                Err(error) => return Err(error.into()),
+            },
+        }
         let lineage = Arc::new(Lineage::new(Arc::clone(&registry), &self.service));
         let registration = Registration::new(Arc::clone(&registry), Arc::clone(&lineage));
         registration.at_start(&*registry, &self.contracts, self.on_conflict).await?;
@@ -299,6 +353,8 @@ impl SaltBuilder {
                 service: self.service,
                 exchange: self.exchange,
                 task_name: self.task_name,
+                task_names,
+                results,
                 max_message_bytes: self.max_message_bytes,
                 schemas: Schemas::new(Arc::clone(&registry), Arc::clone(&lineage)),
                 transport,
@@ -315,9 +371,13 @@ impl SaltBuilder {
 
 /// A variable's value; unset and empty mean the in-process default.
 fn variable(name: &'static str) -> Result<String, ConnectError> {
-    let in_process = || "memory:".to_owned();
+    Ok(set(name)?.unwrap_or_else(|| "memory:".to_owned()))
+}
+
+/// A variable's value, unless it is unset or empty.
+fn set(name: &'static str) -> Result<Option<String>, ConnectError> {
     let text = |value: OsString| value.into_string().map_err(|_| ConnectError::Environment { name });
-    Ok(env::var_os(name).filter(|value| !value.is_empty()).map(text).transpose()?.unwrap_or_else(in_process))
+    env::var_os(name).filter(|value| !value.is_empty()).map(text).transpose()
 }
 
 /// Queues are named after the service, so its name is what a queue's name can hold.

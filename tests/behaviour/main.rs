@@ -5,7 +5,9 @@
 
 mod dead_letters;
 mod events;
+mod flow;
 mod hostile;
+mod names_and_traces;
 mod registration;
 mod retries;
 mod rpc;

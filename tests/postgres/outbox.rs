@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use celerysalt::{
-    DatabaseError, PublishError, Salt,
+    DatabaseError, PublishError, Salt, TaskName,
     outbox::{Outbox, OutboxError, PublishIn, Relay, RelayError},
     sqlx::{self, PgPool},
     transport::TransportError,
@@ -116,6 +116,29 @@ async fn a_commit_publishes_and_a_rollback_does_not() {
         message.properties.timestamp = sent.properties.timestamp;
         assert_eq!(message, sent);
         assert_eq!(shop.waiting().await, 0);
+        shop.close().await;
+    })
+    .await;
+}
+
+/// For a topic that is sent in both task names, both messages wait, and the second says whose copy it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_task_names_go_by_the_outbox() {
+    in_fresh_schema(|schema| async move {
+        let mut shop = Shop::open(&schema).await;
+        let builder = shop.world.builder("both").await.task_name(TaskName::Both);
+        let both = builder.connect().await.unwrap();
+        let mut transaction = shop.pool.begin().await.unwrap();
+        let written = event("twice").publish_in(&both, &mut transaction).key("order-7").await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(shop.waiting().await, 2);
+        assert_eq!(shop.relay().drain().await.unwrap().published, 2);
+        let (first, second) = (shop.seen.next().await, shop.seen.next().await);
+        assert_eq!(first.properties.message_id.as_deref(), Some(written.message_id.as_str()));
+        assert_eq!(second.headers["x-celerysalt-copy-of"], written.message_id);
+        assert_eq!(first.headers["task"], "celery_salt.dispatch_event");
+        assert_eq!(second.headers["task"], "tchu_tchu.dispatch_event");
+        both.close().await;
         shop.close().await;
     })
     .await;

@@ -1,4 +1,4 @@
-//! Python calls, Rust answers over `rpc://`.
+//! Python calls, Rust answers over `rpc://` and by way of Redis.
 
 use celerysalt::{HandlerError, Rest, Running, ServeError};
 use celerysalt_reference::events::{GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse};
@@ -7,6 +7,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::{get, salt_client, tchu_client};
+
+crate::on_each_backend!(
+    celery_salts_caller_gets_responses_errors_and_failures,
+    a_request_from_python_that_waited_too_long_is_not_run,
+    tchu_tchus_caller_gets_responses_errors_and_failures,
+    a_request_from_tchu_tchu_that_waited_too_long_is_a_timeout,
+);
 
 /// A server of one request at a time. It says what it is asked, and holds a request `holds` until it is told to go on.
 struct Server {
@@ -44,8 +51,9 @@ fn answer(id: String) -> Result<GetRiskAssessmentResponse, ServeError<GetRiskAss
         }
         .into()),
         _ => Ok(GetRiskAssessmentResponse {
+            // Which the contract does not allow of "endless".
+            risk_score: if id == "endless" { f64::INFINITY } else { 8.5 },
             assessment_id: id,
-            risk_score: 8.5,
             status: "naïve \u{1F600}".to_owned(),
             rest: Rest::default(),
         }),
@@ -67,11 +75,9 @@ async fn raised(client: &mut Peer, order: Value, exception: &str) -> String {
     said["text"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn celery_salts_caller_gets_responses_errors_and_failures() {
-    let world = World::rabbitmq();
-    let server = server(&world).await;
-    let mut client = salt_client(&world).await;
+async fn celery_salts_caller_gets_responses_errors_and_failures(world: &World) {
+    let server = server(world).await;
+    let mut client = salt_client(world).await;
     let class = "GetRiskAssessment";
 
     let response = json!({"assessment_id": "RA-1 \u{1F600}", "risk_score": 8.5, "status": "naïve \u{1F600}"});
@@ -94,15 +100,16 @@ async fn celery_salts_caller_gets_responses_errors_and_failures() {
     assert!(text.contains("/assessment_id") && text.contains("string"), "{text}");
     assert!(!text.contains("987654"), "the value is in it: {text}");
 
+    let text = raised(&mut client, call(class, asks("endless")), "PublishError").await;
+    assert!(text.contains("/risk_score"), "{text}");
+
     assert!(client.ask(call(class, asks("RA-3"))).await["done"].is_object());
-    assert_eq!(server.running.shutdown().await.counts.handled, 6);
+    assert_eq!(server.running.shutdown().await.counts.handled, 7);
 }
 
-#[tokio::test]
-async fn a_request_from_python_that_waited_too_long_is_not_run() {
-    let world = World::rabbitmq();
-    let mut server = server(&world).await;
-    let mut client = salt_client(&world).await;
+async fn a_request_from_python_that_waited_too_long_is_not_run(world: &World) {
+    let mut server = server(world).await;
+    let mut client = salt_client(world).await;
     let caller = world.salt("caller").await;
     let held = tokio::spawn(async move { get("holds").call(&caller).await.map(|reply| reply.assessment_id.clone()) });
     assert_eq!(within(server.asked.recv()).await.unwrap(), "holds");
@@ -116,11 +123,9 @@ async fn a_request_from_python_that_waited_too_long_is_not_run() {
     server.running.shutdown().await;
 }
 
-#[tokio::test]
-async fn tchu_tchus_caller_gets_responses_errors_and_failures() {
-    let world = World::rabbitmq();
-    let server = server(&world).await;
-    let mut client = tchu_client(&world).await;
+async fn tchu_tchus_caller_gets_responses_errors_and_failures(world: &World) {
+    let server = server(world).await;
+    let mut client = tchu_client(world).await;
     let call = |id: &str| json!({"do": "call", "topic": "rpc.pulse.risk.get", "fields": {"assessment_id": id}});
 
     let response = json!({"assessment_id": "RA-1", "risk_score": 8.5, "status": "naïve \u{1F600}"});
@@ -131,5 +136,24 @@ async fn tchu_tchus_caller_gets_responses_errors_and_failures() {
     assert_eq!(said["done"]["error_message"], "no such assessment \u{1F600}", "{said}");
     let text = raised(&mut client, call("fails"), "PublishError").await;
     assert!(text.contains("the database is away"), "{text}");
+    let text = raised(&mut client, call("endless"), "PublishError").await;
+    assert!(text.contains("/risk_score"), "{text}");
+    server.running.shutdown().await;
+}
+
+/// tchu-tchu gives its requests no expiry, so a late one is run, and its answer is for nobody.
+async fn a_request_from_tchu_tchu_that_waited_too_long_is_a_timeout(world: &World) {
+    let mut server = server(world).await;
+    let mut client = tchu_client(world).await;
+    let call = |id: &str, timeout: u32| json!({"do": "call", "topic": "rpc.pulse.risk.get", "fields": {"assessment_id": id}, "timeout": timeout});
+    let caller = world.salt("caller").await;
+    let held = tokio::spawn(async move { get("holds").call(&caller).await.map(|reply| reply.assessment_id.clone()) });
+    assert_eq!(within(server.asked.recv()).await.unwrap(), "holds");
+    raised(&mut client, call("late", 1), "TimeoutError").await;
+    server.go_on.send(()).unwrap();
+    assert_eq!(held.await.unwrap().unwrap(), "holds");
+    assert!(client.ask(call("RA-1", 30)).await["done"].is_object());
+    assert_eq!(within(server.asked.recv()).await.unwrap(), "late");
+    assert_eq!(within(server.asked.recv()).await.unwrap(), "RA-1");
     server.running.shutdown().await;
 }

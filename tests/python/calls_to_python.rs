@@ -1,19 +1,27 @@
-//! Rust calls, Python answers over `rpc://`.
+//! Rust calls, Python answers over `rpc://` and by way of Redis.
 
 use std::time::Duration;
 
 use celerysalt::{CallError, TaskName};
+use celerysalt_reference::events::RiskAssessmentInformationRequest;
 use celerysalt_tests::{World, python::Peer};
 use serde_json::json;
 
 use crate::{get, salt_worker, tchu_worker};
 
+crate::on_each_backend!(
+    celery_salts_server_answers_declines_and_fails,
+    replies_that_the_contract_refuses_are_invalid,
+    a_request_that_waited_too_long_for_a_busy_worker_is_not_run,
+    a_request_that_expired_while_its_worker_was_away_is_not_run,
+    tchu_tchus_server_answers_declines_and_fails,
+    a_request_that_waited_too_long_for_tchu_tchu_is_not_run,
+);
+
 const SHORT: Duration = Duration::from_millis(300);
 
-#[tokio::test]
-async fn celery_salts_server_answers_declines_and_fails() {
-    let world = World::rabbitmq();
-    let mut worker = salt_worker(&world, "salt_handlers").await;
+async fn celery_salts_server_answers_declines_and_fails(world: &World) {
+    let mut worker = salt_worker(world, "salt_handlers").await;
     let caller = world.salt("caller").await;
 
     let reply = get("RA-1 \u{1F600}").call(&caller).await.unwrap();
@@ -35,17 +43,23 @@ async fn celery_salts_server_answers_declines_and_fails() {
         }
         other => panic!("{other:?}"),
     }
+    let request = RiskAssessmentInformationRequest::builder().identifier("RA-1").assessment_type("a").build().unwrap();
+    match request.call(&caller).await {
+        Err(CallError::NoHandler { topic, .. }) => assert_eq!(topic, "rpc.pulse.risk.information"),
+        other => panic!("{other:?}"),
+    }
     assert!(get("RA-2").call(&caller).await.is_ok());
 }
 
-#[tokio::test]
-async fn replies_that_the_contract_refuses_are_invalid() {
-    let world = World::rabbitmq();
-    let _worker = salt_worker(&world, "salt_handlers").await;
+async fn replies_that_the_contract_refuses_are_invalid(world: &World) {
+    let _worker = salt_worker(world, "salt_handlers").await;
     let caller = world.salt("caller").await;
-    for (id, raw) in
-        [("incomplete", json!({"assessment_id": "incomplete"})), ("list", json!([1, 2])), ("none", json!(null))]
-    {
+    for (id, raw) in [
+        ("incomplete", json!({"assessment_id": "incomplete"})),
+        ("list", json!([1, 2])),
+        ("none", json!(null)),
+        ("text", json!("as it is")),
+    ] {
         match get(id).call(&caller).await {
             Err(CallError::InvalidReply { invalid, raw: got }) => {
                 assert_eq!(*got, raw, "{id}");
@@ -66,10 +80,8 @@ async fn replies_that_the_contract_refuses_are_invalid() {
     assert!(get("RA-1").call(&caller).await.is_ok());
 }
 
-#[tokio::test]
-async fn a_request_that_waited_too_long_for_a_busy_worker_is_not_run() {
-    let world = World::rabbitmq();
-    let mut worker = salt_worker(&world, "salt_handlers").await;
+async fn a_request_that_waited_too_long_for_a_busy_worker_is_not_run(world: &World) {
+    let mut worker = salt_worker(world, "salt_handlers").await;
     let caller = world.salt("caller").await;
     let patient = caller.clone();
     let held = tokio::spawn(async move { get("holds").call(&patient).await });
@@ -85,25 +97,21 @@ async fn a_request_that_waited_too_long_for_a_busy_worker_is_not_run() {
     assert_eq!(worker.says().await["asked"], "RA-1");
 }
 
-#[tokio::test]
-async fn a_request_that_expired_while_its_worker_was_away_is_not_run() {
-    let world = World::rabbitmq();
+async fn a_request_that_expired_while_its_worker_was_away_is_not_run(world: &World) {
     let queue = world.foreign_queue("salt");
     let arguments = [queue.as_str(), "salt_handlers"];
-    Peer::start(&world, "salt_worker.py", &arguments).await.kill().await;
+    Peer::start(world, "salt_worker.py", &arguments).await.kill().await;
     let caller = world.salt("caller").await;
     let late = get("late").call(&caller).timeout(SHORT).await;
     assert!(matches!(late, Err(CallError::Timeout { .. })), "{late:?}");
-    let mut worker = Peer::start(&world, "salt_worker.py", &arguments).await;
+    let mut worker = Peer::start(world, "salt_worker.py", &arguments).await;
     assert!(get("RA-1").call(&caller).await.is_ok());
     // Had the late one been run, that would be said first.
     assert_eq!(worker.says().await["asked"], "RA-1");
 }
 
-#[tokio::test]
-async fn tchu_tchus_server_answers_declines_and_fails() {
-    let world = World::rabbitmq();
-    let _worker = tchu_worker(&world).await;
+async fn tchu_tchus_server_answers_declines_and_fails(world: &World) {
+    let _worker = tchu_worker(world).await;
     let caller = world.builder("caller").await.task_name(TaskName::TchuTchu).connect().await.unwrap();
 
     let reply = get("RA-1").call(&caller).await.unwrap();
@@ -121,4 +129,24 @@ async fn tchu_tchus_server_answers_declines_and_fails() {
         Err(CallError::HandlerFailed { message, .. }) => assert_eq!(message, "the database is away"),
         other => panic!("{other:?}"),
     }
+    for (id, raw) in [("list", json!([1, 2])), ("none", json!(null))] {
+        match get(id).call(&caller).await {
+            Err(CallError::InvalidReply { raw: got, .. }) => assert_eq!(*got, raw, "{id}"),
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+}
+
+async fn a_request_that_waited_too_long_for_tchu_tchu_is_not_run(world: &World) {
+    let mut worker = tchu_worker(world).await;
+    let caller = world.builder("caller").await.task_name(TaskName::TchuTchu).connect().await.unwrap();
+    let patient = caller.clone();
+    let held = tokio::spawn(async move { get("holds").call(&patient).await });
+    assert_eq!(worker.says().await["asked"], "holds");
+    let late = get("late").call(&caller).timeout(SHORT).await;
+    assert!(matches!(late, Err(CallError::Timeout { .. })), "{late:?}");
+    worker.tell(json!("go on")).await;
+    assert_eq!(held.await.unwrap().unwrap().assessment_id, "holds");
+    assert!(get("RA-1").call(&caller).await.is_ok());
+    assert_eq!(worker.says().await["asked"], "RA-1");
 }

@@ -1,9 +1,32 @@
-//! Python, both ways: the real celery-salt and tchu-tchu, on RabbitMQ, with Celery's `rpc://` results.
+//! Python, both ways: the real celery-salt and tchu-tchu, on RabbitMQ, with Celery's results by `rpc://` and in Redis.
 //!
 //! Each test has an exchange of its own, which both packages take by name.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(missing_docs, reason = "the names of the tests say it")]
+
+/// Each case as one test for each way of Celery's results.
+macro_rules! on_each_backend {
+    ($($case:ident),* $(,)?) => {
+        mod rpc {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(&celerysalt_tests::World::rabbitmq()).await;
+                }
+            )*
+        }
+        mod redis {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(&celerysalt_tests::World::rabbitmq_and_redis()).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_each_backend;
 
 mod calls_from_python;
 mod calls_to_python;

@@ -52,11 +52,58 @@ async fn a_celery_salt_worker_of_every_topic_survives_all_that_rust_sends() {
 }
 
 #[tokio::test]
+async fn what_goes_out_in_both_names_reaches_workers_of_both_packages_and_rust_once() {
+    let world = World::rabbitmq();
+    let (mut salt, mut tchu) = tokio::join!(salt_worker(&world, "salt_handlers"), tchu_worker(&world));
+    let (seen, mut seeing) = mpsc::unbounded_channel();
+    let handler = move |event: TaggedItemCreated| {
+        seen.send(event.identifier).unwrap();
+        async {}
+    };
+    let running = world.salt("mail").await.service().on(handler).start().await.unwrap();
+    let publisher = world.builder("pulse").await.task_name(TaskName::Both).connect().await.unwrap();
+    // What comes twice would come before the second event does.
+    for identifier in ["one", "two"] {
+        tagged(identifier).publish(&publisher).await.unwrap();
+        let mut said = [salt.says().await, salt.says().await];
+        said.sort_unstable_by_key(|said| said["handler"].to_string());
+        for (said, handler) in said.iter().zip(["class", "topic"]) {
+            assert_eq!((&said["handler"], &said["fields"]["identifier"]), (&json!(handler), &json!(identifier)));
+        }
+        assert_eq!(tchu.says().await["fields"]["identifier"], identifier);
+        assert_eq!(within(seeing.recv()).await.unwrap(), identifier);
+    }
+    // Both serve it, which of them is faster is anyone's guess, and neither knows the other's name.
+    for i in 0..5 {
+        let reply = get(&format!("RA-{i}")).call(&publisher).await.unwrap();
+        assert!(["naïve \u{1F600}", "by tchu-tchu"].contains(&reply.status.as_str()), "{}", reply.status);
+    }
+    let counts = running.shutdown().await.counts;
+    assert_eq!((counts.handled, counts.dead_lettered), (2, 0));
+    assert!(counts.passed_over >= 2, "{counts:?}");
+    assert!(seeing.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_call_in_both_names_finds_the_one_worker_that_serves_it() {
+    for package in ["celery-salt", "tchu-tchu"] {
+        let world = World::rabbitmq();
+        let _worker =
+            if package == "tchu-tchu" { tchu_worker(&world).await } else { salt_worker(&world, "salt_handlers").await };
+        let caller = world.builder("pulse").await.task_name(TaskName::Both).connect().await.unwrap();
+        for i in 0..3 {
+            let reply = get(&format!("RA-{i}")).call(&caller).await.unwrap();
+            assert_eq!(reply.status == "by tchu-tchu", package == "tchu-tchu");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_does_not_know_the_task_does_not_spoil_a_call() {
     let world = World::rabbitmq();
     let (_salt, _tchu) = tokio::join!(salt_worker(&world, "salt_handlers"), tchu_worker(&world));
     for (name, status) in [(TaskName::CelerySalt, "naïve \u{1F600}"), (TaskName::TchuTchu, "by tchu-tchu")] {
-        let caller = world.builder(name.as_str()).await.task_name(name).connect().await.unwrap();
+        let caller = world.builder("caller").await.task_name(name).connect().await.unwrap();
         for i in 0..10 {
             let reply = get(&format!("RA-{i}")).call(&caller).await.unwrap();
             assert_eq!(reply.status, status, "{name:?}, call {i}");

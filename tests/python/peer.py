@@ -13,6 +13,8 @@ import threading
 
 BROKER = os.environ["PEER_BROKER"]
 EXCHANGE = os.environ["PEER_EXCHANGE"]
+# Where Celery keeps results.
+BACKEND = os.environ["PEER_BACKEND"]
 
 MARK = "@@ "
 # Celery replaces `sys.stdout`; its file descriptor stays.

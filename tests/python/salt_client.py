@@ -4,9 +4,9 @@ import json
 
 import contracts
 from celery import Celery
-from peer import BROKER, EXCHANGE, serve
+from peer import BACKEND, BROKER, EXCHANGE, serve
 
-app = Celery("salt_client", broker=BROKER, backend="rpc://")
+app = Celery("salt_client", broker=BROKER, backend=BACKEND)
 app.conf.task_routes = {"celery_salt.dispatch_event": {"exchange": EXCHANGE, "exchange_type": "topic"}}
 
 

@@ -1,8 +1,9 @@
 """Handlers of a celery-salt service: by class, which need a version, and by topic; and a server of RPCs."""
 
-from celery_salt import RPCError, subscribe
+from celery_salt import RPCError, SaltEvent, subscribe
 from contracts import GetRiskAssessment, OrderCreated, TaggedItemCreated
-from peer import hear, say
+from peer import EXCHANGE, hear, say
+from pydantic import BaseModel
 
 
 @subscribe(TaggedItemCreated)
@@ -20,6 +21,24 @@ def ordered(event):
     say(handler="class", order_id=event.order_id, timestamp=event.timestamp, amount=str(event.amount))
 
 
+class InformationV2(SaltEvent):
+    """A version that is newer than what Rust's callers ask for."""
+
+    class Schema(BaseModel):
+        identifier: str
+
+    class Meta:
+        topic = "rpc.pulse.risk.information"
+        mode = "rpc"
+        version = "v2"
+        exchange_name = EXCHANGE
+
+
+@subscribe(InformationV2)
+def inform(request):
+    say(handler="inform")
+
+
 @subscribe(GetRiskAssessment)
 def get(request):
     asked = request.assessment_id
@@ -35,6 +54,8 @@ def get(request):
             return [1, 2]
         case "none":
             return None
+        case "text":
+            return "as it is"
         case "not-a-number":
             return {"assessment_id": asked, "risk_score": float("nan"), "status": "open"}
         case "holds":

@@ -1,10 +1,10 @@
 """A process that publishes and calls with tchu-tchu."""
 
 from celery import Celery
-from peer import BROKER, EXCHANGE, serve
+from peer import BACKEND, BROKER, EXCHANGE, serve
 from tchu_tchu import CeleryProducer, ServerlessProducer
 
-app = Celery("tchu_client", broker=BROKER, backend="rpc://")
+app = Celery("tchu_client", broker=BROKER, backend=BACKEND)
 app.conf.task_routes = {"tchu_tchu.dispatch_event": {"exchange": EXCHANGE, "exchange_type": "topic"}}
 PRODUCERS = {
     "celery": CeleryProducer(app),

@@ -1,6 +1,6 @@
 """Handlers of a tchu-tchu service: by topic, and a server of RPCs."""
 
-from peer import say
+from peer import hear, say
 from tchu_tchu import TchuEvent, TchuRPCException, subscribe
 
 
@@ -24,6 +24,12 @@ def get(request):
             raise TchuRPCException(message="no such assessment", code="NOT_FOUND", details={"asked": asked})
         case "fails":
             raise ValueError("the database is away")
+        case "list":
+            return [1, 2]
+        case "none":
+            return None
+        case "holds":
+            hear()
     return {"assessment_id": asked, "risk_score": 2.5, "status": "by tchu-tchu"}
 
 

@@ -3,12 +3,12 @@
 import importlib
 import sys
 
-from peer import BROKER, EXCHANGE, work
+from peer import BACKEND, BROKER, EXCHANGE, work
 from tchu_tchu import get_subscribed_routing_keys
 from tchu_tchu.django import Celery
 
 queue, handlers = sys.argv[1:]
-app = Celery("tchu", broker=BROKER, backend="rpc://")
+app = Celery("tchu", broker=BROKER, backend=BACKEND)
 # Of the Django helpers, but it needs none.
 app.message_broker(queue_name=queue, exchange_name=EXCHANGE)
 # It would import the handlers and bind their topics on signals of the worker, but Celery holds its receivers weakly and

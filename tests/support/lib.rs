@@ -23,3 +23,8 @@ pub use world::{PATIENCE, World, header, no_headers, within};
 pub fn broker_url() -> String {
     std::env::var("CELERYSALT_TEST_BROKER_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
 }
+
+/// The Redis that tests use: `CELERYSALT_TEST_REDIS_URL`, else the one on the default port. It must be there.
+pub fn redis_url() -> String {
+    std::env::var("CELERYSALT_TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379/0".to_owned())
+}

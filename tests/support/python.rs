@@ -50,6 +50,7 @@ impl Peer {
             .args(arguments)
             .env("PEER_BROKER", crate::broker_url())
             .env("PEER_EXCHANGE", exchange)
+            .env("PEER_BACKEND", world.result_backend().unwrap_or("rpc://"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUNBUFFERED", "1")
             .stdin(Stdio::piped())

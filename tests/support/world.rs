@@ -25,6 +25,8 @@ pub struct World {
     /// Everything of this test has it in its name.
     suffix: String,
     registry: MemoryRegistry,
+    /// Where answers are kept that don't go to reply queues.
+    results: Option<String>,
     services: Mutex<Vec<String>>,
     foreign_queues: Mutex<Vec<String>>,
 }
@@ -45,12 +47,20 @@ impl World {
         Self::on(Broker::RabbitMq(crate::broker_url()))
     }
 
+    /// On RabbitMQ, with answers in Redis; both must be there. Python's peers send no answers to reply queues then.
+    pub fn rabbitmq_and_redis() -> Self {
+        let mut world = Self::rabbitmq();
+        world.results = Some(crate::redis_url());
+        world
+    }
+
     fn on(broker: Broker) -> Self {
         let suffix = uuid::Uuid::new_v4().simple().to_string();
         Self {
             broker,
             suffix,
             registry: MemoryRegistry::new(),
+            results: None,
             services: Mutex::default(),
             foreign_queues: Mutex::default(),
         }
@@ -64,6 +74,11 @@ impl World {
     /// The registry of this test.
     pub fn registry(&self) -> &MemoryRegistry {
         &self.registry
+    }
+
+    /// The URL of the result backend of this test's services and peers.
+    pub fn result_backend(&self) -> Option<&str> {
+        self.results.as_deref()
     }
 
     /// The name of a service of this test.
@@ -91,6 +106,7 @@ impl World {
             .transport(self.transport(name).await)
             .registry(Arc::new(self.registry.clone()))
             .exchange(self.exchange())
+            .result_backend(self.results.clone().unwrap_or_default())
     }
 
     /// A connected service of this test.
@@ -189,7 +205,7 @@ impl Drop for World {
             .iter()
             .flat_map(|service| {
                 let retries = (1..=20).map(|tries| format!("retry.{tries}"));
-                let parts = ["events", "rpc", "dead"].map(str::to_owned).into_iter().chain(retries);
+                let parts = ["events", "rpc", "dead", "waiting"].map(str::to_owned).into_iter().chain(retries);
                 parts.map(|part| format!("celerysalt.{service}.{part}")).collect::<Vec<_>>()
             })
             .chain(std::mem::take(&mut *self.foreign_queues.lock().unwrap()))

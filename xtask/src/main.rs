@@ -37,7 +37,7 @@ cargo xtask <command>
 
 LIST names the ways to get a server, in the order to try them; without it:
   running,installed,packages,compose
-A URL in CELERYSALT_TEST_BROKER_URL or CELERYSALT_TEST_REGISTRY_URL always comes first.
+A URL in CELERYSALT_TEST_BROKER_URL, CELERYSALT_TEST_REGISTRY_URL or CELERYSALT_TEST_REDIS_URL always comes first.
 ";
 
 /// What the arguments ask for.

@@ -23,17 +23,19 @@ pub(super) async fn insert(
     ready: &[Ready],
     key: Option<&str>,
 ) -> Result<(), DatabaseError> {
-    let mut rest = ready;
+    let all: Vec<(&Ready, &Message)> =
+        ready.iter().flat_map(|ready| ready.messages().map(move |message| (ready, message))).collect();
+    let mut rest = &all[..];
     while !rest.is_empty() {
         let mut bytes = 0;
-        let fits = |ready: &&Ready| {
-            bytes += ready.message.body.len();
+        let fits = |(_, message): &&(&Ready, &Message)| {
+            bytes += message.body.len();
             bytes <= CHUNK.1
         };
         let count = rest.iter().take(CHUNK.0).take_while(fits).count().max(1);
         let (chunk, later) = rest.split_at(count);
         rest = later;
-        let of = |text: fn(&Ready) -> String| chunk.iter().map(text).collect::<Vec<String>>();
+        let of = |text: fn(&Message) -> String| chunk.iter().map(|(_, message)| text(message)).collect::<Vec<String>>();
         sqlx::query(
             "WITH ordered AS MATERIALIZED (
                  SELECT CASE WHEN $1::text IS NOT NULL THEN
@@ -50,14 +52,14 @@ pub(super) async fn insert(
              ORDER BY m.place",
         )
         .bind(key)
-        .bind(of(|ready| ready.message.properties.message_id.clone().unwrap_or_default()))
-        .bind(of(|ready| ready.topic.clone()))
-        .bind(of(|ready| ready.message.exchange.clone()))
-        .bind(of(|ready| ready.message.routing_key.clone()))
-        .bind(of(|ready| columns::properties_to_text(&ready.message.properties)))
-        .bind(of(|ready| columns::headers_to_text(&ready.message.headers)))
-        .bind(chunk.iter().map(|ready| &ready.message.body[..]).collect::<Vec<&[u8]>>())
-        .bind(chunk.iter().map(|ready| ready.allow_unrouted).collect::<Vec<bool>>())
+        .bind(of(|message| message.properties.message_id.clone().unwrap_or_default()))
+        .bind(chunk.iter().map(|(ready, _)| ready.topic.clone()).collect::<Vec<String>>())
+        .bind(of(|message| message.exchange.clone()))
+        .bind(of(|message| message.routing_key.clone()))
+        .bind(of(|message| columns::properties_to_text(&message.properties)))
+        .bind(of(|message| columns::headers_to_text(&message.headers)))
+        .bind(chunk.iter().map(|(_, message)| &message.body[..]).collect::<Vec<&[u8]>>())
+        .bind(chunk.iter().map(|(ready, _)| ready.allow_unrouted).collect::<Vec<bool>>())
         .execute(&mut *connection)
         .await?;
     }

@@ -189,7 +189,8 @@ async fn write(
         salt.check_size(&ready.message).map_err(|source| PublishError::Transport { topic: topic(), source })?;
     }
     if let Some(store) = salt.store() {
-        let messages: Vec<_> = ready.iter().map(|ready| (ready.topic.as_str(), &ready.message)).collect();
+        let messages: Vec<_> =
+            ready.iter().flat_map(|ready| ready.messages().map(|message| (ready.topic.as_str(), message))).collect();
         store::append::append(connection, store.selected(&messages)).await?;
     }
     row::insert(connection, &ready, key.as_deref()).await?;

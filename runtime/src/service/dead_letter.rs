@@ -32,6 +32,8 @@ pub enum DeadLetterReason {
     HandlerFailed,
     /// The handler panicked.
     HandlerPanicked,
+    /// The handler took longer than it is given.
+    HandlerTimedOut,
 }
 
 impl DeadLetterReason {
@@ -44,6 +46,7 @@ impl DeadLetterReason {
             Self::Invalid => "invalid",
             Self::HandlerFailed => "handler-failed",
             Self::HandlerPanicked => "handler-panicked",
+            Self::HandlerTimedOut => "handler-timed-out",
         }
     }
 }
@@ -63,6 +66,8 @@ pub(super) struct Failure {
     pub(super) pointers: Vec<String>,
     /// The handler to try again, when another try may mend it.
     pub(super) again: Option<String>,
+    /// How often it was tried since it came.
+    attempts: u32,
 }
 
 /// What a header is cut to: enough to understand, little enough for a frame.
@@ -77,7 +82,7 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 impl Failure {
     pub(super) fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), handler: None, pointers: Vec::new(), again: None }
+        Self { reason, detail: detail.into(), handler: None, pointers: Vec::new(), again: None, attempts: 1 }
     }
 
     pub(super) fn by(mut self, handler: &'static str) -> Self {
@@ -88,6 +93,18 @@ impl Failure {
     /// Another try of the handler of this id may mend it.
     pub(super) fn again(mut self, handler_id: &str) -> Self {
         self.again = Some(handler_id.to_owned());
+        self
+    }
+
+    /// It was tried as often as it may be.
+    pub(super) fn for_good(mut self) -> Self {
+        self.again = None;
+        self
+    }
+
+    /// It is that of the last of so many attempts.
+    pub(super) fn after(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
         self
     }
 
@@ -197,7 +214,7 @@ pub(super) fn letter(
     set(headers::DETAIL, json!(cut(&failure.detail, DETAIL_BYTES)));
     set(headers::SERVICE, json!(salt.service_name()));
     set(headers::FAILED_AT, json!(iso(Timestamp::now())));
-    set(headers::TRIES, json!(tries.done.saturating_add(1)));
+    set(headers::TRIES, json!(tries.done.saturating_add(failure.attempts)));
     set(headers::EXCHANGE, json!(tries.exchange));
     set(headers::ROUTING_KEY, json!(tries.routing_key));
     set(headers::TOPIC, json!(meta.map_or(tries.routing_key, |meta| meta.topic.as_str())));

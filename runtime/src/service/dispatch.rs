@@ -3,29 +3,57 @@
 use std::{sync::Arc, time::Duration};
 
 use celerysalt_contract::{Topic, Version, VersionRange};
+use tokio::task::JoinSet;
 
 use super::{
     Registration, Takes,
     dead_letter::{DeadLetterReason, Failure, keep, letter, report, settle_after},
-    handler::guarded,
-    message::Meta,
+    flow::{Broken, Entry, Place},
+    lanes::Turn,
+    message::{AnyEvent, Meta},
     retry::{self, Tries},
-    shared::{Counters, Shared},
+    shared::{Counters, Shared, Subscriber},
 };
 use crate::{
     invalid::Invalid,
     registry::RegistryError,
     transport::{Delivery, Message, TransportError},
-    wire::{self, Incoming},
+    wire::{self, Incoming, trace},
 };
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
+/// A message's turns with the handlers that keep an order: the handler's place among the service's, and the turn.
+pub(super) type Turns = Vec<(usize, Turn)>;
+
+/// The turns of a message that has just come. Asked in the order of the queue, before anything else is done with it.
+pub(super) fn turns(shared: &Shared, message: &Message) -> Turns {
+    let ordered = || shared.events.iter().enumerate().filter_map(|(i, s)| Some((i, s, s.flow.order.as_ref()?)));
+    if ordered().next().is_none() {
+        return Vec::new();
+    }
+    // Decoded again when its turn comes: until then only the bytes are held.
+    let Ok(incoming) = wire::decode(message) else { return Vec::new() };
+    let meta = Meta::of(message, &incoming, false);
+    let mut event = None;
+    ordered()
+        .filter(|(_, subscriber, _)| subscriber.registration.selector.pattern.matches(&meta.topic))
+        .filter_map(|(index, _, (order, lanes))| {
+            let event =
+                event.get_or_insert_with(|| AnyEvent::new(meta.topic.clone(), meta.version.clone(), &incoming.payload));
+            Some((index, lanes.turn(order.key(event)?)))
+        })
+        .collect()
+}
+
 /// Handles one delivery of the events queue, from its bytes to its ack.
-pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
-    Counters::add(&shared.counters.received);
-    let (meta, outcome) = decide(&shared, &delivery.message, delivery.redelivered).await;
+pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery, turns: Turns) {
+    // Few at a time are more than the bytes that came.
+    let Some(place) = shared.event_house.place().await else { return given_back(delivery).await };
+    let (meta, outcome) = decide(&shared, &delivery.message, delivery.redelivered, place, turns).await;
+    // Turns end after the message is settled: they are in what follows.
+    let (outcome, _turns) = outcome;
     let settled = match outcome {
         Outcome::Handled => {
             Counters::add(&shared.counters.handled);
@@ -35,8 +63,13 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
             Counters::add(&shared.counters.passed_over);
             delivery.ack().await
         }
-        Outcome::Failed(failures) => {
-            let kept = put_aside(&shared, &delivery.message, meta.as_ref(), &failures).await;
+        Outcome::Duplicate => {
+            Counters::add(&shared.counters.duplicates);
+            delivery.ack().await
+        }
+        Outcome::GivenBack => return given_back(delivery).await,
+        Outcome::Unfinished { failures, waiting } => {
+            let kept = put_aside(&shared, &delivery.message, meta.as_ref(), &failures, &waiting).await;
             settle_after(kept, delivery).await
         }
     };
@@ -45,12 +78,20 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
     }
 }
 
-/// Keeps a message for another try of the handlers that may mend, and in the dead-letter queue for those that won't.
+async fn given_back(delivery: Delivery) {
+    if let Err(error) = delivery.requeue().await {
+        tracing::debug!(%error, "a message comes again anyway");
+    }
+}
+
+/// Keeps a message for another try of the handlers that may mend, for the handlers that can't take it now, and in the
+/// dead-letter queue for those that won't.
 async fn put_aside(
     shared: &Shared,
     message: &Message,
     meta: Option<&Meta>,
     failures: &[Failure],
+    waiting: &[&str],
 ) -> Result<(), TransportError> {
     let tries = Tries::of(message).done.saturating_add(1);
     let pause = shared.retry.pause_after(tries);
@@ -79,48 +120,136 @@ async fn put_aside(
             "a handler failed and is tried again"
         );
     }
+    if !waiting.is_empty() {
+        let queue = retry::waiting_queue(shared.salt.service_name(), &shared.events_queue);
+        keep(&shared.salt, &queue, retry::later(message, &queue, waiting)).await?;
+        Counters::add(&shared.counters.put_aside);
+        tracing::debug!(
+            service = shared.salt.service_name(),
+            topic = meta.map_or(message.routing_key.as_str(), |meta| meta.topic.as_str()),
+            ?waiting,
+            "a handler has no room for a message, which waits on the broker"
+        );
+    }
     Ok(())
 }
 
-pub(super) enum Outcome {
+pub(super) enum Outcome<'s> {
     Handled,
-    /// Not meant for handlers: a Python worker's second hop.
+    /// Not meant for handlers: a Python worker's second hop, or the second message of an event in both task names.
     PassedOver,
-    /// Never empty.
-    Failed(Vec<Failure>),
+    /// Every handler that takes it has handled it before.
+    Duplicate,
+    /// No handler has begun, and the service ends.
+    GivenBack,
+    /// Not both empty.
+    Unfinished {
+        failures: Vec<Failure>,
+        /// The ids of handlers that could not take it now.
+        waiting: Vec<&'s str>,
+    },
 }
 
-async fn decide(shared: &Shared, message: &Message, redelivered: bool) -> (Option<Meta>, Outcome) {
+impl Outcome<'_> {
+    fn failed(failure: Failure) -> Self {
+        Self::Unfinished { failures: vec![failure], waiting: Vec::new() }
+    }
+}
+
+/// What becomes of a message, and the turns that it holds until that is done.
+async fn decide<'s>(
+    shared: &'s Arc<Shared>,
+    message: &Message,
+    redelivered: bool,
+    place: Place,
+    turns: Turns,
+) -> (Option<Meta>, (Outcome<'s>, Turns)) {
     let incoming = match wire::decode(message) {
         Ok(incoming) => incoming,
-        Err(error) => return (None, Outcome::Failed(vec![error.into()])),
+        Err(error) => return (None, (Outcome::failed(error.into()), turns)),
     };
-    if incoming.is_second_hop() {
-        return (None, Outcome::PassedOver);
+    if incoming.is_second_hop() || (incoming.is_event() && incoming.copy_of.is_some()) {
+        return (None, (Outcome::PassedOver, turns));
     }
     let meta = Meta::of(message, &incoming, redelivered);
     if !incoming.is_event() {
         let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of an event");
-        return (Some(meta), Outcome::Failed(vec![failure]));
+        return (Some(meta), (Outcome::failed(failure), turns));
     }
-    let only = Tries::of(message).handlers;
-    let outcome = run_handlers(shared, &meta, incoming, &only).await;
+    let tries = Tries::of(message);
+    let outcome = run_handlers(shared, &meta, incoming, &tries, place, turns).await;
     (Some(meta), outcome)
 }
 
-/// Runs every handler that takes the message, of those named by `only` unless it is empty.
-async fn run_handlers(shared: &Shared, meta: &Meta, incoming: Incoming, only: &[&str]) -> Outcome {
-    let payload = incoming.payload;
+/// Runs every handler that takes the message, of those named by `tries` unless it names none.
+async fn run_handlers<'s>(
+    shared: &'s Arc<Shared>,
+    meta: &Meta,
+    incoming: Incoming,
+    tries: &Tries<'_>,
+    place: Place,
+    mut turns: Turns,
+) -> (Outcome<'s>, Turns) {
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
-    let mut taken = false;
-    let mut refused: Option<Invalid> = None;
-    let mut failures: Vec<Failure> = Vec::new();
-    let named = |r: &&Registration| only.is_empty() || only.contains(&r.id.as_str());
-    for registration in shared.events.iter().filter(|r| r.selector.pattern.matches(&meta.topic)).filter(named) {
+    let asked = Arc::new(Asked { meta: meta.clone(), said_version, payload: incoming.payload, tries: tries.done });
+    let only = &tries.handlers;
+    let named = |r: &Registration| only.is_empty() || only.contains(&r.id.as_str());
+    let takers = shared.events.iter().enumerate().filter(|(_, subscriber)| {
+        let registration = &subscriber.registration;
+        registration.selector.pattern.matches(&meta.topic) && named(registration)
+    });
+    let takers: Vec<usize> = takers.map(|(index, _)| index).collect();
+    let mut turn_of = |index: usize| {
+        let at = turns.iter().position(|(of, _)| *of == index)?;
+        Some(turns.swap_remove(at).1)
+    };
+    let mut place = Some(place);
+    let (mut answers, mut held) = (Vec::with_capacity(takers.len()), Turns::new());
+    let mut answered = |index: usize, (taken, turn): (Taken, Option<Turn>)| {
+        answers.push((index, taken));
+        held.extend(turn.map(|turn| (index, turn)));
+    };
+    if takers.len() < 2 || shared.one_at_a_time {
         // Every handler is tried, whatever the others make of it.
-        match run_handler(shared, registration, meta, said_version, &payload).await {
+        for index in takers {
+            answered(index, run_handler(shared, index, &asked, place.take(), turn_of(index)).await);
+        }
+    } else {
+        // Beside each other: one that hangs must not keep the others from this message.
+        let mut running = JoinSet::new();
+        for index in takers {
+            let (shared, asked, place, turn) = (Arc::clone(shared), Arc::clone(&asked), place.take(), turn_of(index));
+            running.spawn(async move { (index, run_handler(&shared, index, &asked, place, turn).await) });
+        }
+        while let Some(done) = running.join_next().await {
+            match done {
+                Ok((index, outcome)) => answered(index, outcome),
+                Err(error) => {
+                    // Handlers' own panics do not get here.
+                    tracing::error!(%error, "handling a message failed");
+                    answered(usize::MAX, (Taken::GivenBack, None));
+                }
+            }
+        }
+    }
+    answers.sort_by_key(|(index, _)| *index);
+    held.append(&mut turns);
+    (summed_up(shared, meta, said_version, answers), held)
+}
+
+/// What the handlers' answers mean for the message.
+fn summed_up<'s>(shared: &'s Shared, meta: &Meta, said_version: bool, answers: Vec<(usize, Taken)>) -> Outcome<'s> {
+    let (mut taken, mut duplicates, mut given_back) = (false, false, Vec::new());
+    let mut refused: Option<Invalid> = None;
+    let (mut failures, mut waiting): (Vec<Failure>, Vec<&str>) = (Vec::new(), Vec::new());
+    let id = |index: usize| shared.events.get(index).map(|subscriber| subscriber.registration.id.as_str());
+    for (index, answer) in answers {
+        match answer {
             Taken::NotMine => {}
             Taken::Handled => taken = true,
+            Taken::Duplicate => duplicates = true,
+            Taken::Later => waiting.extend(id(index)),
+            Taken::GivenBack => given_back.push(id(index)),
             Taken::Refused(invalid) => refused = refused.or(Some(invalid)),
             Taken::Failed(failed) => {
                 taken = true;
@@ -131,23 +260,48 @@ async fn run_handlers(shared: &Shared, meta: &Meta, incoming: Incoming, only: &[
     if let Some(invalid) = refused.filter(|_| !taken || said_version) {
         failures.push(Failure::invalid(&invalid));
     }
-    match (failures.is_empty(), taken) {
-        (false, _) => Outcome::Failed(failures),
-        (true, true) => Outcome::Handled,
-        (true, false) => {
+    if !given_back.is_empty() {
+        // Nothing was done with it yet, or nothing that can be told apart from doing it again.
+        let untouched = !taken && failures.is_empty() && waiting.is_empty();
+        if untouched || given_back.contains(&None) {
+            return Outcome::GivenBack;
+        }
+        waiting.extend(given_back.into_iter().flatten());
+    }
+    match (failures.is_empty() && waiting.is_empty(), taken, duplicates) {
+        (false, _, _) => Outcome::Unfinished { failures, waiting },
+        (true, true, _) => Outcome::Handled,
+        (true, false, true) => Outcome::Duplicate,
+        (true, false, false) => {
             let version = meta.version.as_ref().map_or("without a version".to_owned(), |v| format!("of {v}"));
-            Outcome::Failed(vec![Failure::new(
+            Outcome::failed(Failure::new(
                 DeadLetterReason::NoHandler,
                 format!("no handler of this service takes {} {version}", meta.topic.escape_debug()),
-            )])
+            ))
         }
     }
 }
 
+/// What every handler of one message is given.
+struct Asked {
+    meta: Meta,
+    said_version: bool,
+    payload: String,
+    /// How often it was tried before it came this time.
+    tries: u32,
+}
+
+/// What one handler made of a message.
 enum Taken {
     /// Of another version.
     NotMine,
     Handled,
+    /// It has handled it before.
+    Duplicate,
+    /// It can't take it for a while.
+    Later,
+    /// It has not begun, and the service ends.
+    GivenBack,
     /// The contract refuses the payload.
     Refused(Invalid),
     Failed(Failure),
@@ -155,41 +309,148 @@ enum Taken {
 
 async fn run_handler(
     shared: &Shared,
-    registration: &Registration,
-    meta: &Meta,
-    said_version: bool,
-    payload: &str,
+    index: usize,
+    asked: &Asked,
+    mut place: Option<Place>,
+    mut turn: Option<Turn>,
+) -> (Taken, Option<Turn>) {
+    let Some(subscriber) = shared.events.get(index) else { return (Taken::NotMine, turn) };
+    let house = &shared.event_house;
+    if let Some(turn) = &mut turn
+        && !turn.has_come()
+    {
+        drop(place.take());
+        if house.unless_ending(turn.come()).await.is_none() {
+            return (Taken::GivenBack, None);
+        }
+    }
+    let version = match accepted(shared, &subscriber.registration, asked).await {
+        Ok(version) => version,
+        Err(taken) => return (taken, turn),
+    };
+    // Of two messages with one id, the second waits for what becomes of the first.
+    let mut twin = None;
+    let id = asked.meta.deduplication_id();
+    if let (Some((seen, lanes)), Some(id)) = (&subscriber.flow.seen, &id) {
+        let mut first = lanes.turn(id.clone());
+        if !first.has_come() {
+            drop(place.take());
+            if house.unless_ending(first.come()).await.is_none() {
+                return (Taken::GivenBack, turn);
+            }
+        }
+        if seen.has(id) {
+            return (Taken::Duplicate, turn);
+        }
+        twin = Some(first);
+    }
+    let taken = run_tries(shared, subscriber, asked, version, place).await;
+    if let (Taken::Handled, Some((seen, _)), Some(id)) = (&taken, &subscriber.flow.seen, &id) {
+        seen.mark(id);
+    }
+    drop(twin);
+    (taken, turn)
+}
+
+/// Runs a handler once; one that keeps an order again and again, for its event must not lose its place.
+async fn run_tries(
+    shared: &Shared,
+    subscriber: &Subscriber,
+    asked: &Asked,
+    version: Option<Version>,
+    mut place: Option<Place>,
 ) -> Taken {
+    let mut attempts = 0_u32;
+    loop {
+        let mut meta = asked.meta.clone();
+        attempts = attempts.saturating_add(1);
+        meta.tries = asked.tries.saturating_add(attempts);
+        let failure = match run_once(shared, subscriber, asked, version.clone(), meta, place.take()).await {
+            Taken::Failed(failure) => failure,
+            Taken::Later | Taken::GivenBack if attempts > 1 => return Taken::GivenBack,
+            taken => return taken,
+        };
+        let failure = failure.after(attempts);
+        if subscriber.flow.order.is_none() || failure.again.is_none() {
+            return Taken::Failed(failure);
+        }
+        let Some(pause) = shared.retry.pause_after(asked.tries.saturating_add(attempts)) else {
+            return Taken::Failed(failure.for_good());
+        };
+        Counters::add(&shared.counters.retried);
+        tracing::warn!(
+            service = shared.salt.service_name(),
+            topic = asked.meta.topic,
+            handler = failure.handler,
+            detail = failure.detail,
+            tries = asked.tries.saturating_add(attempts),
+            ?pause,
+            "a handler failed and is tried again, before the next event of its key"
+        );
+        if shared.event_house.unless_ending(tokio::time::sleep(retry::jittered(pause))).await.is_none() {
+            return Taken::GivenBack;
+        }
+    }
+}
+
+async fn run_once(
+    shared: &Shared,
+    subscriber: &Subscriber,
+    asked: &Asked,
+    version: Option<Version>,
+    meta: Meta,
+    place: Option<Place>,
+) -> Taken {
+    let Subscriber { registration, flow } = subscriber;
     let name = registration.name.as_str();
-    let version = match &registration.takes {
+    let pass = match flow.enter(&shared.event_house, place).await {
+        Entry::Now(pass) => pass,
+        Entry::Later => return Taken::Later,
+        Entry::Ending => return Taken::GivenBack,
+    };
+    let context = meta.trace_context().cloned();
+    let running = match registration.handler.accept(&asked.payload, version, meta) {
+        Err(invalid) => return Taken::Refused(invalid),
+        Ok(running) => trace::within(context, running),
+    };
+    let failed = |reason, detail: String| Failure::new(reason, detail).by(name);
+    match flow.run(&shared.event_house, pass, running).await {
+        Ok(Ok(())) => Taken::Handled,
+        Ok(Err(error)) => {
+            let failure = failed(DeadLetterReason::HandlerFailed, error.to_string());
+            Taken::Failed(if error.is_final() { failure } else { failure.again(&registration.id) })
+        }
+        Err(Broken::Panicked(panic)) => Taken::Failed(failed(DeadLetterReason::HandlerPanicked, panic)),
+        Err(Broken::TimedOut(limit)) => {
+            let detail = format!("it took longer than the {limit:?} that it is given");
+            Taken::Failed(failed(DeadLetterReason::HandlerTimedOut, detail).again(&registration.id))
+        }
+    }
+}
+
+/// The version of the contract that the handler takes the message by.
+///
+/// # Errors
+/// Why it does not take it.
+async fn accepted(shared: &Shared, registration: &Registration, asked: &Asked) -> Result<Option<Version>, Taken> {
+    let Asked { meta, said_version, payload, .. } = asked;
+    match &registration.takes {
         Takes::Typed { version, newer_majors } => match &meta.version {
-            Some(message) if version.accepts(message) || (*newer_majors && message >= version) => Some(version.clone()),
+            Some(message) if version.accepts(message) || (*newer_majors && message >= version) => {
+                Ok(Some(version.clone()))
+            }
             // A version that was said and can't be read is not an unversioned message.
-            None if !said_version => Some(version.clone()),
-            _ => return Taken::NotMine,
+            None if !said_version => Ok(Some(version.clone())),
+            _ => Err(Taken::NotMine),
         },
         Takes::Raw => match (&registration.selector.versions, &meta.version) {
             (VersionRange::Exact(base) | VersionRange::Compatible(base), Some(message)) if !base.accepts(message) => {
-                return Taken::NotMine;
+                Err(Taken::NotMine)
             }
-            (VersionRange::Exact(_) | VersionRange::Compatible(_), None) if said_version => return Taken::NotMine,
-            (_, message) => message.clone(),
+            (VersionRange::Exact(_) | VersionRange::Compatible(_), None) if *said_version => Err(Taken::NotMine),
+            (_, message) => Ok(message.clone()),
         },
-        Takes::Registered => match registered(shared, registration, meta, said_version, payload).await {
-            Ok(version) => Some(version),
-            Err(taken) => return taken,
-        },
-    };
-    match registration.handler.accept(payload, version, meta.clone()) {
-        Err(invalid) => Taken::Refused(invalid),
-        Ok(running) => match guarded(running).await {
-            Ok(Ok(())) => Taken::Handled,
-            Ok(Err(error)) => {
-                let failure = Failure::new(DeadLetterReason::HandlerFailed, error.to_string()).by(name);
-                Taken::Failed(if error.is_final() { failure } else { failure.again(&registration.id) })
-            }
-            Err(panic) => Taken::Failed(Failure::new(DeadLetterReason::HandlerPanicked, panic).by(name)),
-        },
+        Takes::Registered => registered(shared, registration, meta, *said_version, payload).await.map(Some),
     }
 }
 
@@ -227,7 +488,9 @@ async fn registered(
                 | RegistryError::Unusable { .. }),
             ) => {
                 tracing::warn!(%error, %topic, "a message waits for the registry");
-                tokio::time::sleep(delay).await;
+                if shared.event_house.unless_ending(tokio::time::sleep(delay)).await.is_none() {
+                    return Err(Taken::GivenBack);
+                }
                 delay = (delay * 2).min(LAST_RETRY);
             }
             Err(error) => return Err(unknown(error.to_string())),

@@ -11,7 +11,7 @@ use crate::{
     invalid::DecodeError,
     json,
     transport::Message,
-    wire::{self, Incoming},
+    wire::{self, Incoming, TraceContext},
 };
 
 /// What is known of a message besides its payload.
@@ -28,10 +28,6 @@ pub struct Meta {
     pub message_id: Option<String>,
     /// Ties the messages of one business transaction together.
     pub correlation_id: Option<String>,
-    /// W3C trace context: `traceparent`.
-    pub traceparent: Option<String>,
-    /// W3C trace context: `tracestate`.
-    pub tracestate: Option<String>,
     /// The sending service, as far as it says.
     pub sender: Option<String>,
     /// Whether the sender waits for a reply.
@@ -46,6 +42,7 @@ pub struct Meta {
     pub replay: Option<String>,
     /// Every header, those of the envelope included.
     pub headers: Map<String, Value>,
+    trace: Option<TraceContext>,
 }
 
 impl Meta {
@@ -56,9 +53,15 @@ impl Meta {
         Some(self.replay.as_ref().map_or_else(|| id.to_owned(), |replay| format!("{id}@{replay}")))
     }
 
+    /// The W3C trace context that the sender gave; none when what it gave is not of that form.
+    pub fn trace_context(&self) -> Option<&TraceContext> {
+        self.trace.as_ref()
+    }
+
     pub(super) fn of(message: &Message, incoming: &Incoming, redelivered: bool) -> Self {
         let properties = &message.properties;
         let meta: wire::Meta = incoming.meta.clone().unwrap_or_default();
+        let trace = TraceContext::of(&meta);
         let tries = Tries::of(message);
         Self {
             topic: incoming.topic.clone().unwrap_or_else(|| tries.routing_key.to_owned()),
@@ -66,8 +69,6 @@ impl Meta {
             version: meta.version.as_deref().and_then(|text| Version::parse_lenient(text).ok()),
             message_id: incoming.id.clone().or_else(|| properties.message_id.clone()),
             correlation_id: meta.correlation_id,
-            traceparent: meta.traceparent,
-            tracestate: meta.tracestate,
             sender: properties
                 .app_id
                 .clone()
@@ -78,6 +79,7 @@ impl Meta {
             priority: properties.priority,
             replay: message.headers.get(super::headers::REPLAY).and_then(Value::as_str).map(str::to_owned),
             headers: message.headers.clone(),
+            trace,
         }
     }
 }

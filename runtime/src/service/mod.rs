@@ -5,12 +5,17 @@
 
 mod dead_letter;
 mod dispatch;
+mod flow;
 mod handler;
 pub mod headers;
+mod lanes;
 mod message;
+mod options;
+mod rate;
 mod retry;
 mod rpc;
 mod running;
+mod seen;
 mod shared;
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
@@ -20,6 +25,7 @@ use celerysalt_contract::{Selector, TopicPattern, Version, VersionRange};
 pub use dead_letter::DeadLetterReason;
 pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
 pub use message::{AnyEvent, Meta};
+pub use options::{Dedupe, HandlerOptions};
 pub use retry::Retry;
 #[cfg(feature = "outbox")]
 pub(crate) use running::termination;
@@ -58,6 +64,7 @@ pub struct Service {
     concurrency: usize,
     drain: Duration,
     retry: Retry,
+    dedupe: Option<Dedupe>,
     queue_kind: QueueKind,
     events: Vec<Registration>,
     requests: Vec<RpcRegistration>,
@@ -85,6 +92,7 @@ struct Registration {
     /// What the handler's type was generated from, when it has one.
     contract: Option<&'static EventContract>,
     takes: Takes,
+    options: HandlerOptions,
     handler: Arc<dyn ErasedHandler>,
 }
 
@@ -103,28 +111,8 @@ enum Takes {
 struct RpcRegistration {
     name: Named,
     contract: &'static EventContract,
+    options: HandlerOptions,
     handler: Arc<dyn ErasedRpcHandler>,
-}
-
-/// How one handler takes its events.
-#[derive(Clone, Copy, Debug, Default)]
-#[must_use]
-pub struct HandlerOptions {
-    newer_majors: bool,
-}
-
-impl HandlerOptions {
-    /// The defaults: a handler of vX.Y gets messages of the same major with a minor of at least Y.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes messages of later majors too, as celery-salt does. Those that don't fit the handler's contract are
-    /// dead-lettered.
-    pub fn accept_newer_majors(mut self) -> Self {
-        self.newer_majors = true;
-        self
-    }
 }
 
 impl Service {
@@ -135,6 +123,7 @@ impl Service {
             concurrency: DEFAULT_CONCURRENCY,
             drain: DEFAULT_DRAIN,
             retry: Retry::default(),
+            dedupe: None,
             queue_kind: QueueKind::Quorum,
             events: Vec::new(),
             requests: Vec::new(),
@@ -158,6 +147,8 @@ impl Service {
     ) -> Self {
         let contract = <E as Event>::contract();
         let name = Named::of(&handler);
+        let refused = options.problem_of_events();
+        self.problems.extend(refused.map(|problem| format!("handler {name} of {contract}: {problem}")));
         match contract.topic().parse::<Selector>() {
             Ok(selector) => self.events.push(Registration {
                 name,
@@ -165,6 +156,7 @@ impl Service {
                 selector,
                 contract: Some(contract),
                 takes: Takes::Typed { version: contract.version().clone(), newer_majors: options.newer_majors },
+                options,
                 handler: handler::typed(handler),
             }),
             Err(error) => self.problems.push(format!("handler {name} of {contract}: {error}")),
@@ -181,13 +173,33 @@ impl Service {
     /// registry does not know is dead-lettered, a moment after the first of its topic came: its publisher may still be
     /// registering it. While the registry is away, messages wait.
     pub fn on_topic<Args: 'static>(self, pattern: &str, handler: impl Handler<AnyEvent, Args>) -> Self {
-        self.untyped(pattern, Takes::Registered, handler)
+        self.on_topic_with(HandlerOptions::new(), pattern, handler)
+    }
+
+    /// As [`Service::on_topic`], with options.
+    pub fn on_topic_with<Args: 'static>(
+        self,
+        options: HandlerOptions,
+        pattern: &str,
+        handler: impl Handler<AnyEvent, Args>,
+    ) -> Self {
+        self.untyped(pattern, Takes::Registered, options, handler)
     }
 
     /// As [`Service::on_topic`], without a registry: every message of a matching topic, unchecked. So there is no
     /// `@latest` here.
     pub fn on_raw<Args: 'static>(self, pattern: &str, handler: impl Handler<AnyEvent, Args>) -> Self {
-        self.untyped(pattern, Takes::Raw, handler)
+        self.on_raw_with(HandlerOptions::new(), pattern, handler)
+    }
+
+    /// As [`Service::on_raw`], with options.
+    pub fn on_raw_with<Args: 'static>(
+        self,
+        options: HandlerOptions,
+        pattern: &str,
+        handler: impl Handler<AnyEvent, Args>,
+    ) -> Self {
+        self.untyped(pattern, Takes::Raw, options, handler)
     }
 
     /// What it handles and its name; and a number, for closures of one function have one name.
@@ -197,8 +209,17 @@ impl Service {
         if same == 0 { id } else { format!("{id} {same}") }
     }
 
-    fn untyped<Args: 'static>(mut self, pattern: &str, takes: Takes, handler: impl Handler<AnyEvent, Args>) -> Self {
+    fn untyped<Args: 'static>(
+        mut self,
+        pattern: &str,
+        takes: Takes,
+        options: HandlerOptions,
+        handler: impl Handler<AnyEvent, Args>,
+    ) -> Self {
         let name = Named::of(&handler);
+        let newer = options.newer_majors.then(|| "it names its versions in its pattern: `@v1`, or none".to_owned());
+        let refused = options.problem_of_events().or(newer);
+        self.problems.extend(refused.map(|problem| format!("handler {name} of {pattern}: {problem}")));
         match pattern.parse::<Selector>() {
             Ok(selector) if matches!((&takes, &selector.versions), (Takes::Raw, VersionRange::Latest)) => {
                 let problem = "only the registry knows which version is the latest: use `on_topic`, or name a version";
@@ -212,6 +233,7 @@ impl Service {
                     selector,
                     contract: None,
                     takes,
+                    options,
                     handler,
                 });
             }
@@ -224,9 +246,21 @@ impl Service {
     ///
     /// A handler is an `async fn(R)` or `async fn(R, Meta)` that returns `Result<R::Response, R::Error>`, or
     /// `Result<R::Response, ServeError<R::Error>>` when it can also fail in ways that the contract does not declare.
-    pub fn serve<R: Rpc, Args: 'static>(mut self, handler: impl RpcHandler<R, Args>) -> Self {
+    pub fn serve<R: Rpc, Args: 'static>(self, handler: impl RpcHandler<R, Args>) -> Self {
+        self.serve_with(HandlerOptions::new(), handler)
+    }
+
+    /// As [`Service::serve`], with options: concurrency, rate and timeout. The others have no meaning for requests, and
+    /// [`start`](Self::start) says so.
+    pub fn serve_with<R: Rpc, Args: 'static>(
+        mut self,
+        options: HandlerOptions,
+        handler: impl RpcHandler<R, Args>,
+    ) -> Self {
         let contract = <R as Event>::contract();
         let name = Named::of(&handler);
+        let refused = options.problem_of_requests();
+        self.problems.extend(refused.map(|problem| format!("handler {name} of {contract}: {problem}")));
         if let Some(other) = self.requests.iter().find(|r| {
             r.contract.topic() == contract.topic() && r.contract.version().major() == contract.version().major()
         }) {
@@ -234,7 +268,7 @@ impl Service {
             self.problems.push(format!("{contract} is served by {other} already; {name} would never be called"));
             return self;
         }
-        self.requests.push(RpcRegistration { name, contract, handler: handler::rpc(handler) });
+        self.requests.push(RpcRegistration { name, contract, options, handler: handler::rpc(handler) });
         self
     }
 
@@ -246,6 +280,10 @@ impl Service {
 
     /// Handlers of this instance that run at a time, per queue; 16 unless set, at least 1, and never more than
     /// [`prefetch`](Self::prefetch). With 1, messages are handled in the order of the queue.
+    ///
+    /// In a service of several handlers, one that runs for more than ten seconds no longer counts, and no handler runs more
+    /// often at a time than this: so a handler that hangs stops none of the others. Messages for a handler of which all
+    /// hang wait on the broker, in `celerysalt.<service>.waiting`.
     pub fn concurrency(mut self, handlers: usize) -> Self {
         self.concurrency = handlers.max(1);
         self
@@ -263,6 +301,13 @@ impl Service {
     /// that failed are.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Has every handler of events pass over messages that it has handled, as [`HandlerOptions::dedupe`] does; handlers with
+    /// a window of their own keep it.
+    pub fn dedupe(mut self, window: Dedupe) -> Self {
+        self.dedupe = Some(window);
         self
     }
 
@@ -293,6 +338,7 @@ impl Service {
             concurrency: self.concurrency,
             drain: self.drain,
             retry: self.retry,
+            dedupe: self.dedupe,
             events: self.events,
             requests: self.requests,
         })

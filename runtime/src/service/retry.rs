@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::headers;
 use crate::transport::{Message, QueueKind, QueueSpec};
 
+/// How long a message waits before it is offered again to a handler that could not take it.
+const WAIT: Duration = Duration::from_secs(10);
+
 /// The pauses between the tries of a handler that failed: each longer than the one before, and none quite like another.
 ///
 /// A message waits on the broker, in a queue of its own for each try, so a service that ends or crashes in between loses
@@ -95,7 +98,7 @@ impl<'a> Tries<'a> {
         let tries = header(headers::TRIES).and_then(Value::as_u64).and_then(|tries| u32::try_from(tries).ok());
         let done = tries.unwrap_or(0);
         let handlers: Vec<&str> = match header(headers::HANDLERS) {
-            Some(Value::Array(ids)) if done > 0 => ids.iter().filter_map(Value::as_str).collect(),
+            Some(Value::Array(ids)) if tries.is_some() => ids.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
         let first = |name: &str, now: &'a str| match header(name) {
@@ -121,10 +124,41 @@ pub(super) fn queue(service: &str, events: &str, tries: u32) -> QueueSpec {
     }
 }
 
+/// The queue in which messages wait for a handler that can't take them now. One pause for all, so that they leave it in the
+/// order in which they came.
+pub(super) fn waiting_queue(service: &str, events: &str) -> QueueSpec {
+    QueueSpec { name: format!("celerysalt.{service}.waiting"), ..queue(service, events, 0) }
+}
+
+/// The message as it is to wait there, for these handlers. It counts as no try.
+pub(super) fn later(message: &Message, queue: &QueueSpec, handlers: &[&str]) -> Message {
+    let tries = Tries::of(message);
+    let mut later = message.clone();
+    for (name, value) in [
+        (headers::TRIES, json!(tries.done)),
+        (headers::EXCHANGE, json!(tries.exchange)),
+        (headers::ROUTING_KEY, json!(tries.routing_key)),
+        (headers::HANDLERS, json!(handlers)),
+    ] {
+        later.headers.insert(name.to_owned(), value);
+    }
+    later.headers.retain(|name, _| name != "CC" && name != "BCC");
+    later.exchange = String::new();
+    later.routing_key.clone_from(&queue.name);
+    later.properties.persistent = true;
+    later.properties.expiration = Some(WAIT);
+    later
+}
+
 /// Makes a dead letter one that comes back after `pause`, for these handlers.
 pub(super) fn again(letter: &mut Message, pause: Duration, handlers: &[&str]) {
-    letter.properties.expiration = Some(with_jitter(pause, random()));
+    letter.properties.expiration = Some(jittered(pause));
     letter.headers.insert(headers::HANDLERS.to_owned(), json!(handlers));
+}
+
+/// A pause that no two of them have.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    with_jitter(pause, random())
 }
 
 /// From 0 to 1.

@@ -1,27 +1,39 @@
 //! One request: who answers it, and the reply.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
     dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter, report},
-    handler::guarded,
+    flow::{Broken, Entry},
     message::Meta,
-    shared::{Counters, Shared},
+    shared::{Counters, Server, Shared},
 };
 use crate::{
+    results::{ResultBackend, ResultBackendError},
     transport::{Delivery, Message, Routing, TransportError},
-    wire::{self, Incoming, result::Answer},
+    wire::{
+        self, Incoming,
+        result::{Answer, document, message},
+        trace,
+    },
 };
+
+/// How long an answer is kept for a result backend that is away: by then callers have given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause after the first attempt to leave an answer in the result backend, and the longest one.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// Handles one delivery of the requests queue: the caller is told, then the request is acked. One that failed and has no
 /// caller to be told is dead-lettered.
 pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
-    Counters::add(&shared.counters.received);
+    let Some(place) = shared.request_house.place().await else { return given_back(delivery).await };
     let incoming = match wire::decode(&delivery.message) {
-        Ok(incoming) if incoming.is_event() => incoming,
-        Ok(incoming) if incoming.is_second_hop() => {
+        Ok(incoming) if incoming.is_event() && incoming.copy_of.is_none() => incoming,
+        Ok(incoming) if incoming.is_event() || incoming.is_second_hop() => {
             Counters::add(&shared.counters.passed_over);
             return settled(delivery.ack().await);
         }
@@ -32,16 +44,27 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
         Err(error) => return give_up(&shared, delivery, None, &error.into()).await,
     };
     let meta = Meta::of(&delivery.message, &incoming, delivery.redelivered);
-    let expired = match delivery.message.properties.expiration {
-        // The broker has not let it expire, so what counts is the wait in here; two machines' clocks may differ.
-        Some(expiration) => delivery.waited() >= expiration,
-        None => incoming.expires.is_some_and(|at| at <= Timestamp::now()),
+    let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
+    let (answer, failure) = match serving(&shared, &meta, said_version) {
+        None => no_handler(&meta),
+        Some(server) => {
+            // It may have to wait for a place, and may be too old by then.
+            let entered = tokio::select! {
+                biased;
+                entry = server.flow.enter(&shared.request_house, Some(place)) => Some(entry),
+                () = expiry(&delivery, &incoming) => None,
+            };
+            let expired = is_expired(&delivery, &incoming);
+            match entered {
+                Some(Entry::Now(pass)) if !expired => answer(&shared, server, pass, meta.clone(), incoming).await,
+                Some(Entry::Ending | Entry::Later) if !expired => return given_back(delivery).await,
+                _ => {
+                    tracing::debug!(topic = meta.topic, "a request came too late and is not run");
+                    (Answer::Expired, None)
+                }
+            }
+        }
     };
-    if expired {
-        tracing::debug!(topic = meta.topic, "a request came too late and is not run");
-    }
-    let (answer, failure) =
-        if expired { (Answer::Expired, None) } else { answer(&shared, meta.clone(), incoming).await };
     match (tell(&shared, &delivery, &meta, &answer).await, failure) {
         (Err(error), _) => {
             // The request stays with the broker, which will hand it out again.
@@ -58,31 +81,89 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
     }
 }
 
+/// How long the request is still worth running; none when it does not say, or says it by a clock.
+fn left(delivery: &Delivery) -> Option<Duration> {
+    // The broker has not let it expire, so what counts is the wait in here; two machines' clocks may differ.
+    delivery.message.properties.expiration.map(|expiration| expiration.saturating_sub(delivery.waited()))
+}
+
+fn is_expired(delivery: &Delivery, incoming: &Incoming) -> bool {
+    match left(delivery) {
+        Some(left) => left.is_zero(),
+        None => incoming.expires.is_some_and(|at| at <= Timestamp::now()),
+    }
+}
+
+/// Resolves when the request has become too old.
+async fn expiry(delivery: &Delivery, incoming: &Incoming) {
+    let by_clock = || Duration::try_from(incoming.expires?.duration_since(Timestamp::now())).ok();
+    match left(delivery).or_else(by_clock) {
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Whether the caller has the answer.
 ///
 /// # Errors
 /// When the broker is away.
 async fn tell(shared: &Shared, delivery: &Delivery, meta: &Meta, answer: &Answer) -> Result<bool, TransportError> {
     let topic = meta.topic.as_str();
-    let (Some(reply_to), Some(id)) = (&delivery.message.properties.reply_to, &meta.message_id) else {
-        tracing::warn!(topic, "a request names no reply queue or has no id; its caller is not told");
+    let Some(id) = &meta.message_id else {
+        tracing::warn!(topic, "a request has no id; its caller is not told");
         return Ok(false);
     };
-    let mut sent = send(shared, wire::result::encode(answer, id, topic, reply_to, Timestamp::now())).await;
-    if let Err(error @ (TransportError::TooLarge { .. } | TransportError::Refused { .. })) = &sent {
-        // It would be refused again, after its handler ran again.
-        tracing::error!(%error, topic, id, "a reply was refused");
-        let refused = Answer::Failed { handler: String::new(), message: "the answer could not be sent".to_owned() };
-        sent = send(shared, wire::result::encode(&refused, id, topic, reply_to, Timestamp::now())).await;
+    let mut document = document(answer, id, topic, Timestamp::now());
+    if let Some(reply_to) = &delivery.message.properties.reply_to {
+        let mut sent = send(shared, message(document.clone(), id, reply_to)).await;
+        if let Err(error @ (TransportError::TooLarge { .. } | TransportError::Refused { .. })) = &sent {
+            // It would be refused again, after its handler ran again.
+            tracing::error!(%error, topic, id, "a reply was refused");
+            let refused = Answer::Failed { handler: String::new(), message: "the answer could not be sent".to_owned() };
+            document = wire::result::document(&refused, id, topic, Timestamp::now());
+            sent = send(shared, message(document.clone(), id, reply_to)).await;
+        }
+        match sent {
+            Ok(Routing::Routed) => return Ok(true),
+            // Celery's callers name a queue that they don't have when they read results from elsewhere.
+            Ok(Routing::Unroutable) => {}
+            Err(TransportError::TooLarge { .. } | TransportError::Refused { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
     }
-    match sent {
-        Ok(Routing::Routed) => Ok(true),
-        Ok(Routing::Unroutable) => {
-            tracing::warn!(topic, id, "the caller is gone: its reply queue does not exist");
+    let Some(results) = shared.salt.results() else {
+        tracing::warn!(
+            topic,
+            id,
+            "the caller has no reply queue (any more), and no result backend is set: it is not told"
+        );
+        return Ok(false);
+    };
+    match leave(results, id, document).await {
+        Ok(()) => Ok(true),
+        Err(error) => {
+            tracing::error!(%error, topic, id, "an answer could not be left in the result backend: its caller is not told");
             Ok(false)
         }
-        Err(TransportError::TooLarge { .. } | TransportError::Refused { .. }) => Ok(false),
-        Err(error) => Err(error),
+    }
+}
+
+/// Leaves an answer in the result backend, also when that is away for a while.
+///
+/// # Errors
+/// When it refuses, or is away for too long.
+async fn leave(results: &dyn ResultBackend, id: &str, document: Bytes) -> Result<(), ResultBackendError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = BACKOFF.0;
+    loop {
+        match results.store(id, document.clone()).await {
+            Err(error @ ResultBackendError::Unavailable { .. }) if Instant::now() + pause < deadline => {
+                tracing::warn!(%error, id, "an answer waits for the result backend");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF.1);
+            }
+            outcome => return outcome,
+        }
     }
 }
 
@@ -90,40 +171,58 @@ async fn send(shared: &Shared, reply: Message) -> Result<Routing, TransportError
     shared.salt.transport().send(reply).await?.await
 }
 
-/// What the caller is to be told, and what it means for the request when the caller can't be told.
-async fn answer(shared: &Shared, meta: Meta, incoming: Incoming) -> (Answer, Option<Failure>) {
-    let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
-    let serving = shared.requests.iter().filter(|r| r.contract.topic() == meta.topic);
-    let serving = match (&meta.version, said_version) {
-        (Some(version), _) => serving
-            .filter(|r| r.contract.version().accepts(version))
-            .max_by(|a, b| a.contract.version().cmp(b.contract.version())),
-        (None, false) => serving.max_by(|a, b| a.contract.version().cmp(b.contract.version())),
+/// The handler of the newest version that takes the request.
+fn serving<'s>(shared: &'s Shared, meta: &Meta, said_version: bool) -> Option<&'s Server> {
+    let version = |server: &Server| server.registration.contract.version().clone();
+    let serving = shared.requests.iter().filter(|server| server.registration.contract.topic() == meta.topic);
+    match (&meta.version, said_version) {
+        (Some(asked), _) => {
+            serving.filter(|server| version(server).accepts(asked)).max_by(|a, b| version(a).cmp(&version(b)))
+        }
+        (None, false) => serving.max_by(|a, b| version(a).cmp(&version(b))),
         (None, true) => None,
-    };
-    let Some(serving) = serving else {
-        tracing::warn!(topic = meta.topic, version = ?meta.version, "a request has no handler of its version");
-        let failure = Failure::new(DeadLetterReason::NoHandler, "no handler of this service takes its version");
-        return (Answer::NoHandler, Some(failure));
-    };
-    let name = serving.name.as_str();
-    let topic = meta.topic.clone();
+    }
+}
+
+fn no_handler(meta: &Meta) -> (Answer, Option<Failure>) {
+    tracing::warn!(topic = meta.topic, version = ?meta.version, "a request has no handler of its version");
+    let failure = Failure::new(DeadLetterReason::NoHandler, "no handler of this service takes its version");
+    (Answer::NoHandler, Some(failure))
+}
+
+/// What the caller is to be told, and what it means for the request when the caller can't be told.
+async fn answer(
+    shared: &Shared,
+    server: &Server,
+    pass: super::flow::Pass,
+    meta: Meta,
+    incoming: Incoming,
+) -> (Answer, Option<Failure>) {
+    let name = server.registration.name.as_str();
+    let (topic, context) = (meta.topic.clone(), meta.trace_context().cloned());
     let failed = |message: String, failure: Failure| {
         tracing::error!(topic, handler = name, message, "a request failed");
         (Answer::Failed { handler: name.to_owned(), message }, Some(failure.by(name)))
     };
-    match serving.handler.accept(&incoming.payload, meta) {
-        Err(invalid) => failed(invalid.to_string(), Failure::invalid(&invalid)),
-        Ok(running) => match guarded(running).await {
-            Ok(Ok(value)) => (Answer::Value { handler: name.to_owned(), value }, None),
-            Ok(Err(error)) => {
-                failed(error.to_string(), Failure::new(DeadLetterReason::HandlerFailed, error.to_string()))
-            }
-            Err(panic) => {
-                failed("the handler panicked".to_owned(), Failure::new(DeadLetterReason::HandlerPanicked, panic))
-            }
-        },
+    let running = match server.registration.handler.accept(&incoming.payload, meta) {
+        Err(invalid) => return failed(invalid.to_string(), Failure::invalid(&invalid)),
+        Ok(running) => trace::within(context, running),
+    };
+    match server.flow.run(&shared.request_house, pass, running).await {
+        Ok(Ok(value)) => (Answer::Value { handler: name.to_owned(), value }, None),
+        Ok(Err(error)) => failed(error.to_string(), Failure::new(DeadLetterReason::HandlerFailed, error.to_string())),
+        Err(Broken::Panicked(panic)) => {
+            failed("the handler panicked".to_owned(), Failure::new(DeadLetterReason::HandlerPanicked, panic))
+        }
+        Err(Broken::TimedOut(limit)) => {
+            let message = format!("timeout: the handler took longer than the {limit:?} that it is given");
+            failed(message.clone(), Failure::new(DeadLetterReason::HandlerTimedOut, message))
+        }
     }
+}
+
+async fn given_back(delivery: Delivery) {
+    settled(delivery.requeue().await);
 }
 
 async fn give_up(shared: &Shared, delivery: Delivery, meta: Option<&Meta>, failure: &Failure) {

@@ -6,8 +6,10 @@ use celerysalt_contract::{Selector, VersionRange};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
-    Queues, Registration, Retry, RpcRegistration, dispatch, rpc,
-    shared::{Counters, Counts, Shared},
+    Dedupe, Queues, Registration, Retry, RpcRegistration, dispatch,
+    flow::{Flow, House},
+    rpc,
+    shared::{Counters, Counts, Server, Shared, Subscriber},
 };
 use crate::{
     Salt,
@@ -24,6 +26,7 @@ pub(super) struct Settings {
     pub(super) concurrency: usize,
     pub(super) drain: Duration,
     pub(super) retry: Retry,
+    pub(super) dedupe: Option<Dedupe>,
     pub(super) events: Vec<Registration>,
     pub(super) requests: Vec<RpcRegistration>,
 }
@@ -58,7 +61,7 @@ impl std::fmt::Debug for Running {
 }
 
 pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
-    let Settings { salt, queues, prefetch, concurrency, drain, retry, events, requests } = settings;
+    let Settings { salt, queues, prefetch, concurrency, drain, retry, dedupe, events, requests } = settings;
     let transport = Arc::clone(salt.transport());
     // First the queue that nothing may be lost from, then those that feed it.
     transport.declare(&queues.dead).await?;
@@ -66,21 +69,37 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let contracts = events.iter().filter_map(|r| r.contract).chain(requests.iter().map(|r| r.contract));
     check_drift(&salt, contracts).await;
     salt.lineage().subscribes(handled(&events, &requests));
+    let (stop, stopped) = watch::channel(false);
+    // More than the broker hands out can't run.
+    let concurrency = concurrency.min(usize::from(prefetch));
     let shared = Arc::new(Shared {
         salt,
         dead: queues.dead,
         retry,
         events_queue: queues.events.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
-        events,
-        requests,
+        event_house: House::of_events(concurrency, events.len(), stopped.clone()),
+        request_house: House::of_requests(concurrency, requests.len(), stopped.clone()),
+        events: events
+            .into_iter()
+            .map(|registration| Subscriber {
+                flow: Flow::new(&registration.options, concurrency, dedupe),
+                registration,
+            })
+            .collect(),
+        requests: requests
+            .into_iter()
+            .map(|registration| Server { flow: Flow::new(&registration.options, concurrency, None), registration })
+            .collect(),
+        one_at_a_time: concurrency == 1,
         counters: Counters::default(),
     });
-    let (stop, stopped) = watch::channel(false);
     let mut loops = JoinSet::new();
     for (queue, is_rpc) in [(queues.events, false), (queues.requests, true)] {
         let Some(queue) = queue else { continue };
         let deliveries = transport.consume(&queue, prefetch).await?;
-        let work = Work { shared: Arc::clone(&shared), concurrency, drain, is_rpc, stopped: stopped.clone() };
+        // Of those that were taken, as many run as may; the others wait in here for a handler with room.
+        let most = if concurrency == 1 { 1 } else { usize::from(prefetch) };
+        let work = Work { shared: Arc::clone(&shared), most, drain, is_rpc, stopped: stopped.clone() };
         loops.spawn(work.run(deliveries));
     }
     tracing::info!(service = shared.salt.service_name(), "started");
@@ -142,7 +161,8 @@ async fn check_drift(salt: &Salt, contracts: impl Iterator<Item = &'static Event
 /// One queue's loop.
 struct Work {
     shared: Arc<Shared>,
-    concurrency: usize,
+    /// How many messages are at work, or wait for their handlers.
+    most: usize,
     drain: Duration,
     is_rpc: bool,
     stopped: watch::Receiver<bool>,
@@ -161,13 +181,15 @@ impl Work {
                         tracing::error!(%panic, "handling a message failed; it goes back to its queue");
                     }
                 }
-                delivery = deliveries.next(), if handling.len() < self.concurrency => match delivery {
+                delivery = deliveries.next(), if handling.len() < self.most => match delivery {
                     Some(Ok(delivery)) => {
                         let shared = Arc::clone(&self.shared);
+                        Counters::add(&shared.counters.received);
                         if self.is_rpc {
                             handling.spawn(rpc::handle(shared, delivery));
                         } else {
-                            handling.spawn(dispatch::handle(shared, delivery));
+                            let turns = dispatch::turns(&shared, &delivery.message);
+                            handling.spawn(dispatch::handle(shared, delivery, turns));
                         }
                     }
                     Some(Err(lost)) => {

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::{Registration, Retry, RpcRegistration};
+use super::{
+    Registration, Retry, RpcRegistration,
+    flow::{Flow, House},
+};
 use crate::{Salt, transport::QueueSpec};
 
 /// What every message is handled with.
@@ -14,9 +17,25 @@ pub(super) struct Shared {
     pub(super) retry: Retry,
     /// The name of the queue that messages come back to.
     pub(super) events_queue: String,
-    pub(super) events: Vec<Registration>,
-    pub(super) requests: Vec<RpcRegistration>,
+    pub(super) events: Vec<Subscriber>,
+    pub(super) requests: Vec<Server>,
+    pub(super) event_house: House,
+    pub(super) request_house: House,
+    /// Whether messages, and the handlers of one message, are handled one after the other.
+    pub(super) one_at_a_time: bool,
     pub(super) counters: Counters,
+}
+
+/// A handler of events at work.
+pub(super) struct Subscriber {
+    pub(super) registration: Registration,
+    pub(super) flow: Flow,
+}
+
+/// A handler of requests at work.
+pub(super) struct Server {
+    pub(super) registration: RpcRegistration,
+    pub(super) flow: Flow,
 }
 
 #[derive(Default)]
@@ -24,7 +43,9 @@ pub(super) struct Counters {
     pub(super) received: AtomicU64,
     pub(super) handled: AtomicU64,
     pub(super) passed_over: AtomicU64,
+    pub(super) duplicates: AtomicU64,
     pub(super) retried: AtomicU64,
+    pub(super) put_aside: AtomicU64,
     pub(super) dead_lettered: AtomicU64,
 }
 
@@ -39,7 +60,9 @@ impl Counters {
             received: read(&self.received),
             handled: read(&self.handled),
             passed_over: read(&self.passed_over),
+            duplicates: read(&self.duplicates),
             retried: read(&self.retried),
+            put_aside: read(&self.put_aside),
             dead_lettered: read(&self.dead_lettered),
         }
     }
@@ -53,10 +76,14 @@ pub struct Counts {
     pub received: u64,
     /// Handled: every handler that takes it returned `Ok`, or its caller was told.
     pub handled: u64,
-    /// Not for handlers: the second hop of a Python worker.
+    /// Not for handlers: the second hop of a Python worker, and the second message of what was sent in both task names.
     pub passed_over: u64,
-    /// Put aside to be tried again; such a message is received again.
+    /// Handled before, as [`Dedupe`](crate::Dedupe) remembers.
+    pub duplicates: u64,
+    /// Put aside to be tried again, which is then received again; or tried again in its place, by a handler with an order.
     pub retried: u64,
+    /// Put aside for a handler that could not take it then: one that hangs, or has a rate; it is received again.
+    pub put_aside: u64,
     /// Kept in the dead-letter queue.
     pub dead_lettered: u64,
 }

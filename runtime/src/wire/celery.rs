@@ -18,7 +18,15 @@ use crate::{
 /// The key of INNER that is not the payload's.
 const META_KEY: &str = "_tchu_meta";
 
-/// Which of the two Python packages a message is addressed to. Their workers discard each other's task name; a Rust
+/// The task name of celery-salt's dispatcher.
+pub(crate) const CELERY_SALT: &str = "celery_salt.dispatch_event";
+/// The task name of tchu-tchu's dispatcher.
+pub(crate) const TCHU_TCHU: &str = "tchu_tchu.dispatch_event";
+/// On the second message of an event that was sent in both names: the id of the first. Both reach the same queues, so a
+/// Rust service, which understands both names, passes over the second.
+pub(crate) const COPY_OF: &str = "x-celerysalt-copy-of";
+
+/// Which of the two Python packages what is sent is addressed to. Their workers discard each other's task name; a Rust
 /// service understands both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,14 +36,20 @@ pub enum TaskName {
     CelerySalt,
     /// `tchu_tchu.dispatch_event`.
     TchuTchu,
+    /// Both of them: two messages for each event or request, with ids of their own, so that each package's workers get one
+    /// that they understand. Rust services handle the first and pass over the second.
+    ///
+    /// A celery-salt service that registered tchu-tchu's name too would handle each event twice; it needs only one name.
+    Both,
 }
 
 impl TaskName {
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
+    /// The names on the wire: one message goes out for each.
+    pub fn names(self) -> &'static [&'static str] {
         match self {
-            Self::CelerySalt => "celery_salt.dispatch_event",
-            Self::TchuTchu => "tchu_tchu.dispatch_event",
+            Self::CelerySalt => &[CELERY_SALT],
+            Self::TchuTchu => &[TCHU_TCHU],
+            Self::Both => &[CELERY_SALT, TCHU_TCHU],
         }
     }
 }
@@ -43,7 +57,7 @@ impl TaskName {
 /// An event or a request on its way out.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
-    pub(crate) task: TaskName,
+    pub(crate) task: &'static str,
     pub(crate) id: String,
     pub(crate) exchange: String,
     pub(crate) routing_key: String,
@@ -81,6 +95,8 @@ pub(crate) struct Incoming {
     pub(crate) payload: String,
     pub(crate) meta: Option<Meta>,
     pub(crate) expires: Option<Timestamp>,
+    /// The id of the same event's message in the other name, when this is the second of the two.
+    pub(crate) copy_of: Option<String>,
 }
 
 /// Why a message is no event. Texts name places, never values.
@@ -147,6 +163,18 @@ pub enum WireError {
     },
 }
 
+/// The message that follows the one in the first name, in the second.
+pub(crate) fn copy_of(first: &Message, task: &str, id: &str) -> Message {
+    let mut copy = first.clone();
+    let first_id = copy.headers.insert("id".to_owned(), json!(id)).unwrap_or_default();
+    for (name, value) in [("task", json!(task)), ("root_id", json!(id)), (COPY_OF, first_id)] {
+        copy.headers.insert(name.to_owned(), value);
+    }
+    copy.properties.correlation_id = Some(id.to_owned());
+    copy.properties.message_id = Some(id.to_owned());
+    copy
+}
+
 /// The message of an event or a request.
 pub(crate) fn encode(out: Outgoing<'_>) -> Message {
     let topic = out.topic;
@@ -156,7 +184,7 @@ pub(crate) fn encode(out: Outgoing<'_>) -> Message {
     let expires = out.expiration.and_then(|after| out.now.checked_add(after).ok());
     for (name, value) in [
         ("lang", json!("py")),
-        ("task", json!(out.task.as_str())),
+        ("task", json!(out.task)),
         ("id", json!(out.id)),
         ("shadow", Value::Null),
         ("eta", Value::Null),
@@ -300,7 +328,7 @@ pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
     }
     let inner = inner.ok_or(WireError::Envelope { reason: "the event is missing: `args` is empty" })?;
     let (payload, meta) = event(&inner)?;
-    Ok(Incoming { task, id, topic, payload, meta, expires })
+    Ok(Incoming { task, id, topic, payload, meta, expires, copy_of: header(COPY_OF) })
 }
 
 /// A body of either protocol.
@@ -466,6 +494,12 @@ impl Meta {
             Some(Value::Bool(is_rpc)) => Some(is_rpc),
             Some(_) => return Err(WireError::Meta { pointer: "/is_rpc", expected: "a boolean" }),
         };
+        // A sender's mistake in its tracing is no reason to refuse its event.
+        let mut trace = |name: &str| match fields.remove(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let (traceparent, tracestate) = (trace("traceparent"), trace("tracestate"));
         let mut text = |name: &str, pointer| match fields.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -475,8 +509,8 @@ impl Meta {
             is_rpc,
             version: text("version", "/version")?,
             correlation_id: text("correlation_id", "/correlation_id")?,
-            traceparent: text("traceparent", "/traceparent")?,
-            tracestate: text("tracestate", "/tracestate")?,
+            traceparent,
+            tracestate,
         })
     }
 }
@@ -491,7 +525,7 @@ impl Incoming {
 
     /// Whether the task name is one of the two that carry events.
     pub(crate) fn is_event(&self) -> bool {
-        self.task == TaskName::CelerySalt.as_str() || self.task == TaskName::TchuTchu.as_str()
+        self.task == CELERY_SALT || self.task == TCHU_TCHU
     }
 }
 
@@ -506,7 +540,7 @@ mod tests {
 
     fn outgoing() -> Outgoing<'static> {
         Outgoing {
-            task: TaskName::CelerySalt,
+            task: CELERY_SALT,
             id: "1".into(),
             exchange: "tchu_events".into(),
             routing_key: "a.b".into(),
@@ -535,6 +569,28 @@ mod tests {
         assert_eq!(read.topic.as_deref(), Some("a.b"));
         assert_eq!(read.expires.map(iso).as_deref(), Some("2026-11-22T01:43:59.171378+00:00"));
         assert!(read.is_event() && !read.is_second_hop());
+    }
+
+    #[test]
+    fn a_copy_differs_in_name_and_id_and_says_whose_it_is() {
+        let first = encode(outgoing());
+        let copy = copy_of(&first, TCHU_TCHU, "2");
+        assert_eq!(copy.body, first.body);
+        let read = decode(&copy).unwrap();
+        assert_eq!(
+            (read.task.as_str(), read.id.as_deref(), read.copy_of.as_deref()),
+            (TCHU_TCHU, Some("2"), Some("1"))
+        );
+        assert_eq!(copy.properties.message_id.as_deref(), Some("2"));
+        assert_eq!(copy.headers["root_id"], "2");
+        assert_eq!(decode(&first).unwrap().copy_of, None);
+    }
+
+    #[test]
+    fn a_trace_context_that_is_none_does_not_refuse_the_event() {
+        let task = json!({"task": CELERY_SALT, "id": "1"});
+        let read = decode(&message(task, r#"[["{\"_tchu_meta\": {\"traceparent\": 1, \"tracestate\": []}}"],{},{}]"#));
+        assert_eq!(read.unwrap().meta, Some(Meta::default()));
     }
 
     #[test]

@@ -6,9 +6,11 @@
 mod body;
 pub(crate) mod celery;
 pub(crate) mod result;
+pub(crate) mod trace;
 
 pub(crate) use celery::{Incoming, Meta, Outgoing, decode, encode};
 pub use celery::{TaskName, WireError};
+pub use trace::{TraceContext, TraceContextError};
 
 #[cfg(test)]
 mod properties {
@@ -18,7 +20,7 @@ mod properties {
     use proptest::{collection, option, prelude::*};
     use serde_json::{Map, Value};
 
-    use super::{Meta, Outgoing, TaskName, decode, encode, result};
+    use super::{Meta, Outgoing, celery::TCHU_TCHU, decode, encode, result};
     use crate::transport::Message;
 
     fn json() -> impl Strategy<Value = Value> {
@@ -61,7 +63,7 @@ mod properties {
         #[test]
         fn every_event_is_read_as_it_was_written(payload in object(), meta in meta(), topic in "[a-z_-]{1,9}(\\.[a-z0-9]{1,9}){0,3}") {
             let message = encode(Outgoing {
-                task: TaskName::TchuTchu,
+                task: TCHU_TCHU,
                 id: "1".to_owned(),
                 exchange: String::new(),
                 routing_key: topic.clone(),
@@ -96,7 +98,8 @@ mod properties {
             prop_assume!(!value.to_string().contains("__type__"));
             let value = value.to_string();
             let answer = result::Answer::Value { handler, value: value.clone() };
-            let message = result::encode(&answer, "7", "rpc.a", "queue", jiff::Timestamp::UNIX_EPOCH);
+            let document = result::document(&answer, "7", "rpc.a", jiff::Timestamp::UNIX_EPOCH);
+            let message = result::message(document, "7", "queue");
             prop_assert_eq!(result::decode(&message).unwrap(), ("7".to_owned(), result::Reply::Value(value)));
         }
     }

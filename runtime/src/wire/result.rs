@@ -43,8 +43,8 @@ pub(crate) enum Reply {
     Unreadable { reason: String, body: String },
 }
 
-/// The reply's message, to the queue that the request names.
-pub(crate) fn encode(answer: &Answer, task_id: &str, topic: &str, reply_to: &str, now: Timestamp) -> Message {
+/// The result document: what a message to the caller's reply queue and a value in a result backend both hold.
+pub(crate) fn document(answer: &Answer, task_id: &str, topic: &str, now: Timestamp) -> Bytes {
     let mut document = Writer::new();
     document.open();
     document.text_field("status", if matches!(answer, Answer::Expired) { "REVOKED" } else { "SUCCESS" });
@@ -55,6 +55,11 @@ pub(crate) fn encode(answer: &Answer, task_id: &str, topic: &str, reply_to: &str
     document.text_field("date_done", &iso(now));
     document.text_field("task_id", task_id);
     document.close();
+    Bytes::from(document.finish().unwrap_or_default())
+}
+
+/// The message that brings a result document to the queue that the request names.
+pub(crate) fn message(document: Bytes, task_id: &str, reply_to: &str) -> Message {
     Message {
         exchange: String::new(),
         routing_key: reply_to.to_owned(),
@@ -67,7 +72,7 @@ pub(crate) fn encode(answer: &Answer, task_id: &str, topic: &str, reply_to: &str
             ..Properties::default()
         },
         headers: Map::new(),
-        body: Bytes::from(document.finish().unwrap_or_default()),
+        body: document,
     }
 }
 
@@ -112,7 +117,15 @@ fn write_result(document: &mut Writer, answer: &Answer, topic: &str) {
 /// # Errors
 /// [`WireError`] when it is no result document.
 pub(crate) fn decode(message: &Message) -> Result<(String, Reply), WireError> {
-    let text = std::str::from_utf8(&message.body).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
+    read(&message.body, message.properties.correlation_id.as_deref())
+}
+
+/// Reads a result document, which answers the request `id` unless it says another.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn read(document: &[u8], id: Option<&str>) -> Result<(String, Reply), WireError> {
+    let text = std::str::from_utf8(document).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
     let (mut status, mut result, mut task_id) = (None, "null", None);
     members(text, "the reply", &["status", "result", "task_id"], &mut |reader, index| {
         match index {
@@ -125,7 +138,7 @@ pub(crate) fn decode(message: &Message) -> Result<(String, Reply), WireError> {
     })?
     .ok_or(WireError::Envelope { reason: "a reply is a result document, an object" })?;
     let task_id = task_id
-        .or_else(|| message.properties.correlation_id.clone())
+        .or_else(|| id.map(str::to_owned))
         .ok_or(WireError::Envelope { reason: "a result document needs `task_id`" })?;
     let reply = match status.as_deref() {
         Some("SUCCESS") => dispatched(result)?,
@@ -253,7 +266,7 @@ mod tests {
     use super::*;
 
     fn round(answer: &Answer) -> Reply {
-        let message = encode(answer, "7", "rpc.a", "queue", Timestamp::UNIX_EPOCH);
+        let message = message(document(answer, "7", "rpc.a", Timestamp::UNIX_EPOCH), "7", "queue");
         assert_eq!(message.routing_key, "queue");
         let (task_id, reply) = decode(&message).unwrap();
         assert_eq!(task_id, "7");
@@ -296,6 +309,38 @@ mod tests {
             read += 1;
         }
         assert!(read > 20, "only {read} captured replies were found");
+    }
+
+    /// What Celery left in Redis is read, and what is written there has the same members.
+    #[test]
+    fn captured_results_of_redis_are_read() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let captured: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let Some(document) = captured["value"].as_str().filter(|_| name.contains(".redis_result")) else {
+                continue;
+            };
+            let id = captured["key"].as_str().unwrap().strip_prefix("celery-task-meta-").unwrap();
+            let note = captured["note"].as_str().unwrap_or_default();
+            seen += 1;
+            match read(document.as_bytes(), None) {
+                Ok((of, reply)) => {
+                    assert_eq!(of, id, "{name}");
+                    assert!(!(matches!(reply, Reply::Value(_)) && note.contains("PublishError")), "{name}: {note}");
+                    let names = |text: &str| {
+                        let members: Map<String, Value> = serde_json::from_str(text).unwrap();
+                        members.keys().cloned().collect::<Vec<_>>()
+                    };
+                    let ours = super::document(&Answer::Expired, id, "rpc.a", Timestamp::UNIX_EPOCH);
+                    assert_eq!(names(document), names(std::str::from_utf8(&ours).unwrap()), "{name}");
+                }
+                Err(error) => assert!(document.contains("NaN"), "{name}: {error}"),
+            }
+        }
+        assert!(seen > 15, "only {seen} captured results were found");
     }
 
     #[test]

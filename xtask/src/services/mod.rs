@@ -9,6 +9,7 @@ mod ladder;
 mod launch;
 mod postgres;
 mod rabbitmq;
+mod redis;
 #[cfg(test)]
 mod script;
 mod state;
@@ -24,7 +25,7 @@ use state::{Entry, State};
 use url::Url;
 
 /// Every kind of server that the tests use.
-const ALL: [&dyn Service; 2] = [&rabbitmq::RabbitMq, &postgres::PostgreSql];
+const ALL: [&dyn Service; 3] = [&rabbitmq::RabbitMq, &postgres::PostgreSql, &redis::Redis];
 
 /// A kind of server: how to recognise one and how to start one.
 trait Service {

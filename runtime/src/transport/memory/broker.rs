@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     queue::{Consumer, Held, Queue},
-    state::State,
+    state::{self, State},
 };
 use crate::transport::{Deliveries, Message, QueueKind, QueueSpec, Routing, Settle, Settlement, Taken, TransportError};
 
@@ -50,8 +50,10 @@ impl Shared {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut state);
         let gone = std::mem::take(&mut state.gone);
+        let reaping = state.reaping.take();
         drop(state);
         drop(gone);
+        reaping.into_iter().for_each(state::start);
         result
     }
 

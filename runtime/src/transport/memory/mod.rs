@@ -244,6 +244,30 @@ mod tests {
         });
     }
 
+    #[test]
+    fn deliveries_come_back_when_their_runtime_ends_while_messages_expire() {
+        let broker = MemoryBroker::new();
+        let connection = broker.connect();
+        for _ in 0..50 {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+            runtime.block_on(async {
+                let mut deliveries = connection.consume(&spec("q"), 20).await.unwrap();
+                for _ in 0..10 {
+                    let mut message = to("q");
+                    message.properties.expiration = Some(std::time::Duration::from_mins(1));
+                    connection.send(message).await.unwrap();
+                    let delivery = deliveries.next().await.unwrap().unwrap();
+                    tokio::spawn(async move {
+                        let _delivery = delivery;
+                        std::future::pending::<()>().await;
+                    });
+                }
+            });
+            // Whichever of its tasks goes first.
+            drop(runtime);
+        }
+    }
+
     #[cfg(feature = "conformance")]
     mod conformance {
         use std::sync::Arc;

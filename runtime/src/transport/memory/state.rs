@@ -24,6 +24,8 @@ pub(super) struct State {
     next_id: u64,
     /// The task that expires messages, when one runs.
     reaper: Option<u64>,
+    /// A reaper that is to be started once the lock is free.
+    pub(super) reaping: Option<(Reaping, Arc<Notify>)>,
     /// Consumers to drop once the lock is released: dropping one may give a delivery back, which takes the lock.
     pub(super) gone: Vec<Consumer>,
 }
@@ -37,6 +39,7 @@ impl State {
             connections: BTreeSet::new(),
             next_id: 0,
             reaper: None,
+            reaping: None,
             gone: Vec::new(),
         }
     }
@@ -111,11 +114,20 @@ impl State {
     pub(super) fn watch_deadlines(&mut self, changed: &Arc<Notify>) {
         if self.reaper.is_some() {
             changed.notify_one();
-        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        } else if tokio::runtime::Handle::try_current().is_ok() {
             let id = self.fresh_id();
             self.reaper = Some(id);
-            runtime.spawn(reap(Reaping { broker: Weak::clone(&self.me), id }, Arc::clone(changed)));
+            self.reaping = Some((Reaping { broker: Weak::clone(&self.me), id }, Arc::clone(changed)));
         }
+    }
+}
+
+/// Starts what [`State::watch_deadlines`] asked for. Not under the lock: a runtime that is ending drops the task at once,
+/// and that takes the lock.
+pub(super) fn start((reaping, changed): (Reaping, Arc<Notify>)) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(reap(reaping, changed))),
+        Err(_) => drop(reaping),
     }
 }
 
@@ -134,7 +146,8 @@ async fn reap(reaping: Reaping, changed: Arc<Notify>) {
 }
 
 /// Held by the reaper's task: when its runtime ends, the next one takes over.
-struct Reaping {
+#[derive(Debug)]
+pub(super) struct Reaping {
     broker: Weak<Shared>,
     id: u64,
 }
