@@ -404,7 +404,7 @@ async fn several_relays_share_the_work() {
 /// Draining never reads the whole table: by the server's own count of what was read how.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn draining_goes_by_the_indexes() {
-    const EVENTS: i64 = 20_000;
+    const EVENTS: i64 = 5_000;
     in_fresh_schema(|schema| async move {
         let mut shop = Shop::open(&schema).await;
         let written = shop.write("template", None).await;
