@@ -158,8 +158,12 @@ async fn a_handler_runs_as_often_at_a_time_as_it_may(world: &World) {
         move |_: UserCreated| {
             let (busy, done, go_on) = (Arc::clone(&busy), done.clone(), Arc::clone(&go_on));
             async move {
-                done.send("begun").unwrap();
-                busy.while_doing(go_on.notified()).await;
+                let wait = go_on.notified();
+                let work = async {
+                    done.send("begun").unwrap();
+                    wait.await;
+                };
+                busy.while_doing(work).await;
                 done.send("done").unwrap();
             }
         }

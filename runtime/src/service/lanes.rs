@@ -14,18 +14,25 @@ pub(super) struct Lanes(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    last: HashMap<String, (u64, oneshot::Receiver<()>)>,
+    last: HashMap<String, Before>,
+}
+
+/// Somebody to wait for: resolves when that one is done, or with whom to wait for instead where that one gave up.
+#[derive(Debug)]
+struct Before {
+    number: u64,
+    done: oneshot::Receiver<Box<Before>>,
 }
 
 /// A place in the line of a key. It is free for the next one when this is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    before: Option<oneshot::Receiver<()>>,
+    before: Option<Box<Before>>,
     lanes: Arc<Lanes>,
     key: String,
     number: u64,
     /// Dropped last, which tells the next one.
-    _done: oneshot::Sender<()>,
+    done: Option<oneshot::Sender<Box<Before>>>,
 }
 
 impl Lanes {
@@ -35,33 +42,50 @@ impl Lanes {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = state.next;
         state.next += 1;
-        let before = state.last.insert(key.clone(), (number, after)).map(|(_, before)| before);
-        Turn { before, lanes: Arc::clone(self), key, number, _done: done }
+        let before = state.last.insert(key.clone(), Before { number, done: after }).map(Box::new);
+        Turn { before, lanes: Arc::clone(self), key, number, done: Some(done) }
     }
 }
 
 impl Turn {
     /// Waits for those before.
     pub(super) async fn come(&mut self) {
-        if let Some(before) = &mut self.before {
-            // Nothing is sent: it ends when the one before is dropped.
-            let _ = before.await;
-            self.before = None;
+        while let Some(before) = &mut self.before {
+            self.before = (&mut before.done).await.ok();
         }
     }
 
     /// Whether those before are done.
     pub(super) fn has_come(&mut self) -> bool {
-        let waits = |before: &mut oneshot::Receiver<()>| before.try_recv() == Err(oneshot::error::TryRecvError::Empty);
-        !self.before.as_mut().is_some_and(waits)
+        while let Some(before) = &mut self.before {
+            self.before = match before.done.try_recv() {
+                Ok(earlier) => Some(earlier),
+                Err(oneshot::error::TryRecvError::Closed) => None,
+                Err(oneshot::error::TryRecvError::Empty) => return false,
+            };
+        }
+        true
     }
 }
 
 impl Drop for Turn {
+    /// One that gives up while it waits does not let those behind it overtake those before it.
     fn drop(&mut self) {
+        let waits = !self.has_come();
         let mut state = self.lanes.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.last.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
-            state.last.remove(&self.key);
+        let is_last = state.last.get(&self.key).is_some_and(|last| last.number == self.number);
+        match self.before.take().filter(|_| waits) {
+            Some(before) if is_last => {
+                state.last.insert(self.key.clone(), *before);
+            }
+            Some(before) => {
+                // The next one is gone as well where nobody takes it.
+                let _ = self.done.take().map(|done| done.send(before));
+            }
+            None if is_last => {
+                state.last.remove(&self.key);
+            }
+            None => {}
         }
     }
 }
@@ -86,11 +110,17 @@ mod tests {
             () = second.come() => unreachable!("the first is not done"),
             () = std::future::ready(()) => {}
         }
-        drop(first);
-        second.come().await;
-        assert!(!third.has_come());
         drop(second);
-        third.come().await;
+        assert!(!third.has_come(), "the first is not done");
+        let mut fourth = lanes.turn("a".to_owned());
+        drop(fourth);
+        fourth = lanes.turn("a".to_owned());
+        assert!(!fourth.has_come(), "the third is not done");
+        drop(third);
+        assert!(!fourth.has_come(), "the first is not done");
+        drop(first);
+        fourth.come().await;
+        let third = fourth;
         drop((third, other));
         assert!(lanes.0.lock().unwrap().last.is_empty());
     }
