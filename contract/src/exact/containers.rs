@@ -171,7 +171,9 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
                 end = Some(self.item("prefixItems", *id, count, at, depth)?);
             } else if let Some(id) = rules.rest {
                 if TELL && !rules.prefix.is_empty() && self.is_false(node, "additionalItems") {
+                    // Told once: it counts as evaluated.
                     unexpected = true;
+                    end = Some(scan::value(bytes, at, depth + 1)?);
                 } else {
                     end = Some(self.item("items", id, count, at, depth)?);
                 }
