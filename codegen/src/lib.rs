@@ -23,6 +23,7 @@
 //! | `allOf` and `$ref` to a base | the base's fields, then the schema's own, in one struct |
 //! | `anyOf`, `oneOf` | an enum where alternatives can be told apart, else one struct with the fields of all |
 //! | additional or pattern properties with a schema | a map, beside declared fields as `extra` |
+//! | a string with a `format` | `String`; which texts are allowed is a setting of the contract, `x-celerysalt.formats` |
 //! | an array of one kind; a fixed number of items | `Vec`; a tuple |
 //! | what Rust has no type for | `serde_json::Value`, for that property alone |
 //!

@@ -21,7 +21,7 @@ use crate::{
     library::{Absent, Library},
     resolve,
     scan::{Entry, Role, scan},
-    settings::Settings,
+    settings::{KEYWORD, Settings},
     validator::{Patterns, check_bundled},
 };
 
@@ -536,8 +536,16 @@ impl Loader {
         if let Some(document) = &request {
             check::payload(document, &mut self.library.findings);
         }
-        let response = response.map(|entry| self.document(&entry.path, broken));
-        let error = error.map(|entry| self.document(&entry.path, broken));
+        let mut answer = |entry: Entry| {
+            let mut document = self.document(&entry.path, broken)?;
+            // What the first file says of formats holds for all; each document has to say it by itself.
+            if let (Some(formats), Value::Object(members)) = (settings.formats, &mut document.schema) {
+                members.insert(KEYWORD.to_owned(), serde_json::json!({ "formats": formats.to_string() }));
+            }
+            Some(document)
+        };
+        let response = response.map(&mut answer);
+        let error = error.map(&mut answer);
         // Each part that was named must be there.
         let (request, response, error) = (request?, optional(response)?, optional(error)?);
         if !complete {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{Draft, Mode, Place, draft::places, uri};
+use crate::{Draft, Formats, Mode, Place, draft::places, formats, uri};
 
 /// SHA-256 as 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,7 +40,8 @@ impl From<String> for Fingerprint {
 ///
 /// What counts for nothing: `title`, `description`, `examples`, `$comment`, `deprecated`, `readOnly`, `writeOnly`,
 /// `x-celerysalt` and other `x-*` keywords except `x-extensible-enum`, the order of keys, of `required`, of `type` and
-/// of `enum`, how a number is written, and how shared schemas are named. `default` counts, and so does the draft.
+/// of `enum`, how a number is written, and how shared schemas are named. `default` counts, and so do the draft and whether
+/// formats are asserted.
 ///
 /// ```
 /// use celerysalt_contract::{Mode, fingerprint};
@@ -87,6 +88,11 @@ fn canonical_document(document: &Value) -> String {
     let by_name = needs_names(document, draft, true);
     let mut canon = Canon { document, draft, by_name, numbers: BTreeMap::new(), queue: Vec::new() };
     let mut text = format!("{draft} ");
+    // Nothing is said of formats where nothing is refused for them.
+    let asserted = Formats::of(document);
+    if formats::refuses(document, asserted, draft) {
+        let _ = write!(text, "formats {asserted} ");
+    }
     canon.schema(document, &mut text);
     // Reached schemas follow in the order in which they got their numbers.
     let mut next = 0;

@@ -19,6 +19,7 @@ pub mod evolution;
 pub mod exact;
 mod expansion;
 mod fingerprint;
+mod formats;
 mod layout;
 mod library;
 #[cfg(feature = "lint")]
@@ -42,6 +43,7 @@ pub use difference::differences;
 pub use draft::{Draft, Place, for_each_subschema};
 pub use exact::{Exact, Explained, Way};
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use formats::Formats;
 pub use layout::layout;
 pub use record::{ContractRecord, Mode, Status};
 pub use source::Source;

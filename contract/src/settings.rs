@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Mode, Source,
+    Formats, Mode, Source,
     diagnostic::Diagnostics,
     source::escape,
     suggest::{listed, similar},
@@ -11,7 +11,7 @@ use crate::{
 
 /// The keyword that holds the settings.
 pub(crate) const KEYWORD: &str = "x-celerysalt";
-const KEYS: [&str; 6] = ["auto_register", "compatibility", "exchange", "mode", "owner", "registry"];
+const KEYS: [&str; 7] = ["auto_register", "compatibility", "exchange", "formats", "mode", "owner", "registry"];
 const COMPATIBILITY: [&str; 4] = ["backward", "forward", "full", "none"];
 const MODES: [&str; 2] = ["broadcast", "rpc"];
 
@@ -24,13 +24,22 @@ pub(crate) struct Settings {
     pub(crate) auto_register: bool,
     pub(crate) compatibility: Option<String>,
     pub(crate) owner: Option<String>,
+    /// As written; [`Formats::of`] has the default.
+    pub(crate) formats: Option<Formats>,
 }
 
 impl Settings {
     /// The settings of a contract's first file. What is wrong with them is reported, and the default taken.
     pub(crate) fn read(source: &Source, findings: &mut Diagnostics) -> Self {
-        let mut settings =
-            Self { mode: None, exchange: None, registry: true, auto_register: true, compatibility: None, owner: None };
+        let mut settings = Self {
+            mode: None,
+            exchange: None,
+            registry: true,
+            auto_register: true,
+            compatibility: None,
+            owner: None,
+            formats: None,
+        };
         let Some(value) = source.value().get(KEYWORD) else { return settings };
         let Value::Object(members) = value else {
             findings.push(source.error(
@@ -72,6 +81,13 @@ impl Settings {
                     }
                     other => one_of(&MODES, other),
                 },
+                ("formats", _) => {
+                    settings.formats = value.as_str().and_then(Formats::named);
+                    match settings.formats {
+                        Some(_) => None,
+                        None => one_of(&Formats::NAMES.map(|(name, _)| name), value.as_str()),
+                    }
+                }
                 ("compatibility", _) => match value.as_str() {
                     Some(text) if COMPATIBILITY.contains(&text) => {
                         settings.compatibility = Some(text.to_owned());
@@ -81,7 +97,7 @@ impl Settings {
                 },
                 (unknown, _) => {
                     let span = source.key_span_of(&format!("/{KEYWORD}/{}", escape(unknown)));
-                    let message = format!("there is no setting `{unknown}`; there are {}", listed(KEYS, 6));
+                    let message = format!("there is no setting `{unknown}`; there are {}", listed(KEYS, 7));
                     let finding = source.error("unknown-setting", span, message);
                     findings.push(match similar(unknown, KEYS) {
                         Some(near) => finding.with_help(format!("did you mean `{near}`?")),

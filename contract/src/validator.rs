@@ -8,7 +8,12 @@ use jsonschema::{PatternOptions, ValidationOptions};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Draft, expansion, plain::is_plain, words};
+use crate::{
+    Draft, expansion,
+    formats::{self, Formats},
+    plain::is_plain,
+    words,
+};
 
 /// The most violations that one value is told of.
 const MAX_VIOLATIONS: usize = 100;
@@ -158,7 +163,7 @@ impl fmt::Debug for Validator {
 impl Validator {
     /// Compiles a self-contained schema of the draft that its `$schema` names, 2020-12 without one.
     ///
-    /// Formats are not asserted. Patterns run in linear time; those that need look-around run under a bound.
+    /// Formats are asserted as [`Formats::of`] the schema says. Patterns run in linear time; those that need look-around run under a bound.
     ///
     /// # Errors
     /// [`SchemaError`] for a schema that its draft's meta-schema refuses, an unknown `$schema`, a reference that does
@@ -230,16 +235,17 @@ fn too_deep() -> Violation {
 }
 
 fn compile(schema: &Value, draft: Draft) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
-    let linear = base(draft).with_pattern_options(PatternOptions::regex()).build(schema);
+    let formats = Formats::of(schema);
+    let linear = base(draft, formats).with_pattern_options(PatternOptions::regex()).build(schema);
     linear.or_else(|_| {
         // Only a pattern can be the reason that the other engine does away with.
         let bounded = PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT);
-        base(draft).with_pattern_options(bounded).build(schema)
+        base(draft, formats).with_pattern_options(bounded).build(schema)
     })
 }
 
-fn base(draft: Draft) -> ValidationOptions<'static> {
-    jsonschema::options().with_draft(draft.engine()).should_validate_formats(false).offline()
+fn base(draft: Draft, formats: Formats) -> ValidationOptions<'static> {
+    formats::asserted(jsonschema::options().with_draft(draft.engine()).offline(), formats, draft)
 }
 
 /// What was found of patterns: contracts repeat theirs, and compiling one takes longer than all else that is asked of it.

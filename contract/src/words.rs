@@ -42,7 +42,7 @@ fn spell(error: &ValidationError<'_>, schema: &Value, origin: &str, nesting: usi
         Kind::UniqueItems => "no item twice".to_owned(),
         Kind::Contains => contains(error, schema),
         Kind::Pattern { pattern } => format!("text that matches {}", cut(format!("{pattern:?}"))),
-        Kind::Format { format } => format!("text of the format {format:?}"),
+        Kind::Format { format } => of_format(format),
         Kind::ContentEncoding { content_encoding } => format!("text encoded as {content_encoding:?}"),
         Kind::FromUtf8 { .. } => "text that decodes to UTF-8".to_owned(),
         Kind::ContentMediaType { content_media_type } => format!("text that holds {content_media_type:?}"),
@@ -61,7 +61,8 @@ fn spell(error: &ValidationError<'_>, schema: &Value, origin: &str, nesting: usi
             "text that can be matched against the pattern in reasonable time".to_owned()
         }
         Kind::Referencing(_) => "a schema whose references resolve".to_owned(),
-        Kind::Custom { .. } => "a value that the schema allows".to_owned(),
+        // There is no other keyword of our own.
+        Kind::Custom { message, .. } => of_format(message),
     }
 }
 
@@ -161,6 +162,10 @@ pub(crate) fn keyword(error: &ValidationError<'_>) -> String {
         // `contains` speaks for its two companions, `oneOf` for both of its faults.
         kind => kind.keyword().to_owned(),
     }
+}
+
+pub(crate) fn of_format(name: &str) -> String {
+    cut(format!("text of the format {name:?}"))
 }
 
 pub(crate) fn article(kind: &str) -> &str {

@@ -372,12 +372,44 @@ fn open_writers_are_the_pessimistic_reading() {
 #[test]
 fn what_no_schema_decides_is_a_note() {
     let changes = minor(
-        &properties(json!({"at": {"type": "string", "format": "date"}})),
+        &object(
+            json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {"at": {"type": "string", "format": "date"}}}),
+        ),
         &object(
             json!({"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"at": {"type": "string", "format": "date-time"}}}),
         ),
     );
     assert_eq!((errors(&changes), notes(&changes)), (vec![], vec!["DRAFT_CHANGED", "STR_FORMAT"]));
+}
+
+/// Formats that are asserted decide like any other rule, with a witness; the same one twice is no change.
+#[test]
+fn a_format_that_is_asserted_narrows() {
+    let at = |schema: Value| properties(json!({ "at": schema }));
+    let (text, time) = (json!({"type": "string"}), json!({"type": "string", "format": "date-time"}));
+    let changes = minor(&at(text.clone()), &at(time.clone()));
+    assert_eq!(errors(&changes), ["v1.1 /properties/at/format STR_FORMAT_ADDED"], "{changes:#?}");
+    assert!(errors(&minor(&at(time.clone()), &at(time.clone()))).is_empty());
+    // Forward it is fine, backward it is not: the policy asks for both.
+    let changes = minor(&at(time.clone()), &at(text));
+    assert_eq!(errors(&changes), ["v1.1 /properties/at STR_FORMAT_ADDED"], "{changes:#?}");
+    // What an address and a time have in common is not known.
+    let changes = minor(&at(time), &at(json!({"type": "string", "format": "email"})));
+    assert!(
+        changes.iter().any(|change| change.level == Level::Undecided || change.level == Level::Error),
+        "{changes:#?}"
+    );
+    // The setting is a part of the meaning.
+    let meant = |formats: &str| {
+        object(
+            json!({"x-celerysalt": {"formats": formats}, "properties": {"at": {"type": "string", "format": "uuid"}}}),
+        )
+    };
+    assert_eq!(
+        errors(&minor(&meant("annotation"), &meant("assertion"))),
+        ["v1.1 /properties/at/format STR_FORMAT_CHANGED"]
+    );
+    assert!(errors(&minor(&meant("assertion"), &meant("assertion"))).is_empty());
 }
 
 #[test]

@@ -39,13 +39,13 @@ def foreign_names(path):
             own.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             own.add(node.id)
-    builtins = {"ValueError", "all", "any", "bool", "classmethod", "dict", "float", "frozenset", "globals", "int", "len",
+    builtins = {"ValueError", "all", "any", "bool", "classmethod", "dict", "float", "frozenset", "getattr", "globals", "int", "len",
                 "isinstance", "list", "property", "repr", "str", "sum", "tuple", "type", "zip"}
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     statements = [type(node).__name__ for node in tree.body if not isinstance(node, STATEMENTS)]
     modules = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    known = {"collections.abc", "fractions", "itertools", "json", "math", "pydantic", "pydantic_core", "re", "typing"}
+    known = {"collections.abc", "fractions", "ipaddress", "itertools", "json", "math", "pydantic", "pydantic_core", "re", "typing"}
     return sorted(used - own - builtins) + statements + sorted(modules - known)
 
 

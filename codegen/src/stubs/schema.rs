@@ -3,7 +3,7 @@
 //! Schemas are named by their JSON pointer. A registry may hold what was never checked, so whatever is not as it should
 //! be reads as absent here, and nothing is followed without end.
 
-use celerysalt_contract::Draft;
+use celerysalt_contract::{Draft, Formats};
 use serde_json::{Map, Value};
 
 /// A schema document with every reference inside it.
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 pub(super) struct Reader<'a> {
     root: &'a Value,
     pub(super) draft: Draft,
+    formats: Formats,
 }
 
 /// A schema: its keywords, and where it stands.
@@ -19,6 +20,8 @@ pub(super) struct Node<'a> {
     pub(super) pointer: String,
     keywords: &'a Map<String, Value>,
     draft: Draft,
+    /// How its `format` is meant, where that refuses any text.
+    asserted: Option<Formats>,
 }
 
 /// What a pointer leads to.
@@ -140,14 +143,15 @@ impl Kind {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(root: &'a Value) -> Self {
-        Self { root, draft: Draft::of(root).unwrap_or(Draft::Draft202012) }
+        Self { root, draft: Draft::of(root).unwrap_or(Draft::Draft202012), formats: Formats::of(root) }
     }
 
     pub(super) fn find(&self, pointer: &str) -> Found<'a> {
         match self.root.pointer(pointer) {
             Some(Value::Bool(false)) => Found::Nothing,
-            Some(Value::Object(keywords)) => {
-                Found::Schema(Node { pointer: pointer.to_owned(), keywords, draft: self.draft })
+            Some(schema @ Value::Object(keywords)) => {
+                let asserted = Some(self.formats).filter(|formats| formats.refuses(self.draft, schema));
+                Found::Schema(Node { pointer: pointer.to_owned(), keywords, draft: self.draft, asserted })
             }
             _ => Found::Anything,
         }
@@ -241,6 +245,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The format, and how it is meant, where it refuses any text.
+    pub(super) fn format(&self) -> Option<(&'a str, Formats)> {
+        Some((self.text("format")?, self.asserted?))
+    }
+
     /// The values that `enum` or `const` allows.
     pub(super) fn values(&self) -> Option<Vec<&'a Value>> {
         match (self.get("const"), self.array("enum")) {
@@ -288,8 +297,8 @@ impl<'a> Node<'a> {
     pub(super) fn assertions(&self) -> impl Iterator<Item = &'static str> + '_ {
         ASSERTIONS
             .into_iter()
-            .chain(["unevaluatedItems", "unevaluatedProperties", "uniqueItems"])
-            .filter(|keyword| self.has(keyword))
+            .chain(["unevaluatedItems", "unevaluatedProperties", "uniqueItems", "format"])
+            .filter(|keyword| self.has(keyword) && (*keyword != "format" || self.asserted.is_some()))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     formula::{Closing, EVERY_KIND, FALSE, Id, Node, Rule, Site, TRUE, bit},
     solve::Solver,
 };
-use crate::{Draft, source::escape};
+use crate::{Draft, Formats, formats::Format, source::escape};
 
 /// The deepest that schemas are taken together before the rest waits until it is asked for.
 const MAX_DEPTH: usize = 60;
@@ -398,6 +398,16 @@ impl<'a> Solver<'a> {
                 Some(pattern) => self.arena.matching(pattern),
                 None => self.odd(schema, "pattern"),
             };
+            parts.push(part);
+        }
+        let formats = self.documents.get(schema.document).map_or(Formats::Annotation, |document| document.formats);
+        if let Some(format) = Format::of(formats, schema.draft, schema.members) {
+            // What a format allows is known by its name, and of what it refuses a part is known.
+            let mut understood = vec![self.unknown(&format.key(schema.draft))];
+            understood.extend(format.shape().map(|shape| self.arena.matching(shape)));
+            let understood = self.arena.all(understood);
+            let other = self.arena.intern(Node::Kinds(EVERY_KIND & !bit(Kind::Text)));
+            let part = self.arena.any([other, understood]);
             parts.push(part);
         }
         // Drafts 6 and 7 let validators look into texts, and this one does.

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::digits::Digits;
-use crate::{Draft, for_each_subschema, library::Names};
+use crate::{Draft, Formats, for_each_subschema, library::Names};
 
 /// A schema document with its names.
 pub(super) struct Document<'a> {
     pub(super) root: &'a Value,
     pub(super) draft: Draft,
+    pub(super) formats: Formats,
     /// Whether its instances have declared properties only.
     pub(super) closed: bool,
     pub(super) digits: &'a Digits,
@@ -19,7 +20,7 @@ pub(super) struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(super) fn new(root: &'a Value, draft: Draft, names: &'a Names, digits: &'a Digits, closed: bool) -> Self {
-        Self { root, draft, closed, digits, names }
+        Self { root, draft, formats: Formats::of(root), closed, digits, names }
     }
 
     pub(super) fn at(&self, pointer: &str) -> Option<&'a Value> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Witness, document::Document};
 use crate::{
-    Exact, Violation,
+    Exact, Violation, formats,
     source::{escape, unescape},
 };
 
@@ -82,16 +82,12 @@ fn by_text(old: &Document<'_>, new: &Document<'_>, witness: &Witness) -> Vec<Fin
 }
 
 fn by_validator(old: &Document<'_>, new: &Document<'_>, witness: &Value) -> Vec<Finding> {
-    let options = |patterns| {
-        jsonschema::options()
-            .with_draft(new.draft.engine())
-            .should_validate_formats(false)
-            .offline()
-            .with_pattern_options(patterns)
+    let options = || {
+        let options = jsonschema::options().with_draft(new.draft.engine()).offline();
+        formats::asserted(options, new.formats, new.draft)
     };
-    let compiled = options(PatternOptions::regex()).build(new.root).or_else(|_| {
-        jsonschema::options().with_draft(new.draft.engine()).should_validate_formats(false).offline().build(new.root)
-    });
+    let linear = options().with_pattern_options(PatternOptions::regex()).build(new.root);
+    let compiled = linear.or_else(|_| options().build(new.root));
     let Ok(compiled) = compiled else { return Vec::new() };
     compiled.iter_errors(witness).take(MAX_FINDINGS).map(|error| finding(old, new, witness, &error)).collect()
 }
@@ -279,6 +275,8 @@ fn rule_of(keyword: &str, has: &dyn Fn(&str) -> bool) -> &'static str {
         "minLength" | "maxLength" => "STR_LENGTH",
         "pattern" if changed => "STR_PATTERN_CHANGED",
         "pattern" => "STR_PATTERN_ADDED",
+        "format" if changed => "STR_FORMAT_CHANGED",
+        "format" => "STR_FORMAT_ADDED",
         "required" => "REQ_ADDED",
         "properties" => "PROP_FORBIDDEN",
         "additionalProperties" => "ADDL_CLOSED",

@@ -14,7 +14,7 @@ use super::{
     suggest::{self, Wanted},
 };
 use crate::{
-    Version,
+    Formats, Version,
     compare::{Comparable, Family, Finding, SCHEMA_UNUSABLE, UNDECIDED, Verdict, Witness},
 };
 
@@ -330,7 +330,10 @@ fn notes(pair: Pair<'_>, part: Part, options: &Options) -> Vec<Change> {
         for (keyword, rule) in
             [("format", "STR_FORMAT"), ("contentEncoding", "STR_CONTENT"), ("contentMediaType", "STR_CONTENT")]
         {
-            if was.get(keyword) != is.get(keyword) {
+            // A format that is asserted was compared.
+            let decides = keyword == "format"
+                && (Formats::of(old).refuses(earlier.draft(), was) || Formats::of(new).refuses(later.draft(), is));
+            if was.get(keyword) != is.get(keyword) && !decides {
                 let text = |value: Option<&Value>| value.map_or("none".to_owned(), ToString::to_string);
                 let message =
                     format!("`{keyword}` changed from {} to {}", text(was.get(keyword)), text(is.get(keyword)));

@@ -59,7 +59,7 @@ const fn undecided(id: &'static str, what: &'static str, mend: &'static str) -> 
 
 const KEEP: &str = "keep what was allowed";
 
-const RULES: [Rule; 65] = [
+const RULES: [Rule; 67] = [
     error("TYPE_NARROWED", "the reader takes fewer types", "keep every type that was allowed"),
     error("TYPE_CHANGED", "the reader takes some types only, the writer any", "leave the type open"),
     error("SCHEMA_FALSE", "the reader takes nothing there", "allow the value again"),
@@ -72,6 +72,8 @@ const RULES: [Rule; 65] = [
     error("STR_LENGTH", "the reader's lengths are fewer", "keep the wider limits"),
     error("STR_PATTERN_CHANGED", "the reader's pattern refuses texts that the writer's matches", "widen the pattern"),
     error("STR_PATTERN_ADDED", "the reader has a pattern, the writer has none", "describe the text instead"),
+    error("STR_FORMAT_CHANGED", "the reader's format refuses texts of the writer's", "keep the format"),
+    error("STR_FORMAT_ADDED", "the reader asserts a format, the writer does not", "describe the text instead"),
     error("REQ_ADDED", "the reader requires a property", "make the property optional"),
     error(
         "REQ_ADDED_DEFAULT",

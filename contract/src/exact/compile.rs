@@ -15,7 +15,7 @@ use super::{
     node::{ANY, Branches, Id, Node, Program},
     tagged::{ByKind, Tagged},
 };
-use crate::{Draft, Validator, for_each_subschema, library::Names, uri};
+use crate::{Draft, Formats, Validator, for_each_subschema, library::Names, uri};
 
 /// The most nodes of one program.
 const MAX_NODES: usize = 50_000;
@@ -69,6 +69,7 @@ pub(super) struct Place {
 pub(super) struct Compiler<'a> {
     document: &'a Value,
     pub(super) draft: Draft,
+    pub(super) formats: Formats,
     names: Names,
     nodes: Vec<Node>,
     known: HashMap<Place, Id>,
@@ -91,6 +92,7 @@ impl<'a> Compiler<'a> {
         let mut compiler = Self {
             document,
             draft,
+            formats: Formats::of(document),
             names: Names::of(document, draft),
             nodes: Vec::new(),
             known: HashMap::new(),

@@ -242,7 +242,7 @@ impl Fault {
 
 /// Cheap rules are told before those that look into the value.
 fn rank(keyword: &str) -> u8 {
-    const ORDER: [&str; 40] = [
+    const ORDER: [&str; 41] = [
         "type",
         "const",
         "enum",
@@ -260,6 +260,7 @@ fn rank(keyword: &str) -> u8 {
         "required",
         "dependentRequired",
         "pattern",
+        "format",
         "contentEncoding",
         "contentMediaType",
         "uniqueItems",
@@ -328,6 +329,7 @@ fn wanted(schema: &Map<String, Value>, keyword: &str, draft: Draft) -> String {
         "pattern" => {
             format!("text that matches {}", words::cut(format!("{:?}", value(keyword).as_str().unwrap_or_default())))
         }
+        "format" => words::of_format(value(keyword).as_str().unwrap_or_default()),
         "uniqueItems" => "no item twice".to_owned(),
         "additionalProperties" => words::no_others(schema),
         "unevaluatedProperties" => "no properties other than the declared ones".to_owned(),

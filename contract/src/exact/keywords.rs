@@ -13,7 +13,7 @@ use super::{
     pattern::Pattern,
     table::Table,
 };
-use crate::{Draft, Validator, source::escape};
+use crate::{Draft, Validator, formats::Format, source::escape};
 
 const ODD: Why = "a keyword has a value that it can't have";
 
@@ -123,8 +123,9 @@ fn text(
             "`contentEncoding` and `contentMediaType` decode the text",
         );
     }
-    let any = least.is_some() || most.is_some() || pattern.is_some() || content.is_some();
-    Ok(any.then(|| Arc::new(TextRules { least: least.unwrap_or(0), most, pattern, content })))
+    let format = Format::of(compiler.formats, compiler.draft, schema);
+    let any = least.is_some() || most.is_some() || pattern.is_some() || content.is_some() || format.is_some();
+    Ok(any.then(|| Arc::new(TextRules { least: least.unwrap_or(0), most, pattern, content, format })))
 }
 
 fn pattern(compiler: &mut Compiler<'_>, pointer: &str, text: &str) -> Result<Pattern, Why> {

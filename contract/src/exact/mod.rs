@@ -91,7 +91,7 @@ pub struct Explained {
 impl Exact {
     /// Compiles a self-contained schema of the draft that its `$schema` names, 2020-12 without one.
     ///
-    /// Formats are not asserted. Patterns run in linear time; those that need look-around run under a bound.
+    /// Formats are asserted as [`Formats::of`](crate::Formats::of) the schema says. Patterns run in linear time; those that need look-around run under a bound.
     ///
     /// # Errors
     /// [`SchemaError`] for what [`Validator::new`] refuses.

@@ -14,7 +14,7 @@ use super::{
     table::Table,
     tagged::{ByKind, Tagged},
 };
-use crate::{Draft, Validator};
+use crate::{Draft, Validator, formats::Format};
 
 /// The number of a node.
 pub(super) type Id = u32;
@@ -111,6 +111,7 @@ pub(super) struct TextRules {
     pub(super) pattern: Option<Pattern>,
     /// What holds the text against `contentEncoding` and `contentMediaType`.
     pub(super) content: Option<Validator>,
+    pub(super) format: Option<Format>,
 }
 
 #[derive(Debug, Default)]

@@ -229,12 +229,15 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         if rules.least > 0 || rules.most.is_some() {
             self.length(node, rules, span)?;
         }
-        if rules.pattern.is_none() && rules.content.is_none() {
+        if rules.pattern.is_none() && rules.content.is_none() && rules.format.is_none() {
             return Some(());
         }
         let plain = canon::plain(self.text, span);
         if rules.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&plain)) {
             self.fail(node, "pattern")?;
+        }
+        if rules.format.as_ref().is_some_and(|format| !format.allows(&plain)) {
+            self.fail(node, "format")?;
         }
         if let Some(content) = &rules.content {
             let value = plain.into_owned().into();

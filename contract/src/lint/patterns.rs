@@ -6,16 +6,19 @@ use super::subject::{File, Found};
 use crate::suggest::similar;
 
 /// The formats of all drafts, and those of OpenAPI.
-const FORMATS: [&str; 32] = [
+const FORMATS: [&str; 52] = [
+    "base64url",
     "binary",
     "byte",
     "color",
     "date",
     "date-time",
     "decimal",
+    "directory-path",
     "double",
     "duration",
     "email",
+    "file-path",
     "float",
     "hostname",
     "idn-email",
@@ -23,10 +26,20 @@ const FORMATS: [&str; 32] = [
     "int32",
     "int64",
     "ipv4",
+    "ipv4interface",
+    "ipv4network",
     "ipv6",
+    "ipv6interface",
+    "ipv6network",
+    "ipvanyaddress",
+    "ipvanyinterface",
+    "ipvanynetwork",
     "iri",
     "iri-reference",
     "json-pointer",
+    "json-string",
+    "multi-host-uri",
+    "name-email",
     "password",
     "path",
     "regex",
@@ -39,6 +52,13 @@ const FORMATS: [&str; 32] = [
     "uri-template",
     "url",
     "uuid",
+    "uuid1",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+    "uuid6",
+    "uuid7",
+    "uuid8",
 ];
 
 pub(super) fn check(file: &File, found: &mut Found) {
@@ -71,7 +91,7 @@ pub(super) fn check(file: &File, found: &mut Found) {
             schema.value.get("format").and_then(Value::as_str).filter(|format| !FORMATS.contains(format))
         {
             let help = similar(format, FORMATS).map_or_else(
-                || "formats are never checked: say what is meant in `description`, or by `pattern`".to_owned(),
+                || "nobody checks this format: say what is meant in `description`, or by `pattern`".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
             found.push(

@@ -281,7 +281,7 @@ const RULES: [Rule; 28] = [
         id: "unknown-format",
         level: Level::Warning,
         what: "Formats are known ones",
-        why: "Formats are never checked, and one that nobody knows tells readers nothing.",
+        why: "One that nobody knows refuses nothing, and tells readers nothing.",
         bad: contract!("  \"properties\": {\"at\": {\"type\": \"string\", \"format\": \"datetime\"}}"),
         good: contract!("  \"properties\": {\"at\": {\"type\": \"string\", \"format\": \"date-time\"}}"),
     },

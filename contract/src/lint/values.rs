@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::subject::{self, File, Found};
 use crate::{
-    Document, Draft, Validator,
+    Document, Draft, Formats, Validator,
     draft::places,
     fingerprint::{canonical_text, is_meaning},
+    settings::KEYWORD,
 };
 
 /// The name that a document gets within the schema of one of its places.
@@ -101,6 +102,9 @@ fn below_a_name(document: &Value, draft: Draft) -> Value {
     let mut whole = document.clone();
     rewrite(&mut whole, draft);
     if let Value::Object(members) = &mut whole {
+        // Without its `$schema` it would mean its formats in another way.
+        let formats = Formats::of(document).to_string();
+        members.insert(KEYWORD.to_owned(), json!({ "formats": formats }));
         members.remove("$schema");
         members.remove(draft.id());
     }
@@ -124,6 +128,7 @@ fn rewrite(schema: &mut Value, draft: Draft) {
 fn at(whole: &Value, draft: Draft, pointer: &str) -> Option<Validator> {
     let mut members = Map::new();
     members.insert("$schema".to_owned(), draft.uri().into());
+    members.extend(whole.get(KEYWORD).map(|settings| (KEYWORD.to_owned(), settings.clone())));
     let target = format!("{}/{WHOLE}{pointer}", draft.definitions());
     members.insert("$ref".to_owned(), format!("#/{}", uri_fragment(&target)).into());
     members.insert(draft.definitions().to_owned(), json!({ WHOLE: whole }));

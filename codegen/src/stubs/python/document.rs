@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::layout::{Expr, assign};
+use super::{
+    layout::{Expr, assign},
+    rules,
+};
 use crate::stubs::{
     names::{Scope, type_name},
     schema::{Found, Node, Reader},
@@ -157,7 +160,19 @@ impl<'a, 'f> Document<'a, 'f> {
         let mut found = Vec::new();
         self.reader.each(&mut |node| {
             if let Some(format) = node.text("format") {
-                found.push((node.pointer.clone(), "format", format!("{format}: an annotation, not checked")));
+                match node.format() {
+                    None => {
+                        found.push((node.pointer.clone(), "format", format!("{format}: an annotation, not checked")))
+                    }
+                    Some(asserted) if rules::read(asserted).is_none() => {
+                        found.push((
+                            node.pointer.clone(),
+                            "format",
+                            format!("{format}: asserted, and not checked here"),
+                        ));
+                    }
+                    Some(_) => {}
+                }
             }
             for keyword in ["contentEncoding", "contentMediaType", "contentSchema"] {
                 if node.has(keyword) {

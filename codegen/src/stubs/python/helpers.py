@@ -132,6 +132,26 @@ def _search(pattern: str) -> Rule:
     return lambda value: not isinstance(value, str) or search(value) is not None
 
 
+def _format(kind: str, **options: Any) -> Rule:
+    """A text that pydantic's own type of this kind reads."""
+    schema = getattr(core_schema, f"{kind}_schema")(**options)
+    reads = SchemaValidator(schema).isinstance_python
+    return lambda value: not isinstance(value, str) or reads(value)
+
+
+def _address(kind: str) -> Rule:
+    """A text that this part of the module reads."""
+    read = getattr(ipaddress, kind)
+
+    def holds(value: Any) -> bool:
+        try:
+            return not isinstance(value, str) or read(value) is not None
+        except ValueError:
+            return False
+
+    return holds
+
+
 def _bounds(
     ge: Optional[float] = None,
     gt: Optional[float] = None,

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 const SOURCE: &str = include_str!("helpers.py");
 
 /// Where names come from that neither the file nor Python itself has, in the order in which they are written.
-const IMPORTS: [(&str, &[&str]); 9] = [
+const IMPORTS: [(&str, &[&str]); 10] = [
+    ("ipaddress", &["ipaddress"]),
     ("re", &["re"]),
     ("collections.abc", &["Callable"]),
     ("fractions", &["Fraction"]),
@@ -87,8 +88,8 @@ pub(super) fn preamble(used: &BTreeSet<String>) -> String {
             continue;
         }
         let mut line = format!("from {module} import {}\n", names.join(", "));
-        if module == "re" {
-            line = "import re\n".to_owned();
+        if names == [module] {
+            line = format!("import {module}\n");
         } else if line.len() > 89 {
             line = format!("from {module} import (\n    {},\n)\n", names.join(",\n    "));
         }

@@ -467,7 +467,7 @@ pub(super) fn obey(keyword: &str, rule: Expr) -> Expr {
 /// Keywords about kinds of values that are not allowed at all say nothing.
 pub(super) fn say_of_others(kinds: &[Kind], parts: &mut Parts<'_>) {
     const ABOUT: [(&[Kind], &[&str]); 4] = [
-        (&[Kind::String], &["minLength", "maxLength", "pattern"]),
+        (&[Kind::String], &["minLength", "maxLength", "pattern", "format"]),
         (&[Kind::Integer, Kind::Number], &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]),
         (
             &[Kind::Array],

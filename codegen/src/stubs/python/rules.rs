@@ -3,7 +3,7 @@
 //! Models say by their types what they can; rules are for the rest. A schema that something refers to becomes a rule
 //! with a name, and what nests deep gets one too: Python's parser gives up at two hundred brackets.
 
-use celerysalt_contract::Draft;
+use celerysalt_contract::{Draft, Formats};
 use serde_json::Value;
 
 use super::{
@@ -85,6 +85,7 @@ impl<'a> Document<'a, '_> {
             "minLength" => count("_length", "at_least"),
             "maxLength" => count("_length", "at_most"),
             "pattern" => self.search(node.text("pattern")?, &node.below("pattern")),
+            "format" => read(node.format()?),
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => bound(node, keyword),
             "multipleOf" => Some(Expr::call("_multiple", vec![step(node.get("multipleOf")?)?])),
             "minItems" => count("_size", "at_least"),
@@ -336,6 +337,37 @@ fn required(names: &[&str]) -> Option<Expr> {
     (!names.is_empty()).then(|| Expr::call("_required", names.iter().map(|name| Expr::text(name)).collect()))
 }
 
+/// The rule that a text is one which pydantic's own type for a format reads; none where it can't be told so.
+pub(super) fn read((format, meant): (&str, Formats)) -> Option<Expr> {
+    if meant != Formats::Pydantic {
+        return None;
+    }
+    let core = |kind: &str| Some(Expr::call("_format", vec![Expr::text(kind)]));
+    let address = |kind: &str| Some(Expr::call("_address", vec![Expr::text(kind)]));
+    match format {
+        "date-time" => core("datetime"),
+        "date" => core("date"),
+        "time" => core("time"),
+        "duration" => core("timedelta"),
+        "uri" => core("url"),
+        "json-string" => core("json"),
+        "uuid" => core("uuid"),
+        "ipv4" => address("IPv4Address"),
+        "ipv6" => address("IPv6Address"),
+        "ipv4network" => address("IPv4Network"),
+        "ipv6network" => address("IPv6Network"),
+        "ipv4interface" => address("IPv4Interface"),
+        "ipv6interface" => address("IPv6Interface"),
+        "ipvanyaddress" => address("ip_address"),
+        "ipvanynetwork" => address("ip_network"),
+        "ipvanyinterface" => address("ip_interface"),
+        _ => {
+            let version = format.strip_prefix("uuid").filter(|version| version.parse::<u8>().is_ok())?;
+            let version = Expr::keyword("version", Expr::Literal(version.to_owned()));
+            Some(Expr::call("_format", vec![Expr::text("uuid"), version]))
+        }
+    }
+}
 fn bound(node: &Node<'_>, keyword: &str) -> Option<Expr> {
     let (_, key, value) = node.bounds().into_iter().find(|(by, ..)| *by == keyword)?;
     Some(Expr::call("_bounds", vec![Expr::keyword(key, Expr::Literal(value.to_string()))]))
