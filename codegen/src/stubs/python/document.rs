@@ -160,19 +160,11 @@ impl<'a, 'f> Document<'a, 'f> {
         let mut found = Vec::new();
         self.reader.each(&mut |node| {
             if let Some(format) = node.text("format") {
-                match node.format() {
-                    None => {
-                        found.push((node.pointer.clone(), "format", format!("{format}: an annotation, not checked")))
-                    }
-                    Some(asserted) if rules::read(asserted).is_none() => {
-                        found.push((
-                            node.pointer.clone(),
-                            "format",
-                            format!("{format}: asserted, and not checked here"),
-                        ));
-                    }
-                    Some(_) => {}
-                }
+                let why = match node.format() {
+                    None => Some("an annotation, not checked"),
+                    Some(asserted) => rules::read(asserted).is_none().then_some("asserted, and not checked here"),
+                };
+                found.extend(why.map(|why| (node.pointer.clone(), "format", format!("{format}: {why}"))));
             }
             for keyword in ["contentEncoding", "contentMediaType", "contentSchema"] {
                 if node.has(keyword) {
