@@ -19,6 +19,7 @@ pub mod evolution;
 pub mod exact;
 mod expansion;
 mod fingerprint;
+mod keyword;
 mod layout;
 mod library;
 #[cfg(feature = "lint")]
