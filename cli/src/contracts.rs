@@ -4,12 +4,15 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use celerysalt::registry::{self, Actor, Registry};
 use celerysalt_contract::{Catalog, ContractRecord, Selector};
 use clap::Args;
 
+#[cfg(feature = "postgres")]
+use crate::logging;
 use crate::output::Stop;
 
 /// Names the registry when no argument does.
@@ -17,6 +20,9 @@ pub(crate) const REGISTRY_URL: &str = "CELERYSALT_REGISTRY_URL";
 
 /// The folder when nothing is named.
 pub(crate) const SCHEMAS: &str = "schemas";
+
+/// How long to wait for a registry that is there, and has no connection to give.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Either a folder or a registry.
 #[derive(Debug, Args)]
@@ -77,8 +83,11 @@ pub(crate) fn note(url: &str) -> &'static str {
     }
 }
 
+/// The registry of that URL. When it keeps people waiting, they are told why.
 pub(crate) fn connect(url: &str) -> Result<Arc<dyn Registry>, Stop> {
-    Ok(registry::connect_as(url, Actor::here("celerysalt"))?)
+    #[cfg(feature = "postgres")]
+    logging::waits();
+    Ok(registry::connect_patiently(url, Actor::here("celerysalt"), PATIENCE)?)
 }
 
 /// Loads a folder: one that can't be read is a failure, invalid contracts are findings.

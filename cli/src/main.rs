@@ -9,7 +9,7 @@ mod contracts;
 mod fields;
 mod git;
 mod lock;
-#[cfg(feature = "outbox")]
+#[cfg(any(feature = "outbox", feature = "postgres"))]
 mod logging;
 mod output;
 mod vendor;

@@ -8,6 +8,7 @@ mod cluster;
 mod support;
 
 use std::{
+    io::{BufRead, BufReader},
     process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
@@ -112,6 +113,27 @@ fn two_hundred_releases_at_once_make_one_row_each_and_tell_the_losers_who_won() 
     assert_eq!((rows, distinct, logged), (created.try_into().unwrap(), rows, rows));
     assert_eq!(number(&url, "SELECT count(*) FROM celerysalt_audit"), rows, "nothing but creations");
     assert_eq!(number(&url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"), 0);
+}
+
+#[test]
+fn a_release_waits_for_a_server_that_is_full_and_says_so() {
+    let cluster = Cluster::start(&["max_connections=3", "superuser_reserved_connections=0"]);
+    let url = cluster.url();
+    let folder = Folder::empty();
+    folder.write("schemas/first.topic/v1.json", r#"{"type": "object"}"#);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let connect = || runtime.block_on(PgConnection::connect(&url)).unwrap();
+    let taken = [connect(), connect(), connect()];
+    let mut child = sync(&folder, &url);
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("waiting") && said.contains("too many clients"), "{said}");
+    runtime
+        .block_on(async { taken.map(PgConnection::close) })
+        .into_iter()
+        .for_each(|closing| runtime.block_on(closing).unwrap());
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert!(run.status == 0 && run.json()["applied"] == json!(true), "{run:?}");
 }
 
 /// More than one statement's worth of contracts.

@@ -5,60 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Draft, draft::places};
-
-/// What a vocabulary's URI ends with, and the keywords that it gives a meaning to.
-const VOCABULARIES: [(&str, &[&str]); 5] = [
-    (
-        "applicator",
-        &[
-            "prefixItems",
-            "items",
-            "additionalItems",
-            "contains",
-            "additionalProperties",
-            "properties",
-            "patternProperties",
-            "dependentSchemas",
-            "propertyNames",
-            "if",
-            "then",
-            "else",
-            "allOf",
-            "anyOf",
-            "oneOf",
-            "not",
-        ],
-    ),
-    ("unevaluated", &["unevaluatedItems", "unevaluatedProperties"]),
-    (
-        "validation",
-        &[
-            "type",
-            "const",
-            "enum",
-            "multipleOf",
-            "maximum",
-            "exclusiveMaximum",
-            "minimum",
-            "exclusiveMinimum",
-            "maxLength",
-            "minLength",
-            "pattern",
-            "maxItems",
-            "minItems",
-            "uniqueItems",
-            "maxContains",
-            "minContains",
-            "maxProperties",
-            "minProperties",
-            "required",
-            "dependentRequired",
-        ],
-    ),
-    ("meta-data", &["title", "description", "default", "deprecated", "readOnly", "writeOnly", "examples"]),
-    ("content", &["contentEncoding", "contentMediaType", "contentSchema"]),
-];
+use crate::{
+    Draft,
+    draft::places,
+    keyword::{KEYWORDS, Vocabulary},
+};
 
 /// A file's schema as one of the draft that its meta-schema is made of.
 ///
@@ -86,20 +37,23 @@ pub(crate) fn plain(schema: &Value, meta: &Value) -> Result<Value, String> {
             Some("format") if *required == Value::Bool(true) => {
                 return Err("it asserts formats, which are annotations here".to_owned());
             }
-            Some(name @ ("core" | "format" | "format-annotation")) => there.push(name),
-            Some(name) if VOCABULARIES.iter().any(|(known, _)| *known == name) => there.push(name),
+            Some(name) if Vocabulary::of(name).is_some() => there.extend(Vocabulary::of(name)),
             _ if *required == Value::Bool(false) => {}
             _ => return Err(format!("it demands the vocabulary `{uri}`, which is not known here")),
         }
     }
     let mut schema = schema.clone();
     if !named.is_empty() {
-        let has = |name: &str| {
-            // 2019-09 has no vocabulary of its own for these two.
-            there.contains(&if draft == Draft::Draft201909 && name == "unevaluated" { "applicator" } else { name })
-        };
-        let dropped: Vec<&str> =
-            VOCABULARIES.iter().filter(|(name, _)| !has(name)).flat_map(|(_, keywords)| *keywords).copied().collect();
+        // 2019-09 has no vocabulary of its own for what is left over.
+        if draft == Draft::Draft201909 && there.contains(&Vocabulary::Applicator) {
+            there.push(Vocabulary::Unevaluated);
+        }
+        there.push(Vocabulary::Core);
+        let dropped: Vec<&str> = KEYWORDS
+            .iter()
+            .filter(|(_, _, _, vocabulary)| !there.contains(vocabulary))
+            .map(|(name, ..)| *name)
+            .collect();
         drop_keywords(&mut schema, draft, &dropped);
     }
     if let Value::Object(members) = &mut schema {

@@ -20,6 +20,7 @@ pub mod exact;
 mod expansion;
 mod fingerprint;
 mod formats;
+mod keyword;
 mod layout;
 mod library;
 #[cfg(feature = "lint")]

@@ -82,8 +82,7 @@ fn is_plain_keyword(keyword: &str, value: &Value, root: &Value, draft: Draft, pa
         ("$ref", Value::String(reference)) => is_definition(reference, root, draft),
         // Of another draft: neither meta-schema nor library look into it where it is unknown, but references may.
         ("$defs" | "definitions", _) => keyword == draft.definitions(),
-        ("prefixItems", _) => draft >= Draft::Draft202012,
-        ("dependentRequired" | "dependentSchemas", _) => draft >= Draft::Draft201909,
+        _ if draft.ignores(keyword) => false,
         ("pattern", Value::String(pattern)) => patterns.is_linear(pattern),
         ("patternProperties", Value::Object(members)) => members.keys().all(|pattern| patterns.is_linear(pattern)),
         _ if COUNTS.contains(&keyword) => value.is_u64(),

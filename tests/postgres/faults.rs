@@ -21,6 +21,7 @@ use celerysalt::registry::{
 };
 use celerysalt_contract::ContractRecord;
 use celerysalt_tests::cluster::{Cluster, run};
+use sqlx::{Connection, PgConnection};
 
 fn some(prefix: &str, count: usize) -> Vec<ContractRecord> {
     (0..count).map(|i| contract(&format!("{prefix}.n{i}"), "v1", schema("x", "string"))).collect()
@@ -202,4 +203,64 @@ async fn a_server_that_may_only_read_is_read() {
         assert!(matches!(error, RegistryError::Denied { .. }), "{error:?}");
         assert!(error.to_string().contains("may only read") && error.to_string().contains("primary"), "{error}");
     }
+}
+
+/// A server with room for three, and as many that take it.
+async fn full() -> (Cluster, Vec<PgConnection>) {
+    let settings = ["max_connections=3", "superuser_reserved_connections=0"];
+    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&settings)).await.unwrap();
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        taken.push(PgConnection::connect(&cluster.url()).await.unwrap());
+    }
+    (cluster, taken)
+}
+
+#[tokio::test]
+async fn a_server_that_has_no_connection_left_says_so_and_is_waited_for() {
+    let (cluster, mut taken) = full().await;
+    let patient = registry(&cluster.url()).with_patience(Duration::from_mins(2));
+    let mut release = tokio::spawn(async move { patient.sync(&some("a", 1), false).await });
+
+    // A service, as it is without a word of patience.
+    let start = Instant::now();
+    let error = registry(&cluster.url()).list(None).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("too many clients"), "{error}");
+    assert!((5..15).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+
+    // The release has waited at least as long by now.
+    assert!(!release.is_finished(), "{:?}", (&mut release).await);
+    taken.pop().unwrap().close().await.unwrap();
+    assert!(release.await.unwrap().unwrap().applied);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_not_waited_for_whatever_the_patience() {
+    let mut cluster = Cluster::start(&[]);
+    cluster.crash();
+    let start = Instant::now();
+    let patient = registry(&cluster.url()).with_patience(Duration::from_mins(10));
+    let error = patient.sync(&some("a", 1), false).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("nothing listens there"), "{error}");
+}
+
+#[tokio::test]
+async fn who_waits_for_another_release_is_told_so_in_the_end() {
+    let cluster = Cluster::start(&[]);
+    registry(&cluster.url()).sync(&[], false).await.unwrap();
+    let mut connection = PgConnection::connect(&cluster.url()).await.unwrap();
+    let mut other = connection.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('celerysalt ' || current_schema(), 0))")
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let hasty = registry(&cluster.url()).with_patience(Duration::from_millis(500));
+    let error = hasty.sync(&some("a", 1), false).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("another sync or migration is under way"), "{error}");
+    other.rollback().await.unwrap();
+    assert!(hasty.sync(&some("a", 1), false).await.unwrap().applied);
 }

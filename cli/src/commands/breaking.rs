@@ -56,11 +56,19 @@ impl Breaking {
         let found = check(&known.releases, &head, known.baseline, &options);
         let shown = Shown { known: &known, schemas: &self.schemas };
         let text = match style.format {
-            Format::Github => github::commands(&shown.annotations(&found)),
-            Format::Sarif => format!("{:#}\n", sarif::log(&shown.annotations(&found), &rule_texts())),
-            Format::Text | Format::Json => {
-                lines(&found.changes.iter().flat_map(|change| shown.lines(change, style)).collect::<Vec<_>>())
+            Format::Github => {
+                github::commands(&shown.annotations(found.changes.iter().filter(|change| for_people(change))))
             }
+            Format::Sarif => format!("{:#}\n", sarif::log(&shown.annotations(found.changes.iter()), &rule_texts())),
+            Format::Text => {
+                let said = found
+                    .changes
+                    .iter()
+                    .filter(|change| for_people(change))
+                    .flat_map(|change| shown.lines(change, style));
+                lines(&said.collect::<Vec<_>>())
+            }
+            Format::Json => String::new(),
         };
         let (verdict, summary) = summary(&found);
         let changes: Vec<Value> = found.changes.iter().map(|change| shown.json(change)).collect();
@@ -77,6 +85,12 @@ impl Breaking {
         };
         if found.is_undecided() && !found.is_breaking() { Err(Stop::Undecided(report)) } else { Ok(report) }
     }
+}
+
+/// Whether people want to hear of it: a new optional property is safe and asks nobody for anything, so only machines are
+/// told, who may have a rule of their own.
+fn for_people(change: &Change) -> bool {
+    change.rule != "PROP_ADDED_OPEN_LENIENT"
 }
 
 fn summary(found: &Evolution) -> (&'static str, String) {
@@ -167,8 +181,8 @@ impl Shown<'_> {
         said
     }
 
-    fn annotations(&self, found: &Evolution) -> Vec<Annotation> {
-        found.changes.iter().map(|change| self.annotation(change)).collect()
+    fn annotations<'c>(&self, changes: impl Iterator<Item = &'c Change>) -> Vec<Annotation> {
+        changes.map(|change| self.annotation(change)).collect()
     }
 
     fn annotation(&self, change: &Change) -> Annotation {

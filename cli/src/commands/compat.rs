@@ -7,7 +7,7 @@ use std::{
 
 use celerysalt_contract::{
     Source,
-    compare::{Comparable, Digits, Options, Verdict},
+    compare::{Comparable, Digits, Finding, Options, Verdict, Witness},
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -62,20 +62,10 @@ impl Compat {
         let options = Options::default().closed_writer(closed);
         let mut checks = Vec::new();
         if self.direction != Direction::Forward {
-            checks.push(Check {
-                name: "backward",
-                from: "OLD",
-                to: "NEW",
-                verdict: old.schema.is_within(&new.schema, &options),
-            });
+            checks.push(Check::of("backward", ["OLD", "NEW"], [&old.schema, &new.schema], &options));
         }
         if self.direction != Direction::Backward {
-            checks.push(Check {
-                name: "forward",
-                from: "NEW",
-                to: "OLD",
-                verdict: new.schema.is_within(&old.schema, &options),
-            });
+            checks.push(Check::of("forward", ["NEW", "OLD"], [&new.schema, &old.schema], &options));
         }
         let breaking = checks.iter().any(|check| matches!(check.verdict, Verdict::Breaking { .. }));
         let decided =
@@ -115,32 +105,54 @@ struct Check {
     from: &'static str,
     to: &'static str,
     verdict: Verdict,
+    /// What else breaks, where something does.
+    further: Vec<(Witness, Vec<Finding>)>,
 }
 
 impl Check {
+    fn of(name: &'static str, [from, to]: [&'static str; 2], pair: [&Comparable; 2], options: &Options) -> Self {
+        let [writer, reader] = pair;
+        let verdict = writer.is_within(reader, options);
+        let further = match &verdict {
+            Verdict::Breaking { findings, .. } => writer.further(reader, findings, options),
+            _ => Vec::new(),
+        };
+        Self { name, from, to, verdict, further }
+    }
+
+    /// Each example, with the rules that refuse it.
+    fn examples<'a>(
+        &'a self,
+        witness: &'a Witness,
+        findings: &'a [Finding],
+    ) -> impl Iterator<Item = (&'a Witness, &'a [Finding])> {
+        let further = self.further.iter().map(|(witness, findings)| (witness, findings.as_slice()));
+        std::iter::once((witness, findings)).chain(further)
+    }
+
     fn lines(&self, style: Style, [old, new]: [&Side; 2]) -> Vec<String> {
-        let Self { name, from, to, verdict } = self;
+        let Self { name, from, to, verdict, .. } = self;
         let (writer, reader) = if *from == "OLD" { (old, new) } else { (new, old) };
         match verdict {
             Verdict::Compatible => {
                 vec![format!("{name}: {}: {to} accepts all that {from} allows", style.good("compatible"))]
             }
             Verdict::Breaking { witness, findings } => {
-                let mut said = vec![
-                    format!("{name}: {}: {to} refuses what {from} allows", style.bad("breaking")),
-                    format!("  example: {}", escape(&witness.to_string())),
-                ];
-                for finding in findings {
-                    let place = if finding.pointer_new.is_empty() { "/" } else { &finding.pointer_new };
-                    let other = if finding.pointer_old.is_empty() { "/" } else { &finding.pointer_old };
-                    said.push(format!(
-                        "  {} at {} of {to} ({} of {from})",
-                        style.bold(finding.rule),
-                        escape(place),
-                        escape(other)
-                    ));
-                    let (read, written) = (reader.place(&finding.pointer_new), writer.place(&finding.pointer_old));
-                    said.push(format!("    {read}, {written}"));
+                let mut said = vec![format!("{name}: {}: {to} refuses what {from} allows", style.bad("breaking"))];
+                for (witness, findings) in self.examples(witness, findings) {
+                    said.push(format!("  example: {}", escape(&witness.to_string())));
+                    for finding in findings {
+                        let place = if finding.pointer_new.is_empty() { "/" } else { &finding.pointer_new };
+                        let other = if finding.pointer_old.is_empty() { "/" } else { &finding.pointer_old };
+                        said.push(format!(
+                            "  {} at {} of {to} ({} of {from})",
+                            style.bold(finding.rule),
+                            escape(place),
+                            escape(other)
+                        ));
+                        let (read, written) = (reader.place(&finding.pointer_new), writer.place(&finding.pointer_old));
+                        said.push(format!("    {read}, {written}"));
+                    }
                 }
                 said
             }
@@ -153,16 +165,17 @@ impl Check {
 
     /// Each finding at its place in NEW, the file that changes.
     fn annotations(&self, new: &Side) -> Vec<Annotation> {
-        let Self { name, from, to, verdict } = self;
+        let Self { name, from, to, verdict, .. } = self;
         let about = |rule, pointer: &str, message: String| -> Annotation {
             let source = &new.source;
             let span = if pointer.is_empty() { source.start() } else { source.key_span_of(pointer) };
             Annotation::from(&source.error(rule, span, message))
         };
         match verdict {
-            Verdict::Breaking { witness, findings } => findings
-                .iter()
-                .map(|finding| {
+            Verdict::Breaking { witness, findings } => self
+                .examples(witness, findings)
+                .flat_map(|(witness, findings)| findings.iter().map(move |finding| (witness, finding)))
+                .map(|(witness, finding)| {
                     let pointer = if *to == "NEW" { &finding.pointer_new } else { &finding.pointer_old };
                     let message = format!("{name}: {to} refuses what {from} allows\nexample: {witness}");
                     about(finding.rule, pointer, message)
@@ -182,6 +195,12 @@ impl Check {
             Verdict::Breaking { witness, findings } => {
                 let mut document = json!({"direction": direction, "verdict": "breaking", "findings": findings});
                 write_witness(Some(witness), &mut document);
+                let further = self.further.iter().map(|(witness, findings)| {
+                    let mut document = json!({"findings": findings});
+                    write_witness(Some(witness), &mut document);
+                    document
+                });
+                document["further"] = further.collect();
                 document
             }
             Verdict::Unknown { reason, .. } => json!({"direction": direction, "verdict": "unknown", "reason": reason}),

@@ -33,34 +33,6 @@ pub(super) enum Found<'a> {
     Schema(Node<'a>),
 }
 
-/// Keywords that some draft does not know, with the first and the last that does.
-const DRAFTS: [(&str, Draft, Draft); 20] = {
-    use Draft::{Draft4, Draft6, Draft7, Draft201909, Draft202012};
-    [
-        ("additionalItems", Draft4, Draft201909),
-        ("const", Draft6, Draft202012),
-        ("contains", Draft6, Draft202012),
-        ("dependentRequired", Draft201909, Draft202012),
-        ("dependentSchemas", Draft201909, Draft202012),
-        ("$dynamicRef", Draft202012, Draft202012),
-        ("else", Draft7, Draft202012),
-        ("if", Draft7, Draft202012),
-        ("maxContains", Draft201909, Draft202012),
-        ("minContains", Draft201909, Draft202012),
-        ("prefixItems", Draft202012, Draft202012),
-        ("propertyNames", Draft6, Draft202012),
-        ("$recursiveRef", Draft201909, Draft201909),
-        ("then", Draft7, Draft202012),
-        ("unevaluatedItems", Draft201909, Draft202012),
-        ("unevaluatedProperties", Draft201909, Draft202012),
-        // In every draft, for the validator takes it so.
-        ("dependencies", Draft4, Draft202012),
-        ("$defs", Draft4, Draft202012),
-        ("definitions", Draft4, Draft202012),
-        ("format", Draft4, Draft202012),
-    ]
-};
-
 /// Every keyword that decides which values are valid.
 pub(super) const ASSERTIONS: [&str; 38] = [
     "$dynamicRef",
@@ -186,8 +158,7 @@ impl<'a> Node<'a> {
         if self.draft.ref_hides_siblings() && keyword != "$ref" && self.keywords.contains_key("$ref") {
             return None;
         }
-        let known = DRAFTS.iter().find(|(known, ..)| *known == keyword);
-        known.is_none_or(|(_, first, last)| (*first..=*last).contains(&self.draft)).then_some(value)
+        (!self.draft.ignores(keyword)).then_some(value)
     }
 
     pub(super) fn has(&self, keyword: &str) -> bool {

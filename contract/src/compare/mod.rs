@@ -21,6 +21,7 @@ mod evaluate;
 mod exact;
 mod explain;
 mod formula;
+mod further;
 mod number;
 mod object;
 mod pattern;

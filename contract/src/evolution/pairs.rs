@@ -214,8 +214,14 @@ fn one(
         Verdict::Compatible => Vec::new(),
         Verdict::Breaking { witness, findings } => {
             let whole = [Finding::whole()];
-            let findings = if findings.is_empty() { &whole[..] } else { &findings[..] };
-            findings.iter().map(|finding| breaking(pair, part, direction, finding, &witness)).collect()
+            // One example shows one fault: all of them are told at once.
+            let mut further = match (writer.comparable(part), reader.comparable(part)) {
+                (Some(Ok(writer)), Some(Ok(reader))) => writer.further(reader, &findings, &options.of_pair()),
+                _ => Vec::new(),
+            };
+            further.insert(0, (witness, if findings.is_empty() { whole.to_vec() } else { findings }));
+            let each = further.iter().flat_map(|(witness, findings)| findings.iter().map(move |one| (witness, one)));
+            each.map(|(witness, finding)| breaking(pair, part, direction, finding, witness)).collect()
         }
         Verdict::Unknown { rule, reason } => {
             let message = format!(

@@ -3,77 +3,7 @@
 use serde_json::Value;
 
 use super::subject::{File, Found};
-use crate::{Draft, source::escape, suggest::similar};
-
-/// Each keyword, and the first and last draft that has it.
-const KEYWORDS: [(&str, Draft, Draft); 63] = {
-    use Draft::{Draft4, Draft6, Draft7, Draft201909, Draft202012};
-    [
-        ("$anchor", Draft201909, Draft202012),
-        ("$comment", Draft7, Draft202012),
-        ("$defs", Draft4, Draft202012),
-        ("$dynamicAnchor", Draft202012, Draft202012),
-        ("$dynamicRef", Draft202012, Draft202012),
-        ("$id", Draft6, Draft202012),
-        ("$recursiveAnchor", Draft201909, Draft201909),
-        ("$recursiveRef", Draft201909, Draft201909),
-        ("$ref", Draft4, Draft202012),
-        ("$schema", Draft4, Draft202012),
-        ("$vocabulary", Draft201909, Draft202012),
-        ("additionalItems", Draft4, Draft201909),
-        ("additionalProperties", Draft4, Draft202012),
-        ("allOf", Draft4, Draft202012),
-        ("anyOf", Draft4, Draft202012),
-        ("const", Draft6, Draft202012),
-        ("contains", Draft6, Draft202012),
-        ("contentEncoding", Draft7, Draft202012),
-        ("contentMediaType", Draft7, Draft202012),
-        ("contentSchema", Draft201909, Draft202012),
-        ("default", Draft4, Draft202012),
-        ("definitions", Draft4, Draft202012),
-        ("dependencies", Draft4, Draft202012),
-        ("dependentRequired", Draft201909, Draft202012),
-        ("dependentSchemas", Draft201909, Draft202012),
-        ("deprecated", Draft4, Draft202012),
-        ("description", Draft4, Draft202012),
-        ("else", Draft7, Draft202012),
-        ("enum", Draft4, Draft202012),
-        ("examples", Draft4, Draft202012),
-        ("exclusiveMaximum", Draft4, Draft202012),
-        ("exclusiveMinimum", Draft4, Draft202012),
-        ("format", Draft4, Draft202012),
-        ("id", Draft4, Draft4),
-        ("if", Draft7, Draft202012),
-        ("items", Draft4, Draft202012),
-        ("maxContains", Draft201909, Draft202012),
-        ("maxItems", Draft4, Draft202012),
-        ("maxLength", Draft4, Draft202012),
-        ("maxProperties", Draft4, Draft202012),
-        ("maximum", Draft4, Draft202012),
-        ("minContains", Draft201909, Draft202012),
-        ("minItems", Draft4, Draft202012),
-        ("minLength", Draft4, Draft202012),
-        ("minProperties", Draft4, Draft202012),
-        ("minimum", Draft4, Draft202012),
-        ("multipleOf", Draft4, Draft202012),
-        ("not", Draft4, Draft202012),
-        ("oneOf", Draft4, Draft202012),
-        ("pattern", Draft4, Draft202012),
-        ("patternProperties", Draft4, Draft202012),
-        ("prefixItems", Draft202012, Draft202012),
-        ("properties", Draft4, Draft202012),
-        ("propertyNames", Draft6, Draft202012),
-        ("readOnly", Draft4, Draft202012),
-        ("required", Draft4, Draft202012),
-        ("then", Draft7, Draft202012),
-        ("title", Draft4, Draft202012),
-        ("type", Draft4, Draft202012),
-        ("unevaluatedItems", Draft201909, Draft202012),
-        ("unevaluatedProperties", Draft201909, Draft202012),
-        ("uniqueItems", Draft4, Draft202012),
-        ("writeOnly", Draft4, Draft202012),
-    ]
-};
+use crate::{keyword::KEYWORDS, source::escape, suggest::similar};
 
 /// What other tools write, and no draft has.
 const OF_TOOLS: [&str; 3] = ["discriminator", "example", "nullable"];
@@ -87,7 +17,7 @@ pub(super) fn check(file: &File, found: &mut Found) {
         for keyword in members.keys().filter(|keyword| !keyword.starts_with("x-")) {
             let at = format!("{}/{}", schema.pointer, escape(keyword));
             match KEYWORDS.iter().find(|(known, ..)| known == keyword) {
-                Some((_, first, last)) if file.draft < *first || file.draft > *last => {
+                Some((_, first, last, _)) if file.draft < *first || file.draft > *last => {
                     let message = format!("{} does not know `{keyword}`, and skips it", file.draft);
                     let of = if first == last { first.to_string() } else { format!("{first} to {last}") };
                     found.push(file.at("keyword-of-other-draft", &at, message).with_help(format!(

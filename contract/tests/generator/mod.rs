@@ -21,6 +21,21 @@ impl Dice {
     }
 }
 
+/// How many pairs to try: `CELERYSALT_COMPAT_PAIRS`, or `few`.
+pub(crate) fn pairs(few: u64) -> u64 {
+    setting("CELERYSALT_COMPAT_PAIRS").unwrap_or(few)
+}
+
+/// That many seeds, from `CELERYSALT_COMPAT_SEED` on: another first seed makes other pairs.
+pub(crate) fn seeds(count: u64) -> std::ops::Range<u64> {
+    let first = setting("CELERYSALT_COMPAT_SEED").unwrap_or(0);
+    first..first + count
+}
+
+fn setting(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
 pub(crate) const NAMES: [&str; 4] = ["a", "b", "ab", "c"];
 pub(crate) const TEXTS: [&str; 8] = ["", "a", "b", "ab", "aa", "abc", "1", "a1"];
 pub(crate) const PATTERNS: [&str; 9] = ["a", "^a", "b$", "^a+$", "^[ab]*$", r"\d", "^.$", "^(a|ab)$", "c?"];

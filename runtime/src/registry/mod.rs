@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -394,12 +395,32 @@ pub fn connect(url: &str) -> Result<Arc<dyn Registry>, RegistryError> {
 /// # Errors
 /// [`RegistryError::Url`] when the URL is none of these, or needs a feature that this build does not have.
 pub fn connect_as(url: &str, actor: Actor) -> Result<Arc<dyn Registry>, RegistryError> {
+    open(url, actor, None)
+}
+
+/// As [`connect_as`], for a command that people wait for, or a release: it waits up to `patience` for a server that is there,
+/// and has no connection to give. A service should not: it goes on without its registry. Only PostgreSQL makes a difference.
+///
+/// # Errors
+/// As [`connect_as`].
+pub fn connect_patiently(url: &str, actor: Actor, patience: Duration) -> Result<Arc<dyn Registry>, RegistryError> {
+    open(url, actor, Some(patience))
+}
+
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "only PostgreSQL's registry waits"))]
+fn open(url: &str, actor: Actor, patience: Option<Duration>) -> Result<Arc<dyn Registry>, RegistryError> {
     if let Some(name) = url.strip_prefix("memory:") {
         return Ok(Arc::new(memory::MemoryRegistry::named(name).with_actor(actor)));
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         #[cfg(feature = "postgres")]
-        return Ok(Arc::new(postgres::PostgresRegistry::connect(url)?.with_actor(actor)));
+        return Ok(Arc::new({
+            let registry = postgres::PostgresRegistry::connect(url)?.with_actor(actor);
+            match patience {
+                Some(patience) => registry.with_patience(patience),
+                None => registry,
+            }
+        }));
         #[cfg(not(feature = "postgres"))]
         return Err(refused_url(url, "enable feature `postgres` of the crate celerysalt"));
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use celerysalt_contract::{ContractRecord, Selector, Topic, Version, VersionRange, differences};
 use serde_json::Value;
 
-use super::{Action, AuditAction, AuditEntry, Conflict, Deprecation, Plan, Step};
+use super::{Action, AuditAction, AuditEntry, Conflict, Deprecation, Plan, RegistryError, Step};
 
 /// What identifies a contract. `v1` and `v1.0` are one version, so they are one key.
 pub(super) type Key = (Topic, Version);
@@ -124,6 +124,26 @@ pub(super) fn name_the_winners(plan: &mut Plan, entries: &[AuditEntry]) {
                 .map(Box::new);
         }
     }
+}
+
+/// What a database's sync has to say: to its caller who was first where there is a conflict, and to the log what changed.
+/// `releases` has the log's entries of some topics. That nobody can be named is no failure of the sync.
+pub(super) async fn told(
+    mut plan: Plan,
+    dry_run: bool,
+    releases: impl AsyncFnOnce(Vec<String>) -> Result<Vec<AuditEntry>, RegistryError>,
+) -> Plan {
+    if plan.has_conflicts() {
+        let conflicts = plan.steps.iter().filter(|step| matches!(step.action, Action::Conflict(_)));
+        match releases(conflicts.map(|step| step.topic.to_string()).collect()).await {
+            Ok(entries) => name_the_winners(&mut plan, &entries),
+            Err(error) => tracing::debug!(%error, "who released the conflicting contracts is not known"),
+        }
+    }
+    if !dry_run {
+        log(&plan);
+    }
+    plan
 }
 
 /// Of a contract that is deprecated, with the reason that was given last.

@@ -1,6 +1,6 @@
 //! What a failure of the database means to whoever has to mend it.
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, time::Duration};
 
 use crate::registry::RegistryError;
 
@@ -28,6 +28,15 @@ pub(super) enum Failure {
         version: i32,
         known: i32,
     },
+    /// The server is there, and has no connection to give.
+    Busy {
+        reason: String,
+        waited: Duration,
+    },
+    /// Somebody else syncs or migrates, and goes on doing so.
+    Locked {
+        waited: Duration,
+    },
     /// A row that is no contract.
     Row(String),
 }
@@ -45,6 +54,11 @@ fn code(error: &sqlx::Error) -> Option<String> {
 /// Whether a table or column does not exist.
 pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("42P01" | "42703"))
+}
+
+/// Whether a lock was not to be had in time.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    code(error).as_deref() == Some("55P03")
 }
 
 impl Failure {
@@ -91,6 +105,21 @@ impl Failure {
                 ),
                 registry,
             },
+            Self::Busy { reason, waited } => RegistryError::Unavailable {
+                reason: format!(
+                    "no connection within {} s: {reason}; try again when less is going on there",
+                    waited.as_secs()
+                ),
+                registry,
+            },
+            Self::Locked { waited } => RegistryError::Unavailable {
+                reason: format!(
+                    "another sync or migration is under way there for more than {} s: try again when it is through; \
+                     pg_stat_activity says whose it is",
+                    waited.as_secs()
+                ),
+                registry,
+            },
             Self::Row(reason) => RegistryError::Unusable { registry, reason },
         }
     }
@@ -99,12 +128,6 @@ impl Failure {
 fn explain(error: &sqlx::Error, registry: String, needs: Needs, migrating: bool) -> RegistryError {
     let unavailable = |registry, reason: String| RegistryError::Unavailable { registry, reason };
     let database = match error {
-        sqlx::Error::PoolTimedOut => {
-            return unavailable(
-                registry,
-                "no connection within 5 s: nothing listens there, or every connection is in use".to_owned(),
-            );
-        }
         // A certificate that is not trusted comes as this; trying again won't help.
         sqlx::Error::Io(io) if io.kind() == ErrorKind::InvalidData => {
             return RegistryError::Denied {
@@ -133,6 +156,9 @@ fn explain(error: &sqlx::Error, registry: String, needs: Needs, migrating: bool)
         sqlx::Error::Protocol(reason) => {
             let reason = format!("the answer is not PostgreSQL's, is this its port? {reason}");
             return RegistryError::Unusable { registry, reason };
+        }
+        sqlx::Error::Io(io) if io.kind() == ErrorKind::ConnectionRefused => {
+            return unavailable(registry, format!("{io}: nothing listens there"));
         }
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
             return unavailable(registry, error.to_string());

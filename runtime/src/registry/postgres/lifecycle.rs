@@ -92,7 +92,7 @@ pub(super) async fn history(
 }
 
 /// Who released any version of these topics.
-pub(super) async fn releases(connection: &mut PgConnection, topics: &[&str]) -> Result<Vec<AuditEntry>, Failure> {
+pub(super) async fn releases(connection: &mut PgConnection, topics: &[String]) -> Result<Vec<AuditEntry>, Failure> {
     let rows = sqlx::query(
         "SELECT (extract(epoch FROM at) * 1000000)::bigint AS at, action, topic, version, fingerprint,
                 service, host, os_user, role, reason

@@ -2,9 +2,11 @@
 //!
 //! What was done is recorded in a table of our own, so that the user's migrations, by whatever tool, are left alone.
 
+use std::time::Duration;
+
 use sqlx::{Connection, PgConnection};
 
-use super::errors::{Failure, is_undefined};
+use super::errors::{Failure, is_locked, is_undefined};
 
 struct Migration {
     version: i32,
@@ -98,15 +100,18 @@ async fn recorded(connection: &mut PgConnection) -> Result<Option<Level>, Failur
     }
 }
 
-/// Waits until no other sync or migration is under way in this database's schema; holds until the transaction ends.
-pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), Failure> {
+/// Waits until no other sync or migration is under way in this database's schema, at most `turn`; holds until the
+/// transaction ends.
+pub(super) async fn lock(connection: &mut PgConnection, turn: Duration) -> Result<(), Failure> {
     // The schema that has the table, or the one that would get it.
-    let schema: Option<String> = sqlx::query_scalar(
+    let (schema, _): (Option<String>, String) = sqlx::query_as(
         "SELECT coalesce(
              (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
               WHERE c.oid = to_regclass('celerysalt_schemas')),
-             current_schema())::text",
+             current_schema())::text,
+             set_config('lock_timeout', $1, true)",
     )
+    .bind(format!("{}ms", turn.as_millis().max(1)))
     .persistent(false)
     .fetch_one(&mut *connection)
     .await?;
@@ -114,14 +119,15 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), Failure> {
         .bind(schema.ok_or(Failure::NoSchema)?)
         .persistent(false)
         .execute(connection)
-        .await?;
+        .await
+        .map_err(|error| if is_locked(&error) { Failure::Locked { waited: turn } } else { error.into() })?;
     Ok(())
 }
 
 /// Applies what is missing, in one transaction; whoever comes second finds it done.
-pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Failure> {
+pub(super) async fn migrate(connection: &mut PgConnection, turn: Duration) -> Result<(), Failure> {
     let mut transaction = connection.begin().await?;
-    lock(&mut transaction).await?;
+    lock(&mut transaction, turn).await?;
     sqlx::raw_sql(RECORD).execute(&mut *transaction).await?;
     let done = match level(&mut transaction).await? {
         Level::Current => return Ok(transaction.rollback().await?),

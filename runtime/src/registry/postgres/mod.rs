@@ -16,6 +16,7 @@
 //!
 //! What was released is immutable by triggers, for the tables' owner too: new words for it stand in the column `annotated`.
 
+mod connect;
 mod errors;
 mod lifecycle;
 mod migrate;
@@ -26,23 +27,21 @@ use std::{
     collections::BTreeMap,
     fmt,
     str::FromStr,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use celerysalt_contract::{ContractRecord, Selector, Status, Topic, Version};
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool, Postgres,
+    ConnectOptions, Connection, PgConnection, Postgres,
     pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+    postgres::{PgConnectOptions, PgSslMode},
 };
 
 pub use self::roles::{RoleNameError, roles_sql};
 use self::{
+    connect::Connections,
     errors::{Failure, Needs},
     migrate::Level,
 };
@@ -54,23 +53,12 @@ use super::{
 };
 use crate::url::redact_url;
 
-/// A service asks its registry little: at its start, and when it publishes something for the first time.
-const CONNECTIONS: u32 = 2;
-/// How long to wait for a connection.
-const ACQUIRE: Duration = Duration::from_secs(5);
-/// How long to wait for a whole operation, so that a network that swallows packets hangs nobody.
-const OPERATION: Duration = Duration::from_secs(30);
-/// An unused connection is given back to the server after this time.
-const IDLE: Duration = Duration::from_mins(1);
-
 /// Contracts in PostgreSQL. Connects at first use, and again whenever that is needed.
 pub struct PostgresRegistry {
-    options: PgConnectOptions,
+    connections: Connections,
     /// The URL without its password.
     location: String,
     actor: Actor,
-    /// Made at first use, because it needs the async runtime that it is used in.
-    pool: OnceLock<PgPool>,
     /// Whether the tables were seen to be as this program wants them.
     migrated: AtomicBool,
 }
@@ -97,10 +85,9 @@ impl PostgresRegistry {
             return Err(refused_url(url, "its sslmode needs feature `tls` of the crate celerysalt"));
         }
         Ok(Self {
-            options,
+            connections: Connections::new(options),
             location: redact_url(url),
             actor: Actor::default(),
-            pool: OnceLock::new(),
             migrated: AtomicBool::new(false),
         })
     }
@@ -112,15 +99,12 @@ impl PostgresRegistry {
         self
     }
 
-    async fn acquire(&self) -> Result<PoolConnection<Postgres>, Failure> {
-        let pool = self.pool.get_or_init(|| {
-            PgPoolOptions::new()
-                .max_connections(CONNECTIONS)
-                .acquire_timeout(ACQUIRE)
-                .idle_timeout(IDLE)
-                .connect_lazy_with(self.options.clone())
-        });
-        Ok(pool.acquire().await?)
+    /// The same registry, which waits that long for a server that has no connection to give, or is slow to: 5 s unless told
+    /// otherwise. While others sync it waits four times as long, a minute at most. A server that is away is not waited for.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.connections.patience = patience;
+        self
     }
 
     /// Gives `operation` its time, and its failure the words that a user needs.
@@ -129,11 +113,12 @@ impl PostgresRegistry {
         needs: Needs,
         operation: impl Future<Output = Result<T, Failure>> + Send,
     ) -> Result<T, RegistryError> {
-        match tokio::time::timeout(OPERATION, operation).await {
+        let limit = self.connections.operation();
+        match tokio::time::timeout(limit, operation).await {
             Ok(outcome) => outcome.map_err(|failure| failure.explain(&self.location, needs)),
             Err(_) => Err(RegistryError::Unavailable {
                 registry: self.location.clone(),
-                reason: format!("no answer within {} s", OPERATION.as_secs()),
+                reason: format!("no answer within {} s", limit.as_secs()),
             }),
         }
     }
@@ -149,7 +134,7 @@ impl PostgresRegistry {
 
     /// A connection for reading: only what was migrated can be read.
     async fn reader(&self) -> Result<PoolConnection<Postgres>, Failure> {
-        let mut connection = self.acquire().await?;
+        let mut connection = self.connections.acquire().await?;
         match self.level(&mut connection).await? {
             Level::Current => Ok(connection),
             Level::Absent | Level::Older(_) => Err(Failure::NotMigrated),
@@ -163,12 +148,14 @@ impl PostgresRegistry {
         dry_run: bool,
         looked_at: &LookedAt,
     ) -> Result<(Plan, bool), Failure> {
-        let mut connection = self.acquire().await?;
+        let mut connection = self.connections.acquire().await?;
         match self.level(&mut connection).await? {
             Level::Current => {}
             Level::Absent if dry_run => return Ok((sync::plan(contracts, BTreeMap::new(), |_| false).plan, false)),
             Level::Older(_) if dry_run => return Err(Failure::NotMigrated),
-            Level::Absent | Level::Older(_) => migrate::migrate(&mut connection).await.map_err(Failure::migrating)?,
+            Level::Absent | Level::Older(_) => {
+                migrate::migrate(&mut connection, self.connections.turn()).await.map_err(Failure::migrating)?;
+            }
         }
         // Mostly nothing has changed since the last release: then this is the only query, and it takes no lock.
         let (changes, _) = plan(&mut connection, contracts).await?;
@@ -178,7 +165,7 @@ impl PostgresRegistry {
             return Ok((plan, false));
         }
         let mut transaction = connection.begin().await?;
-        migrate::lock(&mut transaction).await?;
+        migrate::lock(&mut transaction, self.connections.turn()).await?;
         let (changes, heads) = self::plan(&mut transaction, contracts).await?;
         let sync::Changes { mut plan, inserts, updates } = changes;
         let overtaken = !looked_at.is_still(heads.keys());
@@ -208,27 +195,12 @@ impl PostgresRegistry {
                 outcome => outcome,
             }
         });
-        let (mut plan, overtaken) = plan.await?;
-        self.name_the_winners(&mut plan).await;
-        if !dry_run {
-            sync::log(&plan);
-        }
-        Ok((plan, overtaken))
-    }
-
-    /// Says of each conflict who was there first. That nobody can be named is no failure of the sync.
-    async fn name_the_winners(&self, plan: &mut Plan) {
-        if !plan.has_conflicts() {
-            return;
-        }
-        let conflicts = plan.steps.iter().filter(|step| matches!(step.action, super::Action::Conflict(_)));
-        let topics: Vec<&str> = conflicts.map(|step| step.topic.as_str()).collect();
-        let released =
-            self.run(Needs::Read, async { lifecycle::releases(&mut *self.acquire().await?, &topics).await }).await;
-        match released {
-            Ok(entries) => sync::name_the_winners(plan, &entries),
-            Err(error) => tracing::debug!(%error, "who released the conflicting contracts is not known"),
-        }
+        let (plan, overtaken) = plan.await?;
+        let releases = async |topics: Vec<String>| {
+            self.run(Needs::Read, async { lifecycle::releases(&mut *self.connections.acquire().await?, &topics).await })
+                .await
+        };
+        Ok((sync::told(plan, dry_run, releases).await, overtaken))
     }
 }
 

@@ -196,16 +196,8 @@ impl SqliteRegistry {
         looked_at: &LookedAt,
     ) -> Result<(Plan, bool), RegistryError> {
         stored::check_storable(contracts, &self.location)?;
-        let (mut plan, overtaken) = self.run(self.sync_now(contracts, dry_run, looked_at)).await?;
-        if plan.has_conflicts()
-            && let Ok(entries) = self.history(None).await
-        {
-            sync::name_the_winners(&mut plan, &entries);
-        }
-        if !dry_run {
-            sync::log(&plan);
-        }
-        Ok((plan, overtaken))
+        let (plan, overtaken) = self.run(self.sync_now(contracts, dry_run, looked_at)).await?;
+        Ok((sync::told(plan, dry_run, async |_| self.history(None).await).await, overtaken))
     }
 }
 
