@@ -15,11 +15,13 @@ fn json(name: &Ident, read: &TokenStream, write: &TokenStream, prelude: &Prelude
     let result = prelude.name("Result");
     quote! {
         impl ::celerysalt::Json for #name {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> #result<Self, ::celerysalt::__private::Mismatch> {
                 #read
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 #write
             }
@@ -100,10 +102,9 @@ pub(crate) fn record(
     let values = fields.iter().zip(&slots).map(|(field, slot)| {
         let member = &field.ident;
         let place = |index: usize| Literal::usize_unsuffixed(index);
-        let required = quote! { ::celerysalt::__private::required(#slot)? };
         let value = match (&field.role, &field.presence) {
-            (Role::Extra | Role::Rest, _) | (_, Presence::Optional(_)) => quote! { #slot },
-            (_, Presence::Required | Presence::RequiredOrNull) => required,
+            (Role::Extra | Role::Rest, _)
+            | (_, Presence::Optional(_) | Presence::Required | Presence::RequiredOrNull) => quote! { #slot },
             (Role::Declared(index), Presence::NullByDefault) if has_rest => {
                 let index = place(*index);
                 quote! { rest.or_absent(#index, #slot, || #none) }
@@ -126,12 +127,26 @@ pub(crate) fn record(
         }
         quote! { #member: #value }
     });
+    let required: Vec<&Ident> = fields
+        .iter()
+        .zip(&slots)
+        .filter(|(field, _)| field.is_declared() && field.must_be_there())
+        .map(|(_, slot)| slot)
+        .collect();
+    let check = match required.as_slice() {
+        [] => TokenStream::new(),
+        [only] => quote! { let #some(#only) = #only else { return #err(::celerysalt::__private::Mismatch) }; },
+        all => quote! {
+            let (#(#some(#all)),*) = (#(#all),*) else { return #err(::celerysalt::__private::Mismatch) };
+        },
+    };
     let read = quote! {
         #(#starts)*
         reader.object(&[#(#names),*], &mut |reader, index, name| match index {
             #(#arms,)*
             _ => #other,
         })?;
+        #check
         #ok(Self { #(#values,)* })
     };
     let writes = fields.iter().map(|field| write_field(field, fields, prelude));

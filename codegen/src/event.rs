@@ -233,10 +233,12 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
     let sending = match plan.contract.mode {
         Mode::Broadcast => quote! {
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(&'a self, salt: &'a ::celerysalt::Salt) -> ::celerysalt::Publish<'a, Self> {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -246,6 +248,7 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
         },
         Mode::Rpc => quote! {
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(&'a self, salt: &'a ::celerysalt::Salt) -> ::celerysalt::Call<'a, Self> {
                 ::celerysalt::__private::call(self, salt)
             }
@@ -352,6 +355,7 @@ fn declared_error(items: &Items<'_>, space: &Space) -> TokenStream {
     quote! {
         impl ::celerysalt::DeclaredError for #name {}
         impl ::core::fmt::Display for #name {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 #display
             }

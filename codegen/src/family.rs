@@ -86,7 +86,7 @@ pub(crate) fn implement(name: &Ident, items: &Items<'_>) -> TokenStream {
                 let access = access(space, ty, &field, mine, items.prelude).filter(|_| same)?;
                 let method = &field.ident;
                 let returned = returned(space, ty, &field, items.prelude);
-                Some(quote! { fn #method(&self) -> #returned { #access } })
+                Some(quote! { #[inline] fn #method(&self) -> #returned { #access } })
             })
             .collect()
     };

@@ -2,7 +2,8 @@
 
 /// Constraints
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_constraints {
     //! Topic `bases.constraints`.
     /// Version `v1`.
@@ -28,6 +29,7 @@ pub mod bases_constraints {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Constraints {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -88,6 +90,7 @@ pub mod bases_constraints {
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "email", &self.email);
@@ -141,6 +144,7 @@ pub mod bases_constraints {
         }
         impl ConstraintsMaybe {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::A => "a",
@@ -148,11 +152,13 @@ pub mod bases_constraints {
             }
         }
         impl ::core::fmt::Display for ConstraintsMaybe {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for ConstraintsMaybe {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -161,6 +167,7 @@ pub mod bases_constraints {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -182,10 +189,12 @@ pub mod bases_constraints {
         }
         impl Constraints {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> ConstraintsBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -193,6 +202,7 @@ pub mod bases_constraints {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -222,7 +232,7 @@ pub mod bases_constraints {
         }
         impl ::celerysalt::Broadcast for Constraints {}
         /// Builds a `Constraints`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct ConstraintsBuilder {
             email: Option<String>,
@@ -303,6 +313,7 @@ pub mod bases_constraints {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Constraints, ::celerysalt::Invalid> {
                 let value = Constraints {
                     email: self.email,
@@ -331,7 +342,8 @@ pub mod bases_constraints {
 pub use self::bases_constraints::Constraints;
 /// Derived
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_derived {
     //! Topic `bases.derived`.
     /// Version `v1`.
@@ -354,6 +366,7 @@ pub mod bases_derived {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Derived {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -379,17 +392,21 @@ pub mod bases_derived {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(id), Some(level), Some(at)) = (id, level, at) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
                 Ok(Self {
                     z_first,
-                    id: ::celerysalt::__private::required(id)?,
-                    level: ::celerysalt::__private::required(level)?,
-                    at: ::celerysalt::__private::required(at)?,
+                    id,
+                    level,
+                    at,
                     z_own,
                     a_own,
                     many,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "z_first", &self.z_first);
@@ -427,6 +444,7 @@ pub mod bases_derived {
         }
         impl DerivedLevel {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::High => "high",
@@ -434,11 +452,13 @@ pub mod bases_derived {
             }
         }
         impl ::core::fmt::Display for DerivedLevel {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for DerivedLevel {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -447,6 +467,7 @@ pub mod bases_derived {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -468,10 +489,12 @@ pub mod bases_derived {
         }
         impl Derived {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> DerivedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -479,6 +502,7 @@ pub mod bases_derived {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -508,7 +532,7 @@ pub mod bases_derived {
         }
         impl ::celerysalt::Broadcast for Derived {}
         /// Builds a `Derived`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct DerivedBuilder {
             z_first: Option<String>,
@@ -565,19 +589,14 @@ pub mod bases_derived {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Derived, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
-                    ("id", self.id.is_none()),
-                    ("at", self.at.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                let is_missing = [("id", self.id.is_none()), ("at", self.at.is_none())];
                 let (Some(id), Some(at)) = (self.id, self.at) else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             Derived,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = Derived {
@@ -603,7 +622,8 @@ pub mod bases_derived {
 pub use self::bases_derived::Derived;
 /// OlderDraft
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_draft4 {
     //! Topic `bases.draft4`.
     /// Version `v1`.
@@ -620,6 +640,7 @@ pub mod bases_draft4 {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OlderDraft {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -637,6 +658,7 @@ pub mod bases_draft4 {
                     )?;
                 Ok(Self { size, system, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "size", &self.size);
@@ -661,10 +683,12 @@ pub mod bases_draft4 {
         }
         impl OlderDraft {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OlderDraftBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -672,6 +696,7 @@ pub mod bases_draft4 {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -701,7 +726,7 @@ pub mod bases_draft4 {
         }
         impl ::celerysalt::Broadcast for OlderDraft {}
         /// Builds a `OlderDraft`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OlderDraftBuilder {
             size: Option<::celerysalt::Integer>,
@@ -725,6 +750,7 @@ pub mod bases_draft4 {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OlderDraft, ::celerysalt::Invalid> {
                 let value = OlderDraft {
                     size: self.size,
@@ -744,7 +770,8 @@ pub mod bases_draft4 {
 pub use self::bases_draft4::OlderDraft;
 /// OldDraft
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_draft7 {
     //! Topic `bases.draft7`.
     /// Version `v1`.
@@ -766,6 +793,7 @@ pub mod bases_draft7 {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OldDraft {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -789,8 +817,11 @@ pub mod bases_draft7 {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let Some(name_2) = name_2 else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
                 Ok(Self {
-                    name: ::celerysalt::__private::required(name_2)?,
+                    name: name_2,
                     point,
                     country,
                     plz,
@@ -799,6 +830,7 @@ pub mod bases_draft7 {
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "name", &self.name);
@@ -831,10 +863,12 @@ pub mod bases_draft7 {
         }
         impl OldDraft {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OldDraftBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -842,6 +876,7 @@ pub mod bases_draft7 {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -871,7 +906,7 @@ pub mod bases_draft7 {
         }
         impl ::celerysalt::Broadcast for OldDraft {}
         /// Builds a `OldDraft`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OldDraftBuilder {
             name: Option<String>,
@@ -922,12 +957,13 @@ pub mod bases_draft7 {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OldDraft, ::celerysalt::Invalid> {
                 let Some(name) = self.name else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             OldDraft,
-                        >(::celerysalt::Part::Payload, &["name"]),
+                        >(::celerysalt::Part::Payload, &[("name", true)]),
                     );
                 };
                 let value = OldDraft {
@@ -952,7 +988,8 @@ pub mod bases_draft7 {
 pub use self::bases_draft7::OldDraft;
 /// Tree
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_recursive {
     //! Topic `bases.recursive`.
     /// Version `v1`.
@@ -975,6 +1012,7 @@ pub mod bases_recursive {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Tree {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -998,8 +1036,11 @@ pub mod bases_recursive {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let Some(value) = value else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
                 Ok(Self {
-                    value: ::celerysalt::__private::required(value)?,
+                    value,
                     children,
                     parent,
                     list,
@@ -1008,6 +1049,7 @@ pub mod bases_recursive {
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "value", &self.value);
@@ -1047,6 +1089,7 @@ pub mod bases_recursive {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for List {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1062,12 +1105,12 @@ pub mod bases_recursive {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    head: ::celerysalt::__private::required(head)?,
-                    tail: ::celerysalt::__private::required(tail)?,
-                    rest,
-                })
+                let (Some(head), Some(tail)) = (head, tail) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { head, tail, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "head", &self.head);
@@ -1093,16 +1136,19 @@ pub mod bases_recursive {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Json(pub Vec<Json>);
         impl From<Vec<Json>> for Json {
+            #[inline]
             fn from(value: Vec<Json>) -> Self {
                 Self(value)
             }
         }
         impl ::celerysalt::Json for Json {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
                 ::celerysalt::Json::read(reader).map(Self)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 ::celerysalt::Json::write(&self.0, writer);
             }
@@ -1131,6 +1177,7 @@ pub mod bases_recursive {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Loop {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1148,13 +1195,12 @@ pub mod bases_recursive {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    head: ::celerysalt::__private::required(head)?,
-                    tail: ::celerysalt::__private::required(tail)?,
-                    again,
-                    rest,
-                })
+                let (Some(head), Some(tail)) = (head, tail) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { head, tail, again, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "head", &self.head);
@@ -1180,10 +1226,12 @@ pub mod bases_recursive {
         }
         impl Tree {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> TreeBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1191,6 +1239,7 @@ pub mod bases_recursive {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1220,7 +1269,7 @@ pub mod bases_recursive {
         }
         impl ::celerysalt::Broadcast for Tree {}
         /// Builds a `Tree`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct TreeBuilder {
             value: Option<::celerysalt::Integer>,
@@ -1265,12 +1314,13 @@ pub mod bases_recursive {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Tree, ::celerysalt::Invalid> {
                 let Some(value) = self.value else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             Tree,
-                        >(::celerysalt::Part::Payload, &["value"]),
+                        >(::celerysalt::Part::Payload, &[("value", true)]),
                     );
                 };
                 let value = Tree {
@@ -1295,7 +1345,8 @@ pub mod bases_recursive {
 pub use self::bases_recursive::Tree;
 /// What several contracts have in common, one module a file.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod shared {
     /// From `_common/base.json`.
     pub mod common_base {
@@ -1309,6 +1360,7 @@ pub mod shared {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Base {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1326,13 +1378,10 @@ pub mod shared {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    z_first,
-                    id: ::celerysalt::__private::required(id)?,
-                    level,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { z_first, id, level, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "z_first", &self.z_first);
@@ -1363,6 +1412,7 @@ pub mod shared {
         }
         impl BaseLevel {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Low => "low",
@@ -1371,11 +1421,13 @@ pub mod shared {
             }
         }
         impl ::core::fmt::Display for BaseLevel {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for BaseLevel {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1385,6 +1437,7 @@ pub mod shared {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -1425,7 +1478,8 @@ pub mod shared {
 }
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::bases_constraints::v1::Constraints as ::celerysalt::Event>::contract(),

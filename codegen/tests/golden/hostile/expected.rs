@@ -2,7 +2,8 @@
 
 /// Evil"; } fn f() {} //
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod hostile_event {
     //! Topic `hostile.event`.
     /// Version `v1`.
@@ -48,6 +49,7 @@ pub mod hostile_event {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for EvilFnF {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -78,16 +80,24 @@ pub mod hostile_event {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r: ::celerysalt::__private::required(
+                let (
+                    Some(
                         fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
-                    )?,
+                    ),
+                    Some(u),
+                ) = (
+                    fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
+                    u,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self {
+                    fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
                     e,
-                    u: ::celerysalt::__private::required(u)?,
+                    u,
                     d,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest
@@ -147,6 +157,7 @@ pub mod hostile_event {
         }
         impl EvilFnFE {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR => {
@@ -162,11 +173,13 @@ pub mod hostile_event {
             }
         }
         impl ::core::fmt::Display for EvilFnFE {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for EvilFnFE {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -183,6 +196,7 @@ pub mod hostile_event {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -211,6 +225,7 @@ pub mod hostile_event {
         }
         impl From<EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR>
         for EvilFnFU {
+            #[inline]
             fn from(
                 value: EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR,
             ) -> Self {
@@ -218,11 +233,13 @@ pub mod hostile_event {
             }
         }
         impl From<EvilFnFUX> for EvilFnFU {
+            #[inline]
             fn from(value: EvilFnFUX) -> Self {
                 Self::X(value)
             }
         }
         impl ::celerysalt::Json for EvilFnFU {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -248,6 +265,7 @@ pub mod hostile_event {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR(value) => {
@@ -298,6 +316,7 @@ pub mod hostile_event {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -313,6 +332,7 @@ pub mod hostile_event {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -343,6 +363,7 @@ pub mod hostile_event {
         }
         impl ::celerysalt::Json
         for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -356,6 +377,7 @@ pub mod hostile_event {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -384,6 +406,7 @@ pub mod hostile_event {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for EvilFnFUX {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -397,6 +420,7 @@ pub mod hostile_event {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -419,10 +443,12 @@ pub mod hostile_event {
         }
         impl EvilFnF {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> EvilFnFBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -430,6 +456,7 @@ pub mod hostile_event {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -459,7 +486,7 @@ pub mod hostile_event {
         }
         impl ::celerysalt::Broadcast for EvilFnF {}
         /// Builds a `EvilFnF`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct EvilFnFBuilder {
             fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r: Option<
@@ -520,12 +547,13 @@ pub mod hostile_event {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<EvilFnF, ::celerysalt::Invalid> {
                 let Some(u) = self.u else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             EvilFnF,
-                        >(::celerysalt::Part::Payload, &["u"]),
+                        >(::celerysalt::Part::Payload, &[("u", true)]),
                     );
                 };
                 let value = EvilFnF {
@@ -552,7 +580,8 @@ pub mod hostile_event {
 pub use self::hostile_event::EvilFnF;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::hostile_event::v1::EvilFnF as ::celerysalt::Event>::contract(),

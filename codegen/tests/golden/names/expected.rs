@@ -2,7 +2,8 @@
 
 /// 1.starts-with_digit
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod _1_starts_with_digit {
     //! Topic `1.starts-with_digit`.
     /// Version `v1`.
@@ -18,6 +19,7 @@ pub mod _1_starts_with_digit {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T1StartsWithDigit {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -33,6 +35,7 @@ pub mod _1_starts_with_digit {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -57,10 +60,12 @@ pub mod _1_starts_with_digit {
         }
         impl T1StartsWithDigit {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> T1StartsWithDigitBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -68,6 +73,7 @@ pub mod _1_starts_with_digit {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -97,7 +103,7 @@ pub mod _1_starts_with_digit {
         }
         impl ::celerysalt::Broadcast for T1StartsWithDigit {}
         /// Builds a `T1StartsWithDigit`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct T1StartsWithDigitBuilder {
             a: Option<String>,
@@ -112,6 +118,7 @@ pub mod _1_starts_with_digit {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<T1StartsWithDigit, ::celerysalt::Invalid> {
                 let value = T1StartsWithDigit {
                     a: self.a,
@@ -130,7 +137,8 @@ pub mod _1_starts_with_digit {
 pub use self::_1_starts_with_digit::T1StartsWithDigit;
 /// Builder
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_build {
     //! Topic `names.build`.
     /// Version `v1`.
@@ -146,6 +154,7 @@ pub mod names_build {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Builder {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -159,11 +168,12 @@ pub mod names_build {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    builder: ::celerysalt::__private::required(builder)?,
-                    rest,
-                })
+                let Some(builder) = builder else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { builder, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "builder", &self.builder);
@@ -192,6 +202,7 @@ pub mod names_build {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for BuilderBuilder2 {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -207,6 +218,7 @@ pub mod names_build {
                     )?;
                 Ok(Self { builder, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "builder", &self.builder);
@@ -230,10 +242,12 @@ pub mod names_build {
         }
         impl Builder {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> BuilderBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -241,6 +255,7 @@ pub mod names_build {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -270,7 +285,7 @@ pub mod names_build {
         }
         impl ::celerysalt::Broadcast for Builder {}
         /// Builds a `Builder`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct BuilderBuilder {
             builder: Option<BuilderBuilder2>,
@@ -285,12 +300,13 @@ pub mod names_build {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Builder, ::celerysalt::Invalid> {
                 let Some(builder) = self.builder else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             Builder,
-                        >(::celerysalt::Part::Payload, &["builder"]),
+                        >(::celerysalt::Part::Payload, &[("builder", true)]),
                     );
                 };
                 let value = Builder {
@@ -310,7 +326,8 @@ pub mod names_build {
 pub use self::names_build::Builder;
 /// 2FA done!
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_digits {
     //! Topic `names.digits`.
     /// Version `v1`.
@@ -329,6 +346,7 @@ pub mod names_digits {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T2FADone {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -346,6 +364,7 @@ pub mod names_digits {
                     )?;
                 Ok(Self { code, x, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "code", &self.code);
@@ -376,6 +395,7 @@ pub mod names_digits {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T2faCode {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -391,6 +411,7 @@ pub mod names_digits {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -420,6 +441,7 @@ pub mod names_digits {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T2FACode {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -435,6 +457,7 @@ pub mod names_digits {
                     )?;
                 Ok(Self { b, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "b", &self.b);
@@ -458,10 +481,12 @@ pub mod names_digits {
         }
         impl T2FADone {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> T2FADoneBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -469,6 +494,7 @@ pub mod names_digits {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -498,7 +524,7 @@ pub mod names_digits {
         }
         impl ::celerysalt::Broadcast for T2FADone {}
         /// Builds a `T2FADone`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct T2FADoneBuilder {
             code: Option<T2faCode>,
@@ -519,6 +545,7 @@ pub mod names_digits {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<T2FADone, ::celerysalt::Invalid> {
                 let value = T2FADone {
                     code: self.code,
@@ -538,7 +565,8 @@ pub mod names_digits {
 pub use self::names_digits::T2FADone;
 /// PathNames
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_path {
     //! Topic `names.path`.
     /// Version `v1`.
@@ -558,6 +586,7 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNames {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -585,6 +614,7 @@ pub mod names_path {
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "item", &self.item);
@@ -616,6 +646,7 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItem2 {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -631,6 +662,7 @@ pub mod names_path {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -659,6 +691,7 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItem3 {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -674,6 +707,7 @@ pub mod names_path {
                     )?;
                 Ok(Self { b, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "b", &self.b);
@@ -702,6 +736,7 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItemsItem {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -717,6 +752,7 @@ pub mod names_path {
                     )?;
                 Ok(Self { c, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "c", &self.c);
@@ -747,6 +783,7 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItem {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -762,6 +799,7 @@ pub mod names_path {
                     )?;
                 Ok(Self { d, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "d", &self.d);
@@ -785,10 +823,12 @@ pub mod names_path {
         }
         impl PathNames {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> PathNamesBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -796,6 +836,7 @@ pub mod names_path {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -825,7 +866,7 @@ pub mod names_path {
         }
         impl ::celerysalt::Broadcast for PathNames {}
         /// Builds a `PathNames`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct PathNamesBuilder {
             item: Option<PathNamesItem2>,
@@ -858,6 +899,7 @@ pub mod names_path {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<PathNames, ::celerysalt::Invalid> {
                 let value = PathNames {
                     item: self.item,
@@ -879,7 +921,8 @@ pub mod names_path {
 pub use self::names_path::PathNames;
 /// Result
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_rpc {
     //! Topic `names.rpc`.
     /// Version `v1`.
@@ -897,6 +940,7 @@ pub mod names_rpc {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Result {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
@@ -916,12 +960,12 @@ pub mod names_rpc {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                ::core::result::Result::Ok(Self {
-                    error: ::celerysalt::__private::required(error)?,
-                    ask,
-                    rest,
-                })
+                let ::core::option::Option::Some(error) = error else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                ::core::result::Result::Ok(Self { error, ask, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "error", &self.error);
@@ -952,6 +996,7 @@ pub mod names_rpc {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Ok {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
@@ -969,6 +1014,7 @@ pub mod names_rpc {
                     )?;
                 ::core::result::Result::Ok(Self { some, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "some", &self.some);
@@ -992,10 +1038,12 @@ pub mod names_rpc {
         }
         impl Result {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> ResultBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1032,7 +1080,7 @@ pub mod names_rpc {
             type Error = self::error::Some;
         }
         /// Builds a `Result`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct ResultBuilder {
             error: Option<String>,
@@ -1053,12 +1101,13 @@ pub mod names_rpc {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> ::core::result::Result<Result, ::celerysalt::Invalid> {
                 let ::core::option::Option::Some(error) = self.error else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             Result,
-                        >(::celerysalt::Part::Payload, &["error"]),
+                        >(::celerysalt::Part::Payload, &[("error", true)]),
                     );
                 };
                 let value = Result {
@@ -1077,16 +1126,19 @@ pub mod names_rpc {
             #[derive(Clone, Debug, Default, PartialEq)]
             pub struct ResultResponse(pub Vec<String>);
             impl From<Vec<String>> for ResultResponse {
+                #[inline]
                 fn from(value: Vec<String>) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for ResultResponse {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
@@ -1120,6 +1172,7 @@ pub mod names_rpc {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for Some {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1143,13 +1196,20 @@ pub mod names_rpc {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (
+                        ::core::option::Option::Some(error_code),
+                        ::core::option::Option::Some(error_message),
+                    ) = (error_code, error_message) else {
+                        return Err(::celerysalt::__private::Mismatch)
+                    };
                     Ok(Self {
-                        error_code: ::celerysalt::__private::required(error_code)?,
-                        error_message: ::celerysalt::__private::required(error_message)?,
+                        error_code,
+                        error_message,
                         err,
                         rest,
                     })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
@@ -1181,6 +1241,7 @@ pub mod names_rpc {
             }
             impl SomeErrorCode {
                 /// The value as the wire has it.
+                #[inline]
                 pub const fn as_str(self) -> &'static str {
                     match self {
                         Self::NotFound => "NOT_FOUND",
@@ -1188,6 +1249,7 @@ pub mod names_rpc {
                 }
             }
             impl ::core::fmt::Display for SomeErrorCode {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -1196,6 +1258,7 @@ pub mod names_rpc {
                 }
             }
             impl ::celerysalt::Json for SomeErrorCode {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1204,6 +1267,7 @@ pub mod names_rpc {
                         _ => Err(::celerysalt::__private::Mismatch),
                     }
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.string(self.as_str());
                 }
@@ -1231,6 +1295,7 @@ pub mod names_rpc {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for SomeErr {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1248,6 +1313,7 @@ pub mod names_rpc {
                         )?;
                     Ok(Self { ok, rest })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "Ok", &self.ok);
@@ -1271,6 +1337,7 @@ pub mod names_rpc {
             }
             impl ::celerysalt::DeclaredError for Some {}
             impl ::core::fmt::Display for Some {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -1281,12 +1348,13 @@ pub mod names_rpc {
             impl ::core::error::Error for Some {}
             impl Some {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> SomeBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `Some`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct SomeBuilder {
                 error_code: Option<SomeErrorCode>,
@@ -1313,13 +1381,14 @@ pub mod names_rpc {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(self) -> Result<Some, ::celerysalt::Invalid> {
                     let ::core::option::Option::Some(error_message) = self.error_message
                     else {
                         return Err(
                             ::celerysalt::__private::missing::<
                                 super::Result,
-                            >(::celerysalt::Part::Error, &["error_message"]),
+                            >(::celerysalt::Part::Error, &[("error_message", true)]),
                         );
                     };
                     let value = Some {
@@ -1351,7 +1420,8 @@ pub use self::names_rpc::ResultResponse;
 pub use self::names_rpc::Some;
 /// Self
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_self {
     //! Topic `names.self`.
     /// Version `v1`.
@@ -1368,6 +1438,7 @@ pub mod names_self {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Self_ {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1383,6 +1454,7 @@ pub mod names_self {
                     )?;
                 Ok(Self { self_, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "self_", &self.self_);
@@ -1406,10 +1478,12 @@ pub mod names_self {
         }
         impl Self_ {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> Self_Builder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1417,6 +1491,7 @@ pub mod names_self {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1446,7 +1521,7 @@ pub mod names_self {
         }
         impl ::celerysalt::Broadcast for Self_ {}
         /// Builds a `Self_`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct Self_Builder {
             self_: Option<Box<Self_>>,
@@ -1461,6 +1536,7 @@ pub mod names_self {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Self_, ::celerysalt::Invalid> {
                 let value = Self_ {
                     self_: self.self_,
@@ -1479,7 +1555,8 @@ pub mod names_self {
 pub use self::names_self::Self_;
 /// String
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_string {
     //! Topic `names.string`.
     /// Version `v1`.
@@ -1499,6 +1576,7 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for String {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1516,13 +1594,12 @@ pub mod names_string {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    vec: ::celerysalt::__private::required(vec)?,
-                    option,
-                    box_,
-                    rest,
-                })
+                let Some(vec) = vec else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { vec, option, box_, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "vec", &self.vec);
@@ -1554,6 +1631,7 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Vec {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1569,6 +1647,7 @@ pub mod names_string {
                     )?;
                 Ok(Self { s, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "s", &self.s);
@@ -1598,6 +1677,7 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Option {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1613,6 +1693,7 @@ pub mod names_string {
                     )?;
                 Ok(Self { o, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "o", &self.o);
@@ -1644,6 +1725,7 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Box {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1659,12 +1741,12 @@ pub mod names_string {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    next,
-                    default: ::celerysalt::__private::required(default)?,
-                    rest,
-                })
+                let Some(default) = default else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { next, default, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "next", &self.next);
@@ -1689,10 +1771,12 @@ pub mod names_string {
         }
         impl String {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> StringBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1700,6 +1784,7 @@ pub mod names_string {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1729,7 +1814,7 @@ pub mod names_string {
         }
         impl ::celerysalt::Broadcast for String {}
         /// Builds a `String`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct StringBuilder {
             vec: ::core::option::Option<::std::vec::Vec<Vec>>,
@@ -1756,12 +1841,13 @@ pub mod names_string {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<String, ::celerysalt::Invalid> {
                 let Some(vec) = self.vec else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             String,
-                        >(::celerysalt::Part::Payload, &["vec"]),
+                        >(::celerysalt::Part::Payload, &[("vec", true)]),
                     );
                 };
                 let value = String {
@@ -1783,7 +1869,8 @@ pub mod names_string {
 pub use self::names_string::String;
 /// Option
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod type_match {
     //! Topic `type.match`.
     /// Version `v1`.
@@ -1830,6 +1917,7 @@ pub mod type_match {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Option {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1935,15 +2023,21 @@ pub mod type_match {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(type_), Some(builder), Some(id_3), Some(status)) = (
+                    type_,
+                    builder,
+                    id_3,
+                    status,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    type_: ::celerysalt::__private::required(type_)?,
+                    type_,
                     self_,
                     self__2,
                     crate_,
                     gen_,
                     async_,
                     build,
-                    builder: ::celerysalt::__private::required(builder)?,
+                    builder,
                     publish,
                     default,
                     missing,
@@ -1953,7 +2047,7 @@ pub mod type_match {
                     type__2,
                     id,
                     id_2,
-                    id_3: ::celerysalt::__private::required(id_3)?,
+                    id_3,
                     id_4,
                     _2fa,
                     field_2,
@@ -1965,11 +2059,12 @@ pub mod type_match {
                     foo_bar_3,
                     salt,
                     f,
-                    status: ::celerysalt::__private::required(status)?,
+                    status,
                     nested,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 28, "type", &self.type_);
@@ -2073,6 +2168,7 @@ pub mod type_match {
         }
         impl OptionStatus {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Self_ => "Self",
@@ -2090,11 +2186,13 @@ pub mod type_match {
             }
         }
         impl ::core::fmt::Display for OptionStatus {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for OptionStatus {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2113,6 +2211,7 @@ pub mod type_match {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -2140,6 +2239,7 @@ pub mod type_match {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OptionNested {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2155,6 +2255,7 @@ pub mod type_match {
                     )?;
                 Ok(Self { some, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "some", &self.some);
@@ -2178,10 +2279,12 @@ pub mod type_match {
         }
         impl Option {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OptionBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -2189,6 +2292,7 @@ pub mod type_match {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -2218,7 +2322,7 @@ pub mod type_match {
         }
         impl ::celerysalt::Broadcast for Option {}
         /// Builds a `Option`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OptionBuilder {
             type_: ::core::option::Option<String>,
@@ -2412,16 +2516,14 @@ pub mod type_match {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Option, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("type", self.type_.is_none()),
                     ("builder", self.builder.is_none()),
                     ("ID", self.id_3.is_none()),
                     ("status", self.status.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(type_), Some(builder), Some(id_3), Some(status)) = (
                     self.type_,
                     self.builder,
@@ -2431,7 +2533,7 @@ pub mod type_match {
                     return Err(
                         ::celerysalt::__private::missing::<
                             Option,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = Option {
@@ -2481,7 +2583,8 @@ pub mod type_match {
 pub use self::type_match::Option;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::_1_starts_with_digit::v1::T1StartsWithDigit as ::celerysalt::Event>::contract(),

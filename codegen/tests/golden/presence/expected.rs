@@ -2,7 +2,8 @@
 
 /// FieldsEmpty
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_empty {
     //! Topic `fields.empty`.
     /// Version `v1`.
@@ -17,6 +18,7 @@ pub mod fields_empty {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsEmpty {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -30,6 +32,7 @@ pub mod fields_empty {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -52,10 +55,12 @@ pub mod fields_empty {
         }
         impl FieldsEmpty {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsEmptyBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -63,6 +68,7 @@ pub mod fields_empty {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -92,7 +98,7 @@ pub mod fields_empty {
         }
         impl ::celerysalt::Broadcast for FieldsEmpty {}
         /// Builds a `FieldsEmpty`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsEmptyBuilder {}
         impl FieldsEmptyBuilder {
@@ -100,6 +106,7 @@ pub mod fields_empty {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsEmpty, ::celerysalt::Invalid> {
                 let value = FieldsEmpty {
                     rest: ::core::default::Default::default(),
@@ -117,7 +124,8 @@ pub mod fields_empty {
 pub use self::fields_empty::FieldsEmpty;
 /// FieldsExtra
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_extra {
     //! Topic `fields.extra`.
     /// Version `v1`.
@@ -136,6 +144,7 @@ pub mod fields_extra {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsExtra {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -155,13 +164,15 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
+                    id,
                     extra: extra_2,
                     extra_2: extra,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -187,10 +198,12 @@ pub mod fields_extra {
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsExtraBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -198,6 +211,7 @@ pub mod fields_extra {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -227,7 +241,7 @@ pub mod fields_extra {
         }
         impl ::celerysalt::Broadcast for FieldsExtra {}
         /// Builds a `FieldsExtra`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
             id: Option<::celerysalt::Integer>,
@@ -259,12 +273,13 @@ pub mod fields_extra {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             FieldsExtra,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = FieldsExtra {
@@ -295,6 +310,7 @@ pub mod fields_extra {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsExtra {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -309,12 +325,10 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    extra,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { id, extra, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -339,10 +353,12 @@ pub mod fields_extra {
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsExtraBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -350,6 +366,7 @@ pub mod fields_extra {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -379,7 +396,7 @@ pub mod fields_extra {
         }
         impl ::celerysalt::Broadcast for FieldsExtra {}
         /// Builds a `FieldsExtra`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
             id: Option<::celerysalt::Integer>,
@@ -403,12 +420,13 @@ pub mod fields_extra {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             FieldsExtra,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = FieldsExtra {
@@ -441,6 +459,7 @@ pub mod fields_extra {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsExtra {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -458,12 +477,10 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    extra,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { id, extra, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -488,10 +505,12 @@ pub mod fields_extra {
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsExtraBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -499,6 +518,7 @@ pub mod fields_extra {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -528,7 +548,7 @@ pub mod fields_extra {
         }
         impl ::celerysalt::Broadcast for FieldsExtra {}
         /// Builds a `FieldsExtra`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
             id: Option<::celerysalt::Integer>,
@@ -562,12 +582,13 @@ pub mod fields_extra {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             FieldsExtra,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = FieldsExtra {
@@ -584,6 +605,7 @@ pub mod fields_extra {
     }
     impl ::core::convert::TryFrom<self::v1::FieldsExtra> for self::v2::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -592,6 +614,7 @@ pub mod fields_extra {
     }
     impl ::core::convert::TryFrom<self::v2::FieldsExtra> for self::v1::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v2::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -600,6 +623,7 @@ pub mod fields_extra {
     }
     impl ::core::convert::TryFrom<self::v2::FieldsExtra> for self::v3::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v2::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -608,6 +632,7 @@ pub mod fields_extra {
     }
     impl ::core::convert::TryFrom<self::v3::FieldsExtra> for self::v2::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v3::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -620,7 +645,8 @@ pub mod fields_extra {
 pub use self::fields_extra::FieldsExtra;
 /// FieldsFree
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_free {
     //! Topic `fields.free`.
     /// Version `v1`.
@@ -635,6 +661,7 @@ pub mod fields_free {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsFree {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -648,6 +675,7 @@ pub mod fields_free {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -670,10 +698,12 @@ pub mod fields_free {
         }
         impl FieldsFree {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsFreeBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -681,6 +711,7 @@ pub mod fields_free {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -710,7 +741,7 @@ pub mod fields_free {
         }
         impl ::celerysalt::Broadcast for FieldsFree {}
         /// Builds a `FieldsFree`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsFreeBuilder {}
         impl FieldsFreeBuilder {
@@ -718,6 +749,7 @@ pub mod fields_free {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsFree, ::celerysalt::Invalid> {
                 let value = FieldsFree {
                     rest: ::core::default::Default::default(),
@@ -735,7 +767,8 @@ pub mod fields_free {
 pub use self::fields_free::FieldsFree;
 /// FieldsSet
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_set {
     //! Topic `fields.set`.
     /// Version `v1`.
@@ -778,43 +811,55 @@ pub mod fields_set {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_fields_set_limit() -> ::celerysalt::Integer {
             ::celerysalt::Integer::from(-10)
         }
+        #[inline]
         fn default_fields_set_rate() -> f64 {
             5.0
         }
+        #[inline]
         fn default_fields_set_negative_rate() -> f64 {
             -0.5
         }
+        #[inline]
         fn default_fields_set_name() -> String {
             String::from("it's \"quoted\"")
         }
+        #[inline]
         fn default_fields_set_on() -> bool {
             true
         }
+        #[inline]
         fn default_fields_set_level() -> FieldsSetLevel {
             FieldsSetLevel::Low
         }
+        #[inline]
         fn default_fields_set_tags() -> Vec<String> {
             ::std::vec::Vec::new()
         }
+        #[inline]
         fn default_fields_set_scores() -> Vec<::celerysalt::Integer> {
             ::std::vec![
                 ::celerysalt::Integer::from(1), ::celerysalt::Integer::from(- 2),
                 ::celerysalt::Integer::from(3)
             ]
         }
+        #[inline]
         fn default_fields_set_labels() -> ::std::collections::BTreeMap<String, String> {
             Default::default()
         }
+        #[inline]
         fn default_fields_set_limit_or_null() -> Option<::celerysalt::Integer> {
             Some(::celerysalt::Integer::from(3))
         }
+        #[inline]
         fn default_fields_set_anything_with_default() -> ::celerysalt::__private::serde_json::Value {
             <::celerysalt::__private::serde_json::Value as From<_>>::from(7)
         }
         impl ::celerysalt::Json for FieldsSet {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -916,13 +961,34 @@ pub mod fields_set {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (
+                    Some(text),
+                    Some(count),
+                    Some(ratio),
+                    Some(flag),
+                    Some(text_or_null),
+                    Some(count_or_null),
+                    Some(kind),
+                    Some(required_with_default),
+                    Some(undeclared),
+                ) = (
+                    text,
+                    count,
+                    ratio,
+                    flag,
+                    text_or_null,
+                    count_or_null,
+                    kind,
+                    required_with_default,
+                    undeclared,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    text: ::celerysalt::__private::required(text)?,
-                    count: ::celerysalt::__private::required(count)?,
-                    ratio: ::celerysalt::__private::required(ratio)?,
-                    flag: ::celerysalt::__private::required(flag)?,
-                    text_or_null: ::celerysalt::__private::required(text_or_null)?,
-                    count_or_null: ::celerysalt::__private::required(count_or_null)?,
+                    text,
+                    count,
+                    ratio,
+                    flag,
+                    text_or_null,
+                    count_or_null,
                     maybe_text,
                     maybe_count,
                     maybe_or_null: rest.or_absent(12, maybe_or_null, || None),
@@ -947,17 +1013,16 @@ pub mod fields_set {
                             anything_with_default,
                             default_fields_set_anything_with_default,
                         ),
-                    kind: ::celerysalt::__private::required(kind)?,
-                    required_with_default: ::celerysalt::__private::required(
-                        required_with_default,
-                    )?,
+                    kind,
+                    required_with_default,
                     point,
                     mixed,
                     matrix,
-                    undeclared: ::celerysalt::__private::required(undeclared)?,
+                    undeclared,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 25, "text", &self.text);
@@ -1135,6 +1200,7 @@ pub mod fields_set {
         }
         impl FieldsSetLevel {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Low => "low",
@@ -1143,11 +1209,13 @@ pub mod fields_set {
             }
         }
         impl ::core::fmt::Display for FieldsSetLevel {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for FieldsSetLevel {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1157,6 +1225,7 @@ pub mod fields_set {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -1183,6 +1252,7 @@ pub mod fields_set {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsSetRecordDefault {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1198,6 +1268,7 @@ pub mod fields_set {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -1226,6 +1297,7 @@ pub mod fields_set {
         }
         impl FieldsSetKind {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Fields => "fields",
@@ -1233,11 +1305,13 @@ pub mod fields_set {
             }
         }
         impl ::core::fmt::Display for FieldsSetKind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for FieldsSetKind {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1246,6 +1320,7 @@ pub mod fields_set {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -1267,10 +1342,12 @@ pub mod fields_set {
         }
         impl FieldsSet {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsSetBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1278,6 +1355,7 @@ pub mod fields_set {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1307,7 +1385,7 @@ pub mod fields_set {
         }
         impl ::celerysalt::Broadcast for FieldsSet {}
         /// Builds a `FieldsSet`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsSetBuilder {
             text: Option<String>,
@@ -1523,8 +1601,9 @@ pub mod fields_set {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsSet, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("text", self.text.is_none()),
                     ("count", self.count.is_none()),
                     ("ratio", self.ratio.is_none()),
@@ -1532,10 +1611,7 @@ pub mod fields_set {
                     ("text_or_null", self.text_or_null.is_none()),
                     ("count_or_null", self.count_or_null.is_none()),
                     ("undeclared", self.undeclared.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (
                     Some(text),
                     Some(count),
@@ -1556,7 +1632,7 @@ pub mod fields_set {
                     return Err(
                         ::celerysalt::__private::missing::<
                             FieldsSet,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = FieldsSet {
@@ -1612,7 +1688,8 @@ pub mod fields_set {
 pub use self::fields_set::FieldsSet;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::fields_empty::v1::FieldsEmpty as ::celerysalt::Event>::contract(),

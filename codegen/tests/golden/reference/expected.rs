@@ -2,7 +2,8 @@
 
 /// UserCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod auth_user_created {
     //! Topic `auth.user.created`.
     /// Version `v1`.
@@ -21,6 +22,7 @@ pub mod auth_user_created {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UserCreated {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -36,12 +38,12 @@ pub mod auth_user_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    user_id: ::celerysalt::__private::required(user_id)?,
-                    email: ::celerysalt::__private::required(email)?,
-                    rest,
-                })
+                let (Some(user_id), Some(email)) = (user_id, email) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { user_id, email, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
@@ -66,10 +68,12 @@ pub mod auth_user_created {
         }
         impl UserCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UserCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -77,6 +81,7 @@ pub mod auth_user_created {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -106,7 +111,7 @@ pub mod auth_user_created {
         }
         impl ::celerysalt::Broadcast for UserCreated {}
         /// Builds a `UserCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UserCreatedBuilder {
             user_id: Option<::celerysalt::Integer>,
@@ -127,19 +132,17 @@ pub mod auth_user_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UserCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("user_id", self.user_id.is_none()),
                     ("email", self.email.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             UserCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = UserCreated {
@@ -160,7 +163,8 @@ pub mod auth_user_created {
 pub use self::auth_user_created::UserCreated;
 /// UserSignup
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod auth_user_signup {
     //! Topic `auth.user.signup`.
     /// Version `v1`.
@@ -180,10 +184,12 @@ pub mod auth_user_signup {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_user_signup_signup_source() -> String {
             String::from("web")
         }
         impl ::celerysalt::Json for UserSignup {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -201,14 +207,18 @@ pub mod auth_user_signup {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(user_id), Some(email)) = (user_id, email) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
                 Ok(Self {
-                    user_id: ::celerysalt::__private::required(user_id)?,
-                    email: ::celerysalt::__private::required(email)?,
+                    user_id,
+                    email,
                     signup_source: rest
                         .or_absent(2, signup_source, default_user_signup_signup_source),
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
@@ -241,10 +251,12 @@ pub mod auth_user_signup {
         }
         impl UserSignup {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UserSignupBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -252,6 +264,7 @@ pub mod auth_user_signup {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -281,7 +294,7 @@ pub mod auth_user_signup {
         }
         impl ::celerysalt::Broadcast for UserSignup {}
         /// Builds a `UserSignup`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UserSignupBuilder {
             user_id: Option<::celerysalt::Integer>,
@@ -308,19 +321,17 @@ pub mod auth_user_signup {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UserSignup, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("user_id", self.user_id.is_none()),
                     ("email", self.email.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             UserSignup,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = UserSignup {
@@ -357,10 +368,12 @@ pub mod auth_user_signup {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_user_signup_signup_source() -> String {
             String::from("web")
         }
         impl ::celerysalt::Json for UserSignup {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -380,15 +393,21 @@ pub mod auth_user_signup {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(user_id), Some(email), Some(user_name)) = (
+                    user_id,
+                    email,
+                    user_name,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    user_id: ::celerysalt::__private::required(user_id)?,
-                    email: ::celerysalt::__private::required(email)?,
-                    user_name: ::celerysalt::__private::required(user_name)?,
+                    user_id,
+                    email,
+                    user_name,
                     signup_source: rest
                         .or_absent(3, signup_source, default_user_signup_signup_source),
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
@@ -426,10 +445,12 @@ pub mod auth_user_signup {
         }
         impl UserSignup {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UserSignupBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -437,6 +458,7 @@ pub mod auth_user_signup {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -466,7 +488,7 @@ pub mod auth_user_signup {
         }
         impl ::celerysalt::Broadcast for UserSignup {}
         /// Builds a `UserSignup`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UserSignupBuilder {
             user_id: Option<String>,
@@ -499,15 +521,13 @@ pub mod auth_user_signup {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UserSignup, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("user_id", self.user_id.is_none()),
                     ("email", self.email.is_none()),
                     ("user_name", self.user_name.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(user_id), Some(email), Some(user_name)) = (
                     self.user_id,
                     self.email,
@@ -516,7 +536,7 @@ pub mod auth_user_signup {
                     return Err(
                         ::celerysalt::__private::missing::<
                             UserSignup,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = UserSignup {
@@ -541,7 +561,8 @@ pub mod auth_user_signup {
 pub use self::auth_user_signup::UserSignup;
 /// OrderCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_created {
     //! Topic `orders.created`.
     /// Version `v1`.
@@ -567,10 +588,12 @@ pub mod orders_created {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_order_created_replay() -> bool {
             false
         }
         impl ::celerysalt::Json for OrderCreated {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -601,9 +624,12 @@ pub mod orders_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(order_id), Some(company_id)) = (order_id, company_id) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
                 Ok(Self {
-                    order_id: ::celerysalt::__private::required(order_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
+                    order_id,
+                    company_id,
                     event_id,
                     timestamp,
                     replay: rest.or_absent(4, replay, default_order_created_replay),
@@ -611,6 +637,7 @@ pub mod orders_created {
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "order_id", &self.order_id);
@@ -657,10 +684,12 @@ pub mod orders_created {
         }
         impl OrderCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -668,6 +697,7 @@ pub mod orders_created {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -697,15 +727,17 @@ pub mod orders_created {
         }
         impl ::celerysalt::Broadcast for OrderCreated {}
         impl super::super::shared::common_order_base::OrderEvent for OrderCreated {
+            #[inline]
             fn order_id(&self) -> &str {
                 &self.order_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
         }
         /// Builds a `OrderCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderCreatedBuilder {
             order_id: Option<String>,
@@ -753,20 +785,18 @@ pub mod orders_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("order_id", self.order_id.is_none()),
                     ("company_id", self.company_id.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(order_id), Some(company_id)) = (self.order_id, self.company_id)
                 else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             OrderCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = OrderCreated {
@@ -791,7 +821,8 @@ pub mod orders_created {
 pub use self::orders_created::OrderCreated;
 /// OrderShipped
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_shipped {
     //! Topic `orders.shipped`.
     /// Version `v1`.
@@ -812,6 +843,7 @@ pub mod orders_shipped {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderShipped {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -829,13 +861,19 @@ pub mod orders_shipped {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(order_id), Some(company_id), Some(tracking_number)) = (
+                    order_id,
+                    company_id,
+                    tracking_number,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    order_id: ::celerysalt::__private::required(order_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    tracking_number: ::celerysalt::__private::required(tracking_number)?,
+                    order_id,
+                    company_id,
+                    tracking_number,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "order_id", &self.order_id);
@@ -866,10 +904,12 @@ pub mod orders_shipped {
         }
         impl OrderShipped {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderShippedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -877,6 +917,7 @@ pub mod orders_shipped {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -906,15 +947,17 @@ pub mod orders_shipped {
         }
         impl ::celerysalt::Broadcast for OrderShipped {}
         impl super::super::shared::common_order_base::OrderEvent for OrderShipped {
+            #[inline]
             fn order_id(&self) -> &str {
                 &self.order_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
         }
         /// Builds a `OrderShipped`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderShippedBuilder {
             order_id: Option<String>,
@@ -944,15 +987,13 @@ pub mod orders_shipped {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderShipped, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("order_id", self.order_id.is_none()),
                     ("company_id", self.company_id.is_none()),
                     ("tracking_number", self.tracking_number.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(order_id), Some(company_id), Some(tracking_number)) = (
                     self.order_id,
                     self.company_id,
@@ -961,7 +1002,7 @@ pub mod orders_shipped {
                     return Err(
                         ::celerysalt::__private::missing::<
                             OrderShipped,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = OrderShipped {
@@ -983,7 +1024,8 @@ pub mod orders_shipped {
 pub use self::orders_shipped::OrderShipped;
 /// PaymentProcessed
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod payments_processed {
     //! Topic `payments.processed`.
     /// Version `v1`.
@@ -1004,6 +1046,7 @@ pub mod payments_processed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PaymentProcessed {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1021,13 +1064,19 @@ pub mod payments_processed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(payment_id), Some(amount), Some(currency)) = (
+                    payment_id,
+                    amount,
+                    currency,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    payment_id: ::celerysalt::__private::required(payment_id)?,
-                    amount: ::celerysalt::__private::required(amount)?,
-                    currency: ::celerysalt::__private::required(currency)?,
+                    payment_id,
+                    amount,
+                    currency,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "payment_id", &self.payment_id);
@@ -1060,6 +1109,7 @@ pub mod payments_processed {
         }
         impl PaymentProcessedCurrency {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Usd => "USD",
@@ -1069,11 +1119,13 @@ pub mod payments_processed {
             }
         }
         impl ::core::fmt::Display for PaymentProcessedCurrency {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for PaymentProcessedCurrency {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1084,6 +1136,7 @@ pub mod payments_processed {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -1106,10 +1159,12 @@ pub mod payments_processed {
         }
         impl PaymentProcessed {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> PaymentProcessedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1117,6 +1172,7 @@ pub mod payments_processed {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1146,7 +1202,7 @@ pub mod payments_processed {
         }
         impl ::celerysalt::Broadcast for PaymentProcessed {}
         /// Builds a `PaymentProcessed`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct PaymentProcessedBuilder {
             payment_id: Option<String>,
@@ -1176,15 +1232,13 @@ pub mod payments_processed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<PaymentProcessed, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("payment_id", self.payment_id.is_none()),
                     ("amount", self.amount.is_none()),
                     ("currency", self.currency.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(payment_id), Some(amount), Some(currency)) = (
                     self.payment_id,
                     self.amount,
@@ -1193,7 +1247,7 @@ pub mod payments_processed {
                     return Err(
                         ::celerysalt::__private::missing::<
                             PaymentProcessed,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = PaymentProcessed {
@@ -1215,7 +1269,8 @@ pub mod payments_processed {
 pub use self::payments_processed::PaymentProcessed;
 /// RiskAssessmentCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod pulse_risk_created {
     //! Topic `pulse.risk.created`.
     /// Version `v1`.
@@ -1240,6 +1295,7 @@ pub mod pulse_risk_created {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for RiskAssessmentCreated {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1267,15 +1323,21 @@ pub mod pulse_risk_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(assessment_id), Some(company_id), Some(risk_score)) = (
+                    assessment_id,
+                    company_id,
+                    risk_score,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    risk_score: ::celerysalt::__private::required(risk_score)?,
+                    assessment_id,
+                    company_id,
+                    risk_score,
                     created_by,
                     assessment_type,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
@@ -1315,10 +1377,12 @@ pub mod pulse_risk_created {
         }
         impl RiskAssessmentCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> RiskAssessmentCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1326,6 +1390,7 @@ pub mod pulse_risk_created {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1356,18 +1421,21 @@ pub mod pulse_risk_created {
         impl ::celerysalt::Broadcast for RiskAssessmentCreated {}
         impl super::super::shared::common_risk_base::RiskEvent
         for RiskAssessmentCreated {
+            #[inline]
             fn assessment_id(&self) -> &str {
                 &self.assessment_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
+            #[inline]
             fn risk_score(&self) -> f64 {
                 self.risk_score
             }
         }
         /// Builds a `RiskAssessmentCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct RiskAssessmentCreatedBuilder {
             assessment_id: Option<String>,
@@ -1409,15 +1477,13 @@ pub mod pulse_risk_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<RiskAssessmentCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("assessment_id", self.assessment_id.is_none()),
                     ("company_id", self.company_id.is_none()),
                     ("risk_score", self.risk_score.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(assessment_id), Some(company_id), Some(risk_score)) = (
                     self.assessment_id,
                     self.company_id,
@@ -1426,7 +1492,7 @@ pub mod pulse_risk_created {
                     return Err(
                         ::celerysalt::__private::missing::<
                             RiskAssessmentCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = RiskAssessmentCreated {
@@ -1450,7 +1516,8 @@ pub mod pulse_risk_created {
 pub use self::pulse_risk_created::RiskAssessmentCreated;
 /// RiskAssessmentUpdated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod pulse_risk_updated {
     //! Topic `pulse.risk.updated`.
     /// Version `v1`.
@@ -1475,6 +1542,7 @@ pub mod pulse_risk_updated {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for RiskAssessmentUpdated {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1502,15 +1570,24 @@ pub mod pulse_risk_updated {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (
+                    Some(assessment_id),
+                    Some(company_id),
+                    Some(risk_score),
+                    Some(updated_by),
+                    Some(previous_score),
+                ) = (assessment_id, company_id, risk_score, updated_by, previous_score)
+                else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    risk_score: ::celerysalt::__private::required(risk_score)?,
-                    updated_by: ::celerysalt::__private::required(updated_by)?,
-                    previous_score: ::celerysalt::__private::required(previous_score)?,
+                    assessment_id,
+                    company_id,
+                    risk_score,
+                    updated_by,
+                    previous_score,
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
@@ -1549,10 +1626,12 @@ pub mod pulse_risk_updated {
         }
         impl RiskAssessmentUpdated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> RiskAssessmentUpdatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1560,6 +1639,7 @@ pub mod pulse_risk_updated {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1590,18 +1670,21 @@ pub mod pulse_risk_updated {
         impl ::celerysalt::Broadcast for RiskAssessmentUpdated {}
         impl super::super::shared::common_risk_base::RiskEvent
         for RiskAssessmentUpdated {
+            #[inline]
             fn assessment_id(&self) -> &str {
                 &self.assessment_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
+            #[inline]
             fn risk_score(&self) -> f64 {
                 self.risk_score
             }
         }
         /// Builds a `RiskAssessmentUpdated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct RiskAssessmentUpdatedBuilder {
             assessment_id: Option<String>,
@@ -1643,17 +1726,15 @@ pub mod pulse_risk_updated {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<RiskAssessmentUpdated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("assessment_id", self.assessment_id.is_none()),
                     ("company_id", self.company_id.is_none()),
                     ("risk_score", self.risk_score.is_none()),
                     ("updated_by", self.updated_by.is_none()),
                     ("previous_score", self.previous_score.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (
                     Some(assessment_id),
                     Some(company_id),
@@ -1670,7 +1751,7 @@ pub mod pulse_risk_updated {
                     return Err(
                         ::celerysalt::__private::missing::<
                             RiskAssessmentUpdated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = RiskAssessmentUpdated {
@@ -1694,7 +1775,8 @@ pub mod pulse_risk_updated {
 pub use self::pulse_risk_updated::RiskAssessmentUpdated;
 /// GetRiskAssessment
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod rpc_pulse_risk_get {
     //! Topic `rpc.pulse.risk.get`.
     /// Version `v1`.
@@ -1711,6 +1793,7 @@ pub mod rpc_pulse_risk_get {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for GetRiskAssessment {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1724,11 +1807,12 @@ pub mod rpc_pulse_risk_get {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                    rest,
-                })
+                let Some(assessment_id) = assessment_id else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { assessment_id, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
@@ -1753,10 +1837,12 @@ pub mod rpc_pulse_risk_get {
         }
         impl GetRiskAssessment {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> GetRiskAssessmentBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1793,7 +1879,7 @@ pub mod rpc_pulse_risk_get {
             type Error = self::error::GetRiskAssessmentError;
         }
         /// Builds a `GetRiskAssessment`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct GetRiskAssessmentBuilder {
             assessment_id: Option<String>,
@@ -1808,12 +1894,13 @@ pub mod rpc_pulse_risk_get {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<GetRiskAssessment, ::celerysalt::Invalid> {
                 let Some(assessment_id) = self.assessment_id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             GetRiskAssessment,
-                        >(::celerysalt::Part::Payload, &["assessment_id"]),
+                        >(::celerysalt::Part::Payload, &[("assessment_id", true)]),
                     );
                 };
                 let value = GetRiskAssessment {
@@ -1841,6 +1928,7 @@ pub mod rpc_pulse_risk_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for GetRiskAssessmentResponse {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1858,13 +1946,19 @@ pub mod rpc_pulse_risk_get {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (Some(assessment_id), Some(risk_score), Some(status)) = (
+                        assessment_id,
+                        risk_score,
+                        status,
+                    ) else { return Err(::celerysalt::__private::Mismatch) };
                     Ok(Self {
-                        assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                        risk_score: ::celerysalt::__private::required(risk_score)?,
-                        status: ::celerysalt::__private::required(status)?,
+                        assessment_id,
+                        risk_score,
+                        status,
                         rest,
                     })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest
@@ -1897,12 +1991,13 @@ pub mod rpc_pulse_risk_get {
             }
             impl GetRiskAssessmentResponse {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> GetRiskAssessmentResponseBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `GetRiskAssessmentResponse`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct GetRiskAssessmentResponseBuilder {
                 assessment_id: Option<String>,
@@ -1929,17 +2024,15 @@ pub mod rpc_pulse_risk_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<GetRiskAssessmentResponse, ::celerysalt::Invalid> {
-                    let missing: ::std::vec::Vec<&str> = [
+                    let is_missing = [
                         ("assessment_id", self.assessment_id.is_none()),
                         ("risk_score", self.risk_score.is_none()),
                         ("status", self.status.is_none()),
-                    ]
-                        .into_iter()
-                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                        .collect();
+                    ];
                     let (Some(assessment_id), Some(risk_score), Some(status)) = (
                         self.assessment_id,
                         self.risk_score,
@@ -1948,7 +2041,7 @@ pub mod rpc_pulse_risk_get {
                         return Err(
                             ::celerysalt::__private::missing::<
                                 super::GetRiskAssessment,
-                            >(::celerysalt::Part::Response, &missing),
+                            >(::celerysalt::Part::Response, &is_missing),
                         );
                     };
                     let value = GetRiskAssessmentResponse {
@@ -1985,6 +2078,7 @@ pub mod rpc_pulse_risk_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for GetRiskAssessmentError {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2002,13 +2096,18 @@ pub mod rpc_pulse_risk_get {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (Some(error_code), Some(error_message)) = (
+                        error_code,
+                        error_message,
+                    ) else { return Err(::celerysalt::__private::Mismatch) };
                     Ok(Self {
-                        error_code: ::celerysalt::__private::required(error_code)?,
-                        error_message: ::celerysalt::__private::required(error_message)?,
+                        error_code,
+                        error_message,
                         details: rest.or_absent(2, details, || None),
                         rest,
                     })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
@@ -2041,6 +2140,7 @@ pub mod rpc_pulse_risk_get {
             }
             impl ::celerysalt::DeclaredError for GetRiskAssessmentError {}
             impl ::core::fmt::Display for GetRiskAssessmentError {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -2051,12 +2151,13 @@ pub mod rpc_pulse_risk_get {
             impl ::core::error::Error for GetRiskAssessmentError {}
             impl GetRiskAssessmentError {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> GetRiskAssessmentErrorBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `GetRiskAssessmentError`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct GetRiskAssessmentErrorBuilder {
                 error_code: Option<String>,
@@ -2096,16 +2197,14 @@ pub mod rpc_pulse_risk_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<GetRiskAssessmentError, ::celerysalt::Invalid> {
-                    let missing: ::std::vec::Vec<&str> = [
+                    let is_missing = [
                         ("error_code", self.error_code.is_none()),
                         ("error_message", self.error_message.is_none()),
-                    ]
-                        .into_iter()
-                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                        .collect();
+                    ];
                     let (Some(error_code), Some(error_message)) = (
                         self.error_code,
                         self.error_message,
@@ -2113,7 +2212,7 @@ pub mod rpc_pulse_risk_get {
                         return Err(
                             ::celerysalt::__private::missing::<
                                 super::GetRiskAssessment,
-                            >(::celerysalt::Part::Error, &missing),
+                            >(::celerysalt::Part::Error, &is_missing),
                         );
                     };
                     let value = GetRiskAssessmentError {
@@ -2143,7 +2242,8 @@ pub use self::rpc_pulse_risk_get::GetRiskAssessmentResponse;
 pub use self::rpc_pulse_risk_get::GetRiskAssessmentError;
 /// RiskAssessmentInformationRequest
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod rpc_pulse_risk_information {
     //! Topic `rpc.pulse.risk.information`.
     /// Version `v1`.
@@ -2163,10 +2263,12 @@ pub mod rpc_pulse_risk_information {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_risk_assessment_information_request_include_history() -> bool {
             false
         }
         impl ::celerysalt::Json for RiskAssessmentInformationRequest {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2184,9 +2286,13 @@ pub mod rpc_pulse_risk_information {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(identifier), Some(assessment_type)) = (
+                    identifier,
+                    assessment_type,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    identifier: ::celerysalt::__private::required(identifier)?,
-                    assessment_type: ::celerysalt::__private::required(assessment_type)?,
+                    identifier,
+                    assessment_type,
                     include_history: rest
                         .or_absent(
                             2,
@@ -2196,6 +2302,7 @@ pub mod rpc_pulse_risk_information {
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "identifier", &self.identifier);
@@ -2235,10 +2342,12 @@ pub mod rpc_pulse_risk_information {
         }
         impl RiskAssessmentInformationRequest {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> RiskAssessmentInformationRequestBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -2275,7 +2384,7 @@ pub mod rpc_pulse_risk_information {
             type Error = self::error::RiskAssessmentInformationError;
         }
         /// Builds a `RiskAssessmentInformationRequest`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct RiskAssessmentInformationRequestBuilder {
             identifier: Option<String>,
@@ -2302,16 +2411,14 @@ pub mod rpc_pulse_risk_information {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(
                 self,
             ) -> Result<RiskAssessmentInformationRequest, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("identifier", self.identifier.is_none()),
                     ("assessment_type", self.assessment_type.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(identifier), Some(assessment_type)) = (
                     self.identifier,
                     self.assessment_type,
@@ -2319,7 +2426,7 @@ pub mod rpc_pulse_risk_information {
                     return Err(
                         ::celerysalt::__private::missing::<
                             RiskAssessmentInformationRequest,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = RiskAssessmentInformationRequest {
@@ -2353,10 +2460,12 @@ pub mod rpc_pulse_risk_information {
                 /// What the payload holds besides, so that nothing of it is lost.
                 pub rest: ::celerysalt::Rest,
             }
+            #[inline]
             fn default_risk_assessment_information_response_cached() -> bool {
                 false
             }
             impl ::celerysalt::Json for RiskAssessmentInformationResponse {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2372,8 +2481,11 @@ pub mod rpc_pulse_risk_information {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let Some(information) = information else {
+                        return Err(::celerysalt::__private::Mismatch)
+                    };
                     Ok(Self {
-                        information: ::celerysalt::__private::required(information)?,
+                        information,
                         cached: rest
                             .or_absent(
                                 1,
@@ -2383,6 +2495,7 @@ pub mod rpc_pulse_risk_information {
                         rest,
                     })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "information", &self.information);
@@ -2416,12 +2529,13 @@ pub mod rpc_pulse_risk_information {
             }
             impl RiskAssessmentInformationResponse {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> RiskAssessmentInformationResponseBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `RiskAssessmentInformationResponse`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct RiskAssessmentInformationResponseBuilder {
                 information: Option<
@@ -2455,6 +2569,7 @@ pub mod rpc_pulse_risk_information {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<RiskAssessmentInformationResponse, ::celerysalt::Invalid> {
@@ -2462,7 +2577,7 @@ pub mod rpc_pulse_risk_information {
                         return Err(
                             ::celerysalt::__private::missing::<
                                 super::RiskAssessmentInformationRequest,
-                            >(::celerysalt::Part::Response, &["information"]),
+                            >(::celerysalt::Part::Response, &[("information", true)]),
                         );
                     };
                     let value = RiskAssessmentInformationResponse {
@@ -2502,6 +2617,7 @@ pub mod rpc_pulse_risk_information {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for RiskAssessmentInformationError {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2519,13 +2635,18 @@ pub mod rpc_pulse_risk_information {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (Some(error_code), Some(error_message)) = (
+                        error_code,
+                        error_message,
+                    ) else { return Err(::celerysalt::__private::Mismatch) };
                     Ok(Self {
-                        error_code: ::celerysalt::__private::required(error_code)?,
-                        error_message: ::celerysalt::__private::required(error_message)?,
+                        error_code,
+                        error_message,
                         details: rest.or_absent(2, details, || None),
                         rest,
                     })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
@@ -2559,6 +2680,7 @@ pub mod rpc_pulse_risk_information {
             }
             impl ::celerysalt::DeclaredError for RiskAssessmentInformationError {}
             impl ::core::fmt::Display for RiskAssessmentInformationError {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -2569,12 +2691,13 @@ pub mod rpc_pulse_risk_information {
             impl ::core::error::Error for RiskAssessmentInformationError {}
             impl RiskAssessmentInformationError {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> RiskAssessmentInformationErrorBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `RiskAssessmentInformationError`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct RiskAssessmentInformationErrorBuilder {
                 error_code: Option<String>,
@@ -2614,16 +2737,14 @@ pub mod rpc_pulse_risk_information {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<RiskAssessmentInformationError, ::celerysalt::Invalid> {
-                    let missing: ::std::vec::Vec<&str> = [
+                    let is_missing = [
                         ("error_code", self.error_code.is_none()),
                         ("error_message", self.error_message.is_none()),
-                    ]
-                        .into_iter()
-                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                        .collect();
+                    ];
                     let (Some(error_code), Some(error_message)) = (
                         self.error_code,
                         self.error_message,
@@ -2631,7 +2752,7 @@ pub mod rpc_pulse_risk_information {
                         return Err(
                             ::celerysalt::__private::missing::<
                                 super::RiskAssessmentInformationRequest,
-                            >(::celerysalt::Part::Error, &missing),
+                            >(::celerysalt::Part::Error, &is_missing),
                         );
                     };
                     let value = RiskAssessmentInformationError {
@@ -2661,7 +2782,8 @@ pub use self::rpc_pulse_risk_information::RiskAssessmentInformationResponse;
 pub use self::rpc_pulse_risk_information::RiskAssessmentInformationError;
 /// TaggedItemCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod scranton_tagged_item_created {
     //! Topic `scranton.tagged_item.created`.
     /// Version `v1`.
@@ -2694,10 +2816,12 @@ pub mod scranton_tagged_item_created {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_tagged_item_created_action() -> TaggedItemCreatedAction {
             TaggedItemCreatedAction::Created
         }
         impl ::celerysalt::Json for TaggedItemCreated {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2734,21 +2858,35 @@ pub mod scranton_tagged_item_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (
+                    Some(company_id),
+                    Some(identifier),
+                    Some(model_identifier),
+                    Some(object_json),
+                    Some(tag_name),
+                    Some(tag_slug),
+                ) = (
+                    company_id,
+                    identifier,
+                    model_identifier,
+                    object_json,
+                    tag_name,
+                    tag_slug,
+                ) else { return Err(::celerysalt::__private::Mismatch) };
                 Ok(Self {
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    identifier: ::celerysalt::__private::required(identifier)?,
-                    model_identifier: ::celerysalt::__private::required(
-                        model_identifier,
-                    )?,
-                    object_json: ::celerysalt::__private::required(object_json)?,
-                    tag_name: ::celerysalt::__private::required(tag_name)?,
-                    tag_slug: ::celerysalt::__private::required(tag_slug)?,
+                    company_id,
+                    identifier,
+                    model_identifier,
+                    object_json,
+                    tag_name,
+                    tag_slug,
                     action: rest
                         .or_absent(6, action, default_tagged_item_created_action),
                     value_chain_id: rest.or_absent(7, value_chain_id, || None),
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "company_id", &self.company_id);
@@ -2815,6 +2953,7 @@ pub mod scranton_tagged_item_created {
         }
         impl TaggedItemCreatedAction {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Created => "created",
@@ -2823,11 +2962,13 @@ pub mod scranton_tagged_item_created {
             }
         }
         impl ::core::fmt::Display for TaggedItemCreatedAction {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for TaggedItemCreatedAction {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2837,6 +2978,7 @@ pub mod scranton_tagged_item_created {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -2859,10 +3001,12 @@ pub mod scranton_tagged_item_created {
         }
         impl TaggedItemCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> TaggedItemCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -2870,6 +3014,7 @@ pub mod scranton_tagged_item_created {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -2899,7 +3044,7 @@ pub mod scranton_tagged_item_created {
         }
         impl ::celerysalt::Broadcast for TaggedItemCreated {}
         /// Builds a `TaggedItemCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct TaggedItemCreatedBuilder {
             company_id: Option<::celerysalt::Integer>,
@@ -2975,18 +3120,16 @@ pub mod scranton_tagged_item_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<TaggedItemCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("company_id", self.company_id.is_none()),
                     ("identifier", self.identifier.is_none()),
                     ("model_identifier", self.model_identifier.is_none()),
                     ("object_json", self.object_json.is_none()),
                     ("tag_name", self.tag_name.is_none()),
                     ("tag_slug", self.tag_slug.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (
                     Some(company_id),
                     Some(identifier),
@@ -3005,7 +3148,7 @@ pub mod scranton_tagged_item_created {
                     return Err(
                         ::celerysalt::__private::missing::<
                             TaggedItemCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = TaggedItemCreated {
@@ -3034,7 +3177,8 @@ pub mod scranton_tagged_item_created {
 pub use self::scranton_tagged_item_created::TaggedItemCreated;
 /// What several contracts have in common, one module a file.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod shared {
     /// From `_common/order_base.json`.
     pub mod common_order_base {
@@ -3061,7 +3205,8 @@ pub mod shared {
 }
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::auth_user_created::v1::UserCreated as ::celerysalt::Event>::contract(),

@@ -2,7 +2,8 @@
 
 /// UnionAsk
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod unions_answers {
     //! Topic `unions.answers`.
     /// Version `v1`.
@@ -17,6 +18,7 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -30,6 +32,7 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -52,10 +55,12 @@ pub mod unions_answers {
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -90,7 +95,7 @@ pub mod unions_answers {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -98,6 +103,7 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
@@ -113,16 +119,19 @@ pub mod unions_answers {
             #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAnswer(pub Option<UnionAnswerInner>);
             impl From<Option<UnionAnswerInner>> for UnionAnswer {
+                #[inline]
                 fn from(value: Option<UnionAnswerInner>) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for UnionAnswer {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
@@ -150,6 +159,7 @@ pub mod unions_answers {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for UnionAnswerInner {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -163,11 +173,12 @@ pub mod unions_answers {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
-                    Ok(Self {
-                        found: ::celerysalt::__private::required(found)?,
-                        rest,
-                    })
+                    let Some(found) = found else {
+                        return Err(::celerysalt::__private::Mismatch)
+                    };
+                    Ok(Self { found, rest })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "found", &self.found);
@@ -205,6 +216,7 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -218,6 +230,7 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -240,10 +253,12 @@ pub mod unions_answers {
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -278,7 +293,7 @@ pub mod unions_answers {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -286,6 +301,7 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
@@ -302,16 +318,19 @@ pub mod unions_answers {
             #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAskResponse(pub ::celerysalt::__private::serde_json::Value);
             impl From<::celerysalt::__private::serde_json::Value> for UnionAskResponse {
+                #[inline]
                 fn from(value: ::celerysalt::__private::serde_json::Value) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for UnionAskResponse {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
@@ -347,6 +366,7 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -360,6 +380,7 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -382,10 +403,12 @@ pub mod unions_answers {
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -420,7 +443,7 @@ pub mod unions_answers {
             type Error = self::error::UnionAskError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -428,6 +451,7 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
@@ -443,16 +467,19 @@ pub mod unions_answers {
             #[derive(Clone, Debug, PartialEq)]
             pub struct Count(pub ::celerysalt::Integer);
             impl From<::celerysalt::Integer> for Count {
+                #[inline]
                 fn from(value: ::celerysalt::Integer) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for Count {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
@@ -479,16 +506,19 @@ pub mod unions_answers {
             #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAskError(pub String);
             impl From<String> for UnionAskError {
+                #[inline]
                 fn from(value: String) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for UnionAskError {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
@@ -511,6 +541,7 @@ pub mod unions_answers {
             }
             impl ::celerysalt::DeclaredError for UnionAskError {}
             impl ::core::fmt::Display for UnionAskError {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -534,6 +565,7 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -547,6 +579,7 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -569,10 +602,12 @@ pub mod unions_answers {
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -605,7 +640,7 @@ pub mod unions_answers {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -613,6 +648,7 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
@@ -625,6 +661,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v1::UnionAsk> for self::v2::UnionAsk {
+        #[inline]
         fn from(value: self::v1::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -632,6 +669,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v2::UnionAsk> for self::v1::UnionAsk {
+        #[inline]
         fn from(value: self::v2::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -639,6 +677,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v2::UnionAsk> for self::v3::UnionAsk {
+        #[inline]
         fn from(value: self::v2::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -646,6 +685,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v3::UnionAsk> for self::v2::UnionAsk {
+        #[inline]
         fn from(value: self::v3::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -653,6 +693,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v3::UnionAsk> for self::v4::UnionAsk {
+        #[inline]
         fn from(value: self::v3::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -660,6 +701,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v4::UnionAsk> for self::v3::UnionAsk {
+        #[inline]
         fn from(value: self::v4::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -672,7 +714,8 @@ pub mod unions_answers {
 pub use self::unions_answers::UnionAsk;
 /// UnionFields
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod unions_fields {
     //! Topic `unions.fields`.
     /// Version `v1`.
@@ -706,6 +749,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFields {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -772,8 +816,11 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let Some(pet) = pet else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
                 Ok(Self {
-                    pet: ::celerysalt::__private::required(pet)?,
+                    pet,
                     maybe_pet,
                     one_cat,
                     id,
@@ -794,6 +841,7 @@ pub mod unions_fields {
                     rest,
                 })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 12, "pet", &self.pet);
@@ -864,16 +912,19 @@ pub mod unions_fields {
             Dog(Dog),
         }
         impl From<UnionFieldsPetCat> for UnionFieldsPet {
+            #[inline]
             fn from(value: UnionFieldsPetCat) -> Self {
                 Self::Cat(value)
             }
         }
         impl From<Dog> for UnionFieldsPet {
+            #[inline]
             fn from(value: Dog) -> Self {
                 Self::Dog(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsPet {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -883,6 +934,7 @@ pub mod unions_fields {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::Cat(value) => writer.tagged("kind", "cat", value),
@@ -913,16 +965,19 @@ pub mod unions_fields {
             Dog(Dog),
         }
         impl From<UnionFieldsPetCat> for UnionFieldsMaybePet {
+            #[inline]
             fn from(value: UnionFieldsPetCat) -> Self {
                 Self::Cat(value)
             }
         }
         impl From<Dog> for UnionFieldsMaybePet {
+            #[inline]
             fn from(value: Dog) -> Self {
                 Self::Dog(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsMaybePet {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -932,6 +987,7 @@ pub mod unions_fields {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::Cat(value) => writer.tagged("kind", "cat", value),
@@ -964,6 +1020,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Cat {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -979,12 +1036,12 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    kind: ::celerysalt::__private::required(kind)?,
-                    meows: ::celerysalt::__private::required(meows)?,
-                    rest,
-                })
+                let (Some(kind), Some(meows)) = (kind, meows) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { kind, meows, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "kind", &self.kind);
@@ -1013,16 +1070,19 @@ pub mod unions_fields {
             Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsId {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<::celerysalt::Integer> for UnionFieldsId {
+            #[inline]
             fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsId {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1034,6 +1094,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
@@ -1062,16 +1123,19 @@ pub mod unions_fields {
             Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsIdOrNull {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<::celerysalt::Integer> for UnionFieldsIdOrNull {
+            #[inline]
             fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsIdOrNull {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1083,6 +1147,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
@@ -1112,16 +1177,19 @@ pub mod unions_fields {
             String(String),
         }
         impl From<UnionFieldsOpenKnown> for UnionFieldsOpen {
+            #[inline]
             fn from(value: UnionFieldsOpenKnown) -> Self {
                 Self::Known(value)
             }
         }
         impl From<String> for UnionFieldsOpen {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsOpen {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1133,6 +1201,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::Known(value) => ::celerysalt::Json::write(value, writer),
@@ -1161,16 +1230,19 @@ pub mod unions_fields {
             ARectangle(UnionFieldsShapeARectangle),
         }
         impl From<UnionFieldsShapeVariant1> for UnionFieldsShape {
+            #[inline]
             fn from(value: UnionFieldsShapeVariant1) -> Self {
                 Self::Variant1(value)
             }
         }
         impl From<UnionFieldsShapeARectangle> for UnionFieldsShape {
+            #[inline]
             fn from(value: UnionFieldsShapeARectangle) -> Self {
                 Self::ARectangle(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsShape {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1182,6 +1254,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::Variant1(value) => ::celerysalt::Json::write(value, writer),
@@ -1210,16 +1283,19 @@ pub mod unions_fields {
             Variant2(UnionFieldsClosedVariant2),
         }
         impl From<UnionFieldsClosedVariant1> for UnionFieldsClosed {
+            #[inline]
             fn from(value: UnionFieldsClosedVariant1) -> Self {
                 Self::Variant1(value)
             }
         }
         impl From<UnionFieldsClosedVariant2> for UnionFieldsClosed {
+            #[inline]
             fn from(value: UnionFieldsClosedVariant2) -> Self {
                 Self::Variant2(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsClosed {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1231,6 +1307,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::Variant1(value) => ::celerysalt::Json::write(value, writer),
@@ -1263,6 +1340,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsApart {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1282,6 +1360,7 @@ pub mod unions_fields {
                     )?;
                 Ok(Self { x, z, y, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "x", &self.x);
@@ -1313,6 +1392,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsRequiredOnly {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1330,6 +1410,7 @@ pub mod unions_fields {
                     )?;
                 Ok(Self { a, b, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -1359,16 +1440,19 @@ pub mod unions_fields {
             Phone(UnionFieldsWithBasePhone),
         }
         impl From<UnionFieldsWithBaseMail> for UnionFieldsWithBase {
+            #[inline]
             fn from(value: UnionFieldsWithBaseMail) -> Self {
                 Self::Mail(value)
             }
         }
         impl From<UnionFieldsWithBasePhone> for UnionFieldsWithBase {
+            #[inline]
             fn from(value: UnionFieldsWithBasePhone) -> Self {
                 Self::Phone(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsWithBase {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1378,6 +1462,7 @@ pub mod unions_fields {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::Mail(value) => writer.tagged("how", "mail", value),
@@ -1407,16 +1492,19 @@ pub mod unions_fields {
             Array(Vec<String>),
         }
         impl From<String> for UnionFieldsOneOrMany {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<Vec<String>> for UnionFieldsOneOrMany {
+            #[inline]
             fn from(value: Vec<String>) -> Self {
                 Self::Array(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsOneOrMany {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1428,6 +1516,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
@@ -1458,21 +1547,25 @@ pub mod unions_fields {
             Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsNested {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<bool> for UnionFieldsNested {
+            #[inline]
             fn from(value: bool) -> Self {
                 Self::Boolean(value)
             }
         }
         impl From<::celerysalt::Integer> for UnionFieldsNested {
+            #[inline]
             fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsNested {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1487,6 +1580,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
@@ -1517,16 +1611,19 @@ pub mod unions_fields {
             Variant2(ExpressionVariant2),
         }
         impl From<String> for Expression {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<ExpressionVariant2> for Expression {
+            #[inline]
             fn from(value: ExpressionVariant2) -> Self {
                 Self::Variant2(value)
             }
         }
         impl ::celerysalt::Json for Expression {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1538,6 +1635,7 @@ pub mod unions_fields {
                 }
                 Err(::celerysalt::__private::Mismatch)
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
@@ -1568,6 +1666,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsPetCat {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1581,11 +1680,12 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    meows: ::celerysalt::__private::required(meows)?,
-                    rest,
-                })
+                let Some(meows) = meows else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { meows, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "meows", &self.meows);
@@ -1616,6 +1716,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Dog {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1629,11 +1730,12 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    barks: ::celerysalt::__private::required(barks)?,
-                    rest,
-                })
+                let Some(barks) = barks else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { barks, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "barks", &self.barks);
@@ -1661,6 +1763,7 @@ pub mod unions_fields {
         }
         impl CatKind {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Cat => "cat",
@@ -1668,11 +1771,13 @@ pub mod unions_fields {
             }
         }
         impl ::core::fmt::Display for CatKind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for CatKind {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1681,6 +1786,7 @@ pub mod unions_fields {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -1707,6 +1813,7 @@ pub mod unions_fields {
         }
         impl UnionFieldsOpenKnown {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Low => "low",
@@ -1715,11 +1822,13 @@ pub mod unions_fields {
             }
         }
         impl ::core::fmt::Display for UnionFieldsOpenKnown {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for UnionFieldsOpenKnown {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1729,6 +1838,7 @@ pub mod unions_fields {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.string(self.as_str());
             }
@@ -1756,6 +1866,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsShapeVariant1 {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1769,11 +1880,12 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    radius: ::celerysalt::__private::required(radius)?,
-                    rest,
-                })
+                let Some(radius) = radius else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { radius, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "radius", &self.radius);
@@ -1804,6 +1916,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsShapeARectangle {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1819,12 +1932,12 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    width: ::celerysalt::__private::required(width)?,
-                    height: ::celerysalt::__private::required(height)?,
-                    rest,
-                })
+                let (Some(width), Some(height)) = (width, height) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { width, height, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "width", &self.width);
@@ -1855,6 +1968,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsClosedVariant1 {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1870,6 +1984,7 @@ pub mod unions_fields {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -1900,6 +2015,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsClosedVariant2 {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1915,12 +2031,10 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    a,
-                    b: ::celerysalt::__private::required(b)?,
-                    rest,
-                })
+                let Some(b) = b else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { a, b, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -1952,6 +2066,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsWithBaseMail {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1967,12 +2082,12 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    at: ::celerysalt::__private::required(at)?,
-                    address: ::celerysalt::__private::required(address)?,
-                    rest,
-                })
+                let (Some(at), Some(address)) = (at, address) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { at, address, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "at", &self.at);
@@ -2004,6 +2119,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsWithBasePhone {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2019,12 +2135,10 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    at: ::celerysalt::__private::required(at)?,
-                    number,
-                    rest,
-                })
+                let Some(at) = at else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { at, number, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "at", &self.at);
@@ -2056,6 +2170,7 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for ExpressionVariant2 {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2071,12 +2186,12 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    left: ::celerysalt::__private::required(left)?,
-                    right: ::celerysalt::__private::required(right)?,
-                    rest,
-                })
+                let (Some(left), Some(right)) = (left, right) else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { left, right, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "left", &self.left);
@@ -2102,10 +2217,12 @@ pub mod unions_fields {
         }
         impl UnionFields {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionFieldsBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -2113,6 +2230,7 @@ pub mod unions_fields {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -2142,7 +2260,7 @@ pub mod unions_fields {
         }
         impl ::celerysalt::Broadcast for UnionFields {}
         /// Builds a `UnionFields`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionFieldsBuilder {
             pet: Option<UnionFieldsPet>,
@@ -2271,12 +2389,13 @@ pub mod unions_fields {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionFields, ::celerysalt::Invalid> {
                 let Some(pet) = self.pet else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             UnionFields,
-                        >(::celerysalt::Part::Payload, &["pet"]),
+                        >(::celerysalt::Part::Payload, &[("pet", true)]),
                     );
                 };
                 let value = UnionFields {
@@ -2313,7 +2432,8 @@ pub mod unions_fields {
 pub use self::unions_fields::UnionFields;
 /// UnionRoot
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod unions_root {
     //! Topic `unions.root`.
     /// Version `v1`.
@@ -2330,16 +2450,19 @@ pub mod unions_root {
             Clear(UnionRootClear),
         }
         impl From<UnionRootAdd> for UnionRoot {
+            #[inline]
             fn from(value: UnionRootAdd) -> Self {
                 Self::Add(value)
             }
         }
         impl From<UnionRootClear> for UnionRoot {
+            #[inline]
             fn from(value: UnionRootClear) -> Self {
                 Self::Clear(value)
             }
         }
         impl ::celerysalt::Json for UnionRoot {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2349,6 +2472,7 @@ pub mod unions_root {
                     _ => Err(::celerysalt::__private::Mismatch),
                 }
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 match self {
                     Self::Add(value) => writer.tagged("op", "add", value),
@@ -2379,6 +2503,7 @@ pub mod unions_root {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionRootAdd {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2392,11 +2517,12 @@ pub mod unions_root {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    value: ::celerysalt::__private::required(value)?,
-                    rest,
-                })
+                let Some(value) = value else {
+                    return Err(::celerysalt::__private::Mismatch)
+                };
+                Ok(Self { value, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "value", &self.value);
@@ -2425,6 +2551,7 @@ pub mod unions_root {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionRootClear {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -2438,6 +2565,7 @@ pub mod unions_root {
                     )?;
                 Ok(Self { rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
@@ -2460,6 +2588,7 @@ pub mod unions_root {
         }
         impl UnionRoot {
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -2467,6 +2596,7 @@ pub mod unions_root {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -2502,7 +2632,8 @@ pub mod unions_root {
 pub use self::unions_root::UnionRoot;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::unions_answers::v1::UnionAsk as ::celerysalt::Event>::contract(),

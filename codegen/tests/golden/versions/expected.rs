@@ -2,7 +2,8 @@
 
 /// GetItem
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod items_get {
     //! Topic `items.get`.
     /// Version `v1`.
@@ -18,6 +19,7 @@ pub mod items_get {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for GetItem {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -33,6 +35,7 @@ pub mod items_get {
                     )?;
                 Ok(Self { id, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "id", &self.id);
@@ -56,10 +59,12 @@ pub mod items_get {
         }
         impl GetItem {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> GetItemBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -94,7 +99,7 @@ pub mod items_get {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `GetItem`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct GetItemBuilder {
             id: Option<String>,
@@ -109,6 +114,7 @@ pub mod items_get {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<GetItem, ::celerysalt::Invalid> {
                 let value = GetItem {
                     id: self.id,
@@ -130,6 +136,7 @@ pub mod items_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for Reply {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -145,6 +152,7 @@ pub mod items_get {
                         )?;
                     Ok(Self { id, rest })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "id", &self.id);
@@ -168,12 +176,13 @@ pub mod items_get {
             }
             impl Reply {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> ReplyBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `Reply`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct ReplyBuilder {
                 id: Option<String>,
@@ -188,6 +197,7 @@ pub mod items_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(self) -> Result<Reply, ::celerysalt::Invalid> {
                     let value = Reply {
                         id: self.id,
@@ -209,7 +219,8 @@ pub mod items_get {
 pub use self::items_get::GetItem;
 /// Moved
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod items_moved {
     //! Topic `items.moved`.
     /// Version `v1`.
@@ -225,6 +236,7 @@ pub mod items_moved {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Moved {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -240,6 +252,7 @@ pub mod items_moved {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -263,10 +276,12 @@ pub mod items_moved {
         }
         impl Moved {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> MovedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -274,6 +289,7 @@ pub mod items_moved {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -303,7 +319,7 @@ pub mod items_moved {
         }
         impl ::celerysalt::Broadcast for Moved {}
         /// Builds a `Moved`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct MovedBuilder {
             a: Option<String>,
@@ -318,6 +334,7 @@ pub mod items_moved {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Moved, ::celerysalt::Invalid> {
                 let value = Moved {
                     a: self.a,
@@ -334,7 +351,8 @@ pub mod items_moved {
 }
 /// GetOrder
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_get {
     //! Topic `orders.get`.
     /// Version `v1`.
@@ -350,6 +368,7 @@ pub mod orders_get {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for GetOrder {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -363,11 +382,10 @@ pub mod orders_get {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { id, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -391,10 +409,12 @@ pub mod orders_get {
         }
         impl GetOrder {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> GetOrderBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -429,7 +449,7 @@ pub mod orders_get {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `GetOrder`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct GetOrderBuilder {
             id: Option<String>,
@@ -444,12 +464,13 @@ pub mod orders_get {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<GetOrder, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             GetOrder,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = GetOrder {
@@ -472,6 +493,7 @@ pub mod orders_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for Reply {
+                #[inline]
                 fn read(
                     reader: &mut ::celerysalt::__private::Reader<'_>,
                 ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -487,6 +509,7 @@ pub mod orders_get {
                         )?;
                     Ok(Self { id, rest })
                 }
+                #[inline]
                 fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "id", &self.id);
@@ -510,12 +533,13 @@ pub mod orders_get {
             }
             impl Reply {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> ReplyBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `Reply`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct ReplyBuilder {
                 id: Option<String>,
@@ -530,6 +554,7 @@ pub mod orders_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(self) -> Result<Reply, ::celerysalt::Invalid> {
                     let value = Reply {
                         id: self.id,
@@ -551,7 +576,8 @@ pub mod orders_get {
 pub use self::orders_get::GetOrder;
 /// Moved
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_moved {
     //! Topic `orders.moved`.
     /// Version `v1`.
@@ -567,6 +593,7 @@ pub mod orders_moved {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Moved {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -582,6 +609,7 @@ pub mod orders_moved {
                     )?;
                 Ok(Self { a, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
@@ -605,10 +633,12 @@ pub mod orders_moved {
         }
         impl Moved {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> MovedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -616,6 +646,7 @@ pub mod orders_moved {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -645,7 +676,7 @@ pub mod orders_moved {
         }
         impl ::celerysalt::Broadcast for Moved {}
         /// Builds a `Moved`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct MovedBuilder {
             a: Option<String>,
@@ -660,6 +691,7 @@ pub mod orders_moved {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Moved, ::celerysalt::Invalid> {
                 let value = Moved {
                     a: self.a,
@@ -676,7 +708,8 @@ pub mod orders_moved {
 }
 /// OrderPlaced
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_placed {
     //! Topic `orders.placed`.
     /// Version `v1`.
@@ -693,6 +726,7 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -708,12 +742,10 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v1,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { id, v1, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -738,10 +770,12 @@ pub mod orders_placed {
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -749,6 +783,7 @@ pub mod orders_placed {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -778,7 +813,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -799,12 +834,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -833,6 +869,7 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -848,12 +885,10 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v1_2,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { id, v1_2, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -878,10 +913,12 @@ pub mod orders_placed {
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -889,6 +926,7 @@ pub mod orders_placed {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -918,7 +956,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -939,12 +977,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -973,6 +1012,7 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -988,12 +1028,10 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v1_10,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { id, v1_10, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -1018,10 +1056,12 @@ pub mod orders_placed {
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1029,6 +1069,7 @@ pub mod orders_placed {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1058,7 +1099,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -1079,12 +1120,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -1113,6 +1155,7 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
                 reader: &mut ::celerysalt::__private::Reader<'_>,
             ) -> Result<Self, ::celerysalt::__private::Mismatch> {
@@ -1128,12 +1171,10 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v2,
-                    rest,
-                })
+                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                Ok(Self { id, v2, rest })
             }
+            #[inline]
             fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
@@ -1158,10 +1199,12 @@ pub mod orders_placed {
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
@@ -1169,6 +1212,7 @@ pub mod orders_placed {
                 ::celerysalt::__private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
@@ -1198,7 +1242,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -1219,12 +1263,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
                         ::celerysalt::__private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -1241,6 +1286,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1::OrderPlaced> for self::v1_2::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1249,6 +1295,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_2::OrderPlaced> for self::v1::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_2::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1257,6 +1304,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_2::OrderPlaced> for self::v1_10::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_2::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1265,6 +1313,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_10::OrderPlaced> for self::v1_2::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_10::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1273,6 +1322,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_10::OrderPlaced> for self::v2::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_10::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1281,6 +1331,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v2::OrderPlaced> for self::v1_10::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v2::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1293,7 +1344,8 @@ pub mod orders_placed {
 pub use self::orders_placed::OrderPlaced;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::items_get::v1::GetItem as ::celerysalt::Event>::contract(),
