@@ -107,13 +107,13 @@ fn build(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude) -> TokenS
         [] => TokenStream::new(),
         [only] => quote! {
             let #some(#only) = self.#only else {
-                return #err(::celerysalt::__private::missing::<#event>(::celerysalt::Part::#part, &[#((#keys, true)),*]));
+                return #err(__private::missing::<#event>(::celerysalt::Part::#part, &[#((#keys, true)),*]));
             };
         },
         _ => quote! {
             let is_missing = [#((#keys, self.#idents.is_none())),*];
             let (#(#some(#idents)),*) = (#(self.#idents),*) else {
-                return #err(::celerysalt::__private::missing::<#event>(::celerysalt::Part::#part, &is_missing));
+                return #err(__private::missing::<#event>(::celerysalt::Part::#part, &is_missing));
             };
         },
     };
@@ -126,7 +126,7 @@ fn build(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude) -> TokenS
         pub fn build(self) -> #result<#name, ::celerysalt::Invalid> {
             #check
             let value = #name { #(#members,)* };
-            ::celerysalt::__private::built::<#event, _>(::celerysalt::Part::#part, value)
+            __private::built::<#event, _>(::celerysalt::Part::#part, value)
         }
     }
 }

@@ -10,38 +10,63 @@ use crate::{
     types::Prelude,
 };
 
-/// The implementations around the two that differ.
+/// The implementations around the two that differ. serde's are only marked: see [`with_serde`].
 fn json(name: &Ident, read: &TokenStream, write: &TokenStream, prelude: &Prelude) -> TokenStream {
     let result = prelude.name("Result");
     quote! {
         impl ::celerysalt::Json for #name {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> #result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> #result<Self, __private::Mismatch> {
                 #read
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 #write
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for #name {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> #result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
-            }
+        impl __Serde<#result> for #name {}
+    }
+}
+
+/// Puts serde's traits where [`json`] left a mark: they are the same for all types, and parsing them again for each would be
+/// a fifth of all work. No text of a schema is a line of its own in the code, so none can be taken for a mark.
+pub(crate) fn with_serde(code: &str) -> String {
+    let mut out = String::with_capacity(code.len() + code.len() / 4);
+    let mut lines = code.lines();
+    while let Some(line) = lines.next() {
+        let Some(mark) = line.trim_start().strip_prefix("impl __Serde<") else {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        };
+        // A long name stands on a line of its own.
+        let mut mark = mark.to_owned();
+        while !mark.ends_with(" {}") {
+            let Some(more) = lines.next() else { break };
+            mark.extend([" ", more.trim()]);
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for #name {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> #result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
-            }
+        let (result, name) = mark.trim_end_matches(" {}").split_once("> for ").unwrap_or_default();
+        let indent = line.get(..line.len() - line.trim_start().len()).unwrap_or_default();
+        for text in [
+            "impl __private::serde::Serialize for NAME {",
+            "    fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> RESULT<S::Ok, S::Error> {",
+            "        __private::serialize(self, serializer)",
+            "    }",
+            "}",
+            "impl<'de> __private::serde::Deserialize<'de> for NAME {",
+            "    fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> RESULT<Self, D::Error> {",
+            "        __private::deserialize(deserializer)",
+            "    }",
+            "}",
+        ] {
+            out.push_str(indent);
+            out.push_str(&text.replacen("RESULT", result, 1).replacen("NAME", name, 1));
+            out.push('\n');
         }
     }
+    out
 }
 
 /// A struct: `names` are those of its properties, in the order in which the fields know their places.
@@ -93,7 +118,7 @@ pub(crate) fn record(
     } else if has_extra {
         quote! { reader.member(name, &mut extra) }
     } else if record.closed {
-        quote! { #err(::celerysalt::__private::Mismatch) }
+        quote! { #err(__private::Mismatch) }
     } else if has_rest && record.open {
         quote! { rest.keep(name, reader) }
     } else {
@@ -135,9 +160,9 @@ pub(crate) fn record(
         .collect();
     let check = match required.as_slice() {
         [] => TokenStream::new(),
-        [only] => quote! { let #some(#only) = #only else { return #err(::celerysalt::__private::Mismatch) }; },
+        [only] => quote! { let #some(#only) = #only else { return #err(__private::Mismatch) }; },
         all => quote! {
-            let (#(#some(#all)),*) = (#(#all),*) else { return #err(::celerysalt::__private::Mismatch) };
+            let (#(#some(#all)),*) = (#(#all),*) else { return #err(__private::Mismatch) };
         },
     };
     let read = quote! {
@@ -199,7 +224,7 @@ pub(crate) fn words(name: &Ident, words: &Words, variants: &[(Ident, &str)], pre
     let other = if words.open {
         quote! { other => #ok(Self::Unknown(other.to_owned())) }
     } else {
-        quote! { _ => #err(::celerysalt::__private::Mismatch) }
+        quote! { _ => #err(__private::Mismatch) }
     };
     let read = quote! {
         match &*reader.string()? {
@@ -213,7 +238,7 @@ pub(crate) fn words(name: &Ident, words: &Words, variants: &[(Ident, &str)], pre
 /// An enum of types.
 pub(crate) fn union(name: &Ident, union: &Union, prelude: &Prelude) -> TokenStream {
     let (ok, err, some) = (prelude.name("Ok"), prelude.name("Err"), prelude.name("Some"));
-    let mismatch = quote! { #err(::celerysalt::__private::Mismatch) };
+    let mismatch = quote! { #err(__private::Mismatch) };
     let variants: Vec<Ident> = union.variants.iter().map(|variant| ident(&variant.name)).collect();
     let tags: Vec<&str> = union.variants.iter().filter_map(|variant| variant.tag.as_deref()).collect();
     let (read, write) = match &union.tag {

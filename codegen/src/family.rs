@@ -32,7 +32,11 @@ pub(crate) fn modules(shared: Shared, name: &str) -> Result<TokenStream, String>
         let name = ident(name);
         quote! {
             #about
-            pub mod #name { #types #traits }
+            pub mod #name {
+                use ::celerysalt::__private;
+                #types
+                #traits
+            }
         }
     });
     let (quiet, name) = (docs::quiet(), ident(name));

@@ -15,7 +15,7 @@ use quote::quote;
 
 use crate::{
     cache::Kept,
-    convert, docs, event, family,
+    convert, decode, docs, event, family,
     lower::{Home, Space},
     names::ident,
     plan::{self, Plan, TopicPlan, VersionPlan},
@@ -140,7 +140,7 @@ pub(crate) fn code(contracts: &[&Contract], plain: &[&Contract], kept: &Kept) ->
 /// What is no Rust in them, which is a fault of the generator.
 fn formatted(items: TokenStream) -> Result<String, String> {
     match syn::parse2::<syn::File>(items) {
-        Ok(file) => Ok(prettyplease::unparse(&file)),
+        Ok(file) => Ok(decode::with_serde(&prettyplease::unparse(&file))),
         Err(error) => Err(format!("the generated code is no Rust: {error}; please report these contracts")),
     }
 }

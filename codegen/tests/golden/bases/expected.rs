@@ -11,6 +11,7 @@ pub mod bases_constraints {
         //! Topic `bases.constraints`, version `v1`, from `bases.constraints/v1.json`.
         //!
         //! Fingerprint `c127bdaeb988eff75116cd1be07046c0d3e6b677fe5aa7f7e97dd2a52464459e`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Constraints {
@@ -31,8 +32,8 @@ pub mod bases_constraints {
         impl ::celerysalt::Json for Constraints {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut email = None;
                 let mut uuid = None;
                 let mut big = None;
@@ -91,7 +92,7 @@ pub mod bases_constraints {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "email", &self.email);
                 self.rest.write_optional(writer, 1, "uuid", &self.uuid);
@@ -123,19 +124,14 @@ pub mod bases_constraints {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Constraints {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Constraints {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Constraints {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Constraints {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -160,31 +156,26 @@ pub mod bases_constraints {
         impl ::celerysalt::Json for ConstraintsMaybe {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "a" => Ok(Self::A),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for ConstraintsMaybe {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for ConstraintsMaybe {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for ConstraintsMaybe {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for ConstraintsMaybe {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Constraints {
@@ -199,7 +190,7 @@ pub mod bases_constraints {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -207,20 +198,20 @@ pub mod bases_constraints {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Constraints {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.constraints",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"big":{"maximum":18446744073709551615,"minimum":0,"type":"integer"},"codes":{"enum":[1,2,3]},"email":{"format":"email","minLength":3,"pattern":"^(a+)+$","type":"string"},"flags":{"const":true},"map":{"additionalProperties":{"type":"number"},"propertyNames":{"pattern":"^x"},"type":"object"},"maybe":{"enum":["a",null]},"mixed":{"enum":["a",1]},"not":{"not":{"const":"x"},"type":"string"},"set":{"contains":{"const":"a"},"items":{"type":"string"},"minItems":1,"type":"array","uniqueItems":true},"step":{"multipleOf":0.1,"type":"number"},"uuid":{"format":"uuid","type":"string"}},"title":"Constraints","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "c127bdaeb988eff75116cd1be07046c0d3e6b677fe5aa7f7e97dd2a52464459e",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Constraints",
@@ -329,10 +320,7 @@ pub mod bases_constraints {
                     not: self.not,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Constraints,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Constraints, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -351,6 +339,7 @@ pub mod bases_derived {
         //! Topic `bases.derived`, version `v1`, from `bases.derived/v1.json`.
         //!
         //! Fingerprint `8e3896137e9e11cb5e90b57d1659ff496f70a424cd4cddd610169b213cea2f2d`.
+        use ::celerysalt::__private;
         /// Two bases deep.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Derived {
@@ -368,8 +357,8 @@ pub mod bases_derived {
         impl ::celerysalt::Json for Derived {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut z_first = None;
                 let mut id = None;
                 let mut level = None;
@@ -393,7 +382,7 @@ pub mod bases_derived {
                         },
                     )?;
                 let (Some(id), Some(level), Some(at)) = (id, level, at) else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 Ok(Self {
                     z_first,
@@ -407,7 +396,7 @@ pub mod bases_derived {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "z_first", &self.z_first);
                 self.rest.write_field(writer, 1, "id", &self.id);
@@ -423,19 +412,14 @@ pub mod bases_derived {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Derived {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Derived {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Derived {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Derived {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -460,31 +444,26 @@ pub mod bases_derived {
         impl ::celerysalt::Json for DerivedLevel {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for DerivedLevel {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for DerivedLevel {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for DerivedLevel {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for DerivedLevel {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Derived {
@@ -499,7 +478,7 @@ pub mod bases_derived {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -507,20 +486,20 @@ pub mod bases_derived {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Derived {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.derived",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Two bases deep.",
                     schema: r##"{"$defs":{"base":{"description":"What all have.","properties":{"id":{"type":"integer"},"level":{"enum":["low","high"]},"z_first":{"type":"string"}},"required":["id"],"title":"Base","type":"object"},"stamped":{"allOf":[{"$ref":"#/$defs/base"}],"properties":{"at":{"format":"date-time","type":"string"}},"required":["at"],"title":"Stamped","type":"object"}},"allOf":[{"$ref":"#/$defs/stamped"},{"$ref":"#/$defs/base"}],"description":"Two bases deep.","properties":{"a_own":{"$ref":"#/$defs/base"},"level":{"const":"high"},"many":{"items":{"$ref":"#/$defs/base"},"type":"array"},"z_own":{"type":"string"}},"required":["level"],"title":"Derived","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "8e3896137e9e11cb5e90b57d1659ff496f70a424cd4cddd610169b213cea2f2d",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Derived",
@@ -594,7 +573,7 @@ pub mod bases_derived {
                 let is_missing = [("id", self.id.is_none()), ("at", self.at.is_none())];
                 let (Some(id), Some(at)) = (self.id, self.at) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Derived,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -609,10 +588,7 @@ pub mod bases_derived {
                     many: self.many,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Derived,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Derived, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -631,6 +607,7 @@ pub mod bases_draft4 {
         //! Topic `bases.draft4`, version `v1`, from `bases.draft4/v1.json`.
         //!
         //! Fingerprint `747001336f93b984714a6956d2ea407b3259b09835f1377499634dad5ac04ec9`.
+        use ::celerysalt::__private;
         /// Draft 4.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct OlderDraft {
@@ -642,8 +619,8 @@ pub mod bases_draft4 {
         impl ::celerysalt::Json for OlderDraft {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut size = None;
                 let mut system = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -659,26 +636,21 @@ pub mod bases_draft4 {
                 Ok(Self { size, system, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "size", &self.size);
                 self.rest.write_optional(writer, 1, "system", &self.system);
                 writer.close_with(&self.rest, &["size", "system"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OlderDraft {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OlderDraft {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OlderDraft {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OlderDraft {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OlderDraft {
@@ -693,7 +665,7 @@ pub mod bases_draft4 {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -701,20 +673,20 @@ pub mod bases_draft4 {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OlderDraft {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.draft4",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Draft 4.",
                     schema: r#"{"$schema":"http://json-schema.org/draft-04/schema#","dependencies":{"size":["unit"],"unit":{"properties":{"system":{"type":"string"}}}},"description":"Draft 4.","properties":{"size":{"exclusiveMinimum":true,"minimum":0,"type":"integer"}},"title":"OlderDraft","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "747001336f93b984714a6956d2ea407b3259b09835f1377499634dad5ac04ec9",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OlderDraft",
@@ -757,10 +729,7 @@ pub mod bases_draft4 {
                     system: self.system,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OlderDraft,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OlderDraft, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -779,6 +748,7 @@ pub mod bases_draft7 {
         //! Topic `bases.draft7`, version `v1`, from `bases.draft7/v1.json`.
         //!
         //! Fingerprint `bc5b010870fffa9dae281a653c2fee6a61be98b0703aaa0a8122c23a5ce6c752`.
+        use ::celerysalt::__private;
         /// Draft 7.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OldDraft {
@@ -795,8 +765,8 @@ pub mod bases_draft7 {
         impl ::celerysalt::Json for OldDraft {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut name_2 = None;
                 let mut point = None;
                 let mut country = None;
@@ -817,9 +787,7 @@ pub mod bases_draft7 {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(name_2) = name_2 else {
-                    return Err(::celerysalt::__private::Mismatch)
-                };
+                let Some(name_2) = name_2 else { return Err(__private::Mismatch) };
                 Ok(Self {
                     name: name_2,
                     point,
@@ -831,7 +799,7 @@ pub mod bases_draft7 {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "name", &self.name);
                 self.rest.write_optional(writer, 1, "point", &self.point);
@@ -846,19 +814,14 @@ pub mod bases_draft7 {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OldDraft {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OldDraft {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OldDraft {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OldDraft {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OldDraft {
@@ -873,7 +836,7 @@ pub mod bases_draft7 {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -881,20 +844,20 @@ pub mod bases_draft7 {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OldDraft {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.draft7",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Draft 7.",
                     schema: r##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"name":{"minLength":1,"type":"string"},"point":{"additionalItems":false,"items":[{"type":"number"},{"type":"number"}],"minItems":2,"type":"array"}},"description":"Draft 7.","else":{"properties":{"area":{"type":"string"},"zip":{"type":"string"}}},"if":{"properties":{"country":{"const":"DE"}}},"properties":{"country":{"type":"string"},"name":{"$ref":"#/definitions/name","description":"Beside a reference."},"point":{"$ref":"#/definitions/point"}},"required":["name"],"then":{"properties":{"area":{"type":"string"},"plz":{"type":"string"}}},"title":"OldDraft","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "bc5b010870fffa9dae281a653c2fee6a61be98b0703aaa0a8122c23a5ce6c752",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OldDraft",
@@ -961,7 +924,7 @@ pub mod bases_draft7 {
             pub fn build(self) -> Result<OldDraft, ::celerysalt::Invalid> {
                 let Some(name) = self.name else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OldDraft,
                         >(::celerysalt::Part::Payload, &[("name", true)]),
                     );
@@ -975,10 +938,7 @@ pub mod bases_draft7 {
                     zip: self.zip,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OldDraft,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OldDraft, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -997,6 +957,7 @@ pub mod bases_recursive {
         //! Topic `bases.recursive`, version `v1`, from `bases.recursive/v1.json`.
         //!
         //! Fingerprint `5e2980f089934fc85e3301e7602eb1500df2703169403a687ee25cfc7e373625`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Tree {
@@ -1014,8 +975,8 @@ pub mod bases_recursive {
         impl ::celerysalt::Json for Tree {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut value = None;
                 let mut children = None;
                 let mut parent = None;
@@ -1036,9 +997,7 @@ pub mod bases_recursive {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(value) = value else {
-                    return Err(::celerysalt::__private::Mismatch)
-                };
+                let Some(value) = value else { return Err(__private::Mismatch) };
                 Ok(Self {
                     value,
                     children,
@@ -1050,7 +1009,7 @@ pub mod bases_recursive {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "value", &self.value);
                 self.rest.write_optional(writer, 1, "children", &self.children);
@@ -1065,19 +1024,14 @@ pub mod bases_recursive {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Tree {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Tree {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Tree {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Tree {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1091,8 +1045,8 @@ pub mod bases_recursive {
         impl ::celerysalt::Json for List {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut head = None;
                 let mut tail = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1106,31 +1060,26 @@ pub mod bases_recursive {
                         },
                     )?;
                 let (Some(head), Some(tail)) = (head, tail) else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 Ok(Self { head, tail, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "head", &self.head);
                 self.rest.write_field(writer, 1, "tail", &self.tail);
                 writer.close_with(&self.rest, &["head", "tail"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for List {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for List {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for List {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for List {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -1144,28 +1093,23 @@ pub mod bases_recursive {
         impl ::celerysalt::Json for Json {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 ::celerysalt::Json::read(reader).map(Self)
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 ::celerysalt::Json::write(&self.0, writer);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Json {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Json {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Json {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Json {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1179,8 +1123,8 @@ pub mod bases_recursive {
         impl ::celerysalt::Json for Loop {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut head = None;
                 let mut tail = None;
                 let mut again = None;
@@ -1196,12 +1140,12 @@ pub mod bases_recursive {
                         },
                     )?;
                 let (Some(head), Some(tail)) = (head, tail) else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 Ok(Self { head, tail, again, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "head", &self.head);
                 self.rest.write_field(writer, 1, "tail", &self.tail);
@@ -1209,19 +1153,14 @@ pub mod bases_recursive {
                 writer.close_with(&self.rest, &["head", "tail", "again"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Loop {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Loop {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Loop {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Loop {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Tree {
@@ -1236,7 +1175,7 @@ pub mod bases_recursive {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1244,20 +1183,20 @@ pub mod bases_recursive {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Tree {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.recursive",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"Json":{"items":{"$ref":"#/$defs/Json"},"type":"array"},"List":{"description":"For the test.","properties":{"head":{"type":"string"},"tail":{"anyOf":[{"$ref":"#/$defs/List"},{"type":"null"}]}},"required":["head","tail"],"title":"x","type":"object"},"Loop":{"allOf":[{"$ref":"#/$defs/List"}],"properties":{"again":{"$ref":"#/$defs/Loop"}},"type":"object"}},"description":"For the test.","properties":{"children":{"items":{"$ref":"#"},"type":"array"},"json":{"$ref":"#/$defs/Json"},"list":{"$ref":"#/$defs/List"},"loop":{"$ref":"#/$defs/Loop"},"parent":{"$ref":"#"},"value":{"type":"integer"}},"required":["value"],"title":"Tree","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "5e2980f089934fc85e3301e7602eb1500df2703169403a687ee25cfc7e373625",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Tree",
@@ -1318,7 +1257,7 @@ pub mod bases_recursive {
             pub fn build(self) -> Result<Tree, ::celerysalt::Invalid> {
                 let Some(value) = self.value else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Tree,
                         >(::celerysalt::Part::Payload, &[("value", true)]),
                     );
@@ -1332,10 +1271,7 @@ pub mod bases_recursive {
                     loop_: self.loop_,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Tree,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Tree, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1350,6 +1286,7 @@ pub use self::bases_recursive::Tree;
 pub mod shared {
     /// From `_common/base.json`.
     pub mod common_base {
+        use ::celerysalt::__private;
         /// What all have.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Base {
@@ -1362,8 +1299,8 @@ pub mod shared {
         impl ::celerysalt::Json for Base {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut z_first = None;
                 let mut id = None;
                 let mut level = None;
@@ -1378,11 +1315,11 @@ pub mod shared {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { z_first, id, level, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "z_first", &self.z_first);
                 self.rest.write_field(writer, 1, "id", &self.id);
@@ -1390,19 +1327,14 @@ pub mod shared {
                 writer.close_with(&self.rest, &["z_first", "id", "level"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Base {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Base {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Base {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Base {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1429,32 +1361,27 @@ pub mod shared {
         impl ::celerysalt::Json for BaseLevel {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "low" => Ok(Self::Low),
                     "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for BaseLevel {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for BaseLevel {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BaseLevel {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for BaseLevel {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// What all have.
@@ -1469,6 +1396,7 @@ pub mod shared {
     }
     /// From `_common/stamped.json`.
     pub mod common_stamped {
+        use ::celerysalt::__private;
         /// What several types have in common.
         pub trait Stamped: super::common_base::BaseFields {
             /// at

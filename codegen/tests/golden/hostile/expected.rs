@@ -11,6 +11,7 @@ pub mod hostile_event {
         //! Topic `hostile.event`, version `v1`, from `hostile.event/v1.json`.
         //!
         //! Fingerprint `bb4301f68d74ff952c774f76bc2ff9347a1040efa69b5521bd8c61991bbf946d`.
+        use ::celerysalt::__private;
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
         ///
         /// \`\`\`rust
@@ -51,8 +52,8 @@ pub mod hostile_event {
         impl ::celerysalt::Json for EvilFnF {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r = None;
                 let mut e = None;
                 let mut u = None;
@@ -88,7 +89,7 @@ pub mod hostile_event {
                 ) = (
                     fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
                     u,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
                     e,
@@ -98,7 +99,7 @@ pub mod hostile_event {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest
                     .write_field(
@@ -123,19 +124,14 @@ pub mod hostile_event {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnF {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnF {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnF {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnF {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
@@ -181,8 +177,8 @@ pub mod hostile_event {
         impl ::celerysalt::Json for EvilFnFE {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"" => {
                         Ok(Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR)
@@ -193,27 +189,22 @@ pub mod hostile_event {
                     "*/" => Ok(Self::Other4),
                     "{}" => Ok(Self::Other5),
                     "r#\"x\"#" => Ok(Self::RX),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnFE {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFE {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFE {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFE {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -241,8 +232,8 @@ pub mod hostile_event {
         impl ::celerysalt::Json for EvilFnFU {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader
                     .tag(
                         "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
@@ -262,11 +253,11 @@ pub mod hostile_event {
                             )
                             .map(Self::X)
                     }
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR(value) => {
                         writer
@@ -287,19 +278,14 @@ pub mod hostile_event {
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnFU {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFU {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFU {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFU {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
@@ -318,8 +304,8 @@ pub mod hostile_event {
         impl ::celerysalt::Json for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -333,27 +319,20 @@ pub mod hostile_event {
                 Ok(Self { a, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize
-        for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -365,8 +344,8 @@ pub mod hostile_event {
         for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -378,26 +357,19 @@ pub mod hostile_event {
                 Ok(Self { rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize
-        for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -408,8 +380,8 @@ pub mod hostile_event {
         impl ::celerysalt::Json for EvilFnFUX {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -421,24 +393,19 @@ pub mod hostile_event {
                 Ok(Self { rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnFUX {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFUX {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFUX {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFUX {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl EvilFnF {
@@ -453,7 +420,7 @@ pub mod hostile_event {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -461,20 +428,20 @@ pub mod hostile_event {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for EvilFnF {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "hostile.event",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
                     schema: "{\"$defs\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"properties\":{\"a\":{\"type\":\"string\"}},\"type\":\"object\"}},\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"properties\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"default\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"type\":\"string\"},\"d\":{\"$ref\":\"#/$defs/*~1%20%7D%20fn%20evil()%20%7B%7D%20~1*%20%22;%20%23%5Bdoc%20=%20%22x%22%5D%20%0D%0A%20%60%60%60rust%0Apanic!()%0A%60%60%60%0A%20%20%20%20indented%0A-%20%09%20tabbed%20$%7Bx%7D%20%7By%7D%20%5C%20%E2%80%AE%20%00%20%5Blink%5D%20%3Cb%3E%20%5Cu%7B7f%7D%20%23!%5Bno_std%5D%20r%23%22\"},\"e\":{\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"enum\":[\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"\\\"\",\"\\\\\",\"\\n\",\"*/\",\"{}\",\"r#\\\"x\\\"#\"]},\"u\":{\"oneOf\":[{\"properties\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"const\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"}},\"required\":[\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"],\"type\":\"object\"},{\"properties\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"const\":\"x\"}},\"required\":[\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"],\"type\":\"object\"}]}},\"required\":[\"u\",\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"],\"title\":\"Evil\\\"; } fn f() {} //\",\"type\":\"object\"}",
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "bb4301f68d74ff952c774f76bc2ff9347a1040efa69b5521bd8c61991bbf946d",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "EvilFnF",
@@ -551,7 +518,7 @@ pub mod hostile_event {
             pub fn build(self) -> Result<EvilFnF, ::celerysalt::Invalid> {
                 let Some(u) = self.u else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             EvilFnF,
                         >(::celerysalt::Part::Payload, &[("u", true)]),
                     );
@@ -567,10 +534,7 @@ pub mod hostile_event {
                     d: self.d,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    EvilFnF,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<EvilFnF, _>(::celerysalt::Part::Payload, value)
             }
         }
     }

@@ -11,6 +11,7 @@ pub mod _1_starts_with_digit {
         //! Topic `1.starts-with_digit`, version `v1`, from `1.starts-with_digit/v1.json`.
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
+        use ::celerysalt::__private;
         /// No title.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T1StartsWithDigit {
@@ -21,8 +22,8 @@ pub mod _1_starts_with_digit {
         impl ::celerysalt::Json for T1StartsWithDigit {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -36,26 +37,20 @@ pub mod _1_starts_with_digit {
                 Ok(Self { a, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T1StartsWithDigit {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T1StartsWithDigit {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for T1StartsWithDigit {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T1StartsWithDigit {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl T1StartsWithDigit {
@@ -70,7 +65,7 @@ pub mod _1_starts_with_digit {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -78,20 +73,20 @@ pub mod _1_starts_with_digit {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for T1StartsWithDigit {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "1.starts-with_digit",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "No title.",
                     schema: r#"{"description":"No title.","properties":{"a":{"type":"string"}},"type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "T1StartsWithDigit",
@@ -124,7 +119,7 @@ pub mod _1_starts_with_digit {
                     a: self.a,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     T1StartsWithDigit,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -146,6 +141,7 @@ pub mod names_build {
         //! Topic `names.build`, version `v1`, from `names.build/v1.json`.
         //!
         //! Fingerprint `78e7d44fc226edc47ee4941c686d3fc021b7a7caf27e9779e88b25d582a83fad`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Builder {
@@ -156,8 +152,8 @@ pub mod names_build {
         impl ::celerysalt::Json for Builder {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut builder = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -168,31 +164,24 @@ pub mod names_build {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(builder) = builder else {
-                    return Err(::celerysalt::__private::Mismatch)
-                };
+                let Some(builder) = builder else { return Err(__private::Mismatch) };
                 Ok(Self { builder, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "builder", &self.builder);
                 writer.close_with(&self.rest, &["builder"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Builder {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Builder {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Builder {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Builder {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -204,8 +193,8 @@ pub mod names_build {
         impl ::celerysalt::Json for BuilderBuilder2 {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut builder = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -219,25 +208,20 @@ pub mod names_build {
                 Ok(Self { builder, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "builder", &self.builder);
                 writer.close_with(&self.rest, &["builder"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for BuilderBuilder2 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for BuilderBuilder2 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BuilderBuilder2 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for BuilderBuilder2 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Builder {
@@ -252,7 +236,7 @@ pub mod names_build {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -260,20 +244,20 @@ pub mod names_build {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Builder {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.build",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"builder":{"properties":{"builder":{"type":"integer"}},"type":"object"}},"required":["builder"],"title":"Builder","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "78e7d44fc226edc47ee4941c686d3fc021b7a7caf27e9779e88b25d582a83fad",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Builder",
@@ -304,7 +288,7 @@ pub mod names_build {
             pub fn build(self) -> Result<Builder, ::celerysalt::Invalid> {
                 let Some(builder) = self.builder else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Builder,
                         >(::celerysalt::Part::Payload, &[("builder", true)]),
                     );
@@ -313,10 +297,7 @@ pub mod names_build {
                     builder,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Builder,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Builder, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -335,6 +316,7 @@ pub mod names_digits {
         //! Topic `names.digits`, version `v1`, from `names.digits/v1.json`.
         //!
         //! Fingerprint `d0d87fa61e4e7b0f9e242e6008c64f093a8752e98d7a9ab1d26a99b5da7cbcbc`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T2FADone {
@@ -348,8 +330,8 @@ pub mod names_digits {
         impl ::celerysalt::Json for T2FADone {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut code = None;
                 let mut x = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -365,26 +347,21 @@ pub mod names_digits {
                 Ok(Self { code, x, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "code", &self.code);
                 self.rest.write_optional(writer, 1, "x", &self.x);
                 writer.close_with(&self.rest, &["code", "x"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T2FADone {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T2FADone {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2FADone {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T2FADone {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -397,8 +374,8 @@ pub mod names_digits {
         impl ::celerysalt::Json for T2faCode {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -412,25 +389,20 @@ pub mod names_digits {
                 Ok(Self { a, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T2faCode {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T2faCode {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2faCode {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T2faCode {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -443,8 +415,8 @@ pub mod names_digits {
         impl ::celerysalt::Json for T2FACode {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -458,25 +430,20 @@ pub mod names_digits {
                 Ok(Self { b, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "b", &self.b);
                 writer.close_with(&self.rest, &["b"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T2FACode {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T2FACode {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2FACode {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T2FACode {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl T2FADone {
@@ -491,7 +458,7 @@ pub mod names_digits {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -499,20 +466,20 @@ pub mod names_digits {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for T2FADone {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.digits",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"2FA-code":{"description":"For the test.","properties":{"b":{"type":"integer"}},"title":"x","type":"object"},"2fa code":{"description":"For the test.","properties":{"a":{"type":"integer"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"code":{"$ref":"#/$defs/2fa%20code"},"x":{"$ref":"#/$defs/2FA-code"}},"title":"2FA done!","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "d0d87fa61e4e7b0f9e242e6008c64f093a8752e98d7a9ab1d26a99b5da7cbcbc",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "T2FADone",
@@ -552,10 +519,7 @@ pub mod names_digits {
                     x: self.x,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    T2FADone,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<T2FADone, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -574,6 +538,7 @@ pub mod names_path {
         //! Topic `names.path`, version `v1`, from `names.path/v1.json`.
         //!
         //! Fingerprint `36eda66f22f7a6ee035b16f59e52092442c1d34dc5724a8eda1ab5a7f2853ff0`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct PathNames {
@@ -588,8 +553,8 @@ pub mod names_path {
         impl ::celerysalt::Json for PathNames {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut item = None;
                 let mut item_2 = None;
                 let mut items = None;
@@ -615,7 +580,7 @@ pub mod names_path {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "item", &self.item);
                 self.rest.write_optional(writer, 1, "Item", &self.item_2);
@@ -624,19 +589,14 @@ pub mod names_path {
                 writer.close_with(&self.rest, &["item", "Item", "items", "r"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNames {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNames {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNames {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNames {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -648,8 +608,8 @@ pub mod names_path {
         impl ::celerysalt::Json for PathNamesItem2 {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -663,25 +623,20 @@ pub mod names_path {
                 Ok(Self { a, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItem2 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItem2 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem2 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItem2 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -693,8 +648,8 @@ pub mod names_path {
         impl ::celerysalt::Json for PathNamesItem3 {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -708,25 +663,20 @@ pub mod names_path {
                 Ok(Self { b, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "b", &self.b);
                 writer.close_with(&self.rest, &["b"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItem3 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItem3 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem3 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItem3 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -738,8 +688,8 @@ pub mod names_path {
         impl ::celerysalt::Json for PathNamesItemsItem {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut c = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -753,26 +703,20 @@ pub mod names_path {
                 Ok(Self { c, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "c", &self.c);
                 writer.close_with(&self.rest, &["c"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItemsItem {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItemsItem {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for PathNamesItemsItem {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItemsItem {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -785,8 +729,8 @@ pub mod names_path {
         impl ::celerysalt::Json for PathNamesItem {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut d = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -800,25 +744,20 @@ pub mod names_path {
                 Ok(Self { d, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "d", &self.d);
                 writer.close_with(&self.rest, &["d"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItem {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItem {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItem {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl PathNames {
@@ -833,7 +772,7 @@ pub mod names_path {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -841,20 +780,20 @@ pub mod names_path {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for PathNames {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.path",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"PathNamesItem":{"description":"For the test.","properties":{"d":{"type":"string"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"Item":{"properties":{"b":{"type":"string"}},"type":"object"},"item":{"properties":{"a":{"type":"string"}},"type":"object"},"items":{"items":{"properties":{"c":{"type":"string"}},"type":"object"},"type":"array"},"r":{"$ref":"#/$defs/PathNamesItem"}},"title":"PathNames","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "36eda66f22f7a6ee035b16f59e52092442c1d34dc5724a8eda1ab5a7f2853ff0",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "PathNames",
@@ -908,10 +847,7 @@ pub mod names_path {
                     r: self.r,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    PathNames,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<PathNames, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -930,6 +866,7 @@ pub mod names_rpc {
         //! Topic `names.rpc`, version `v1`, from `names.rpc/v1.json`.
         //!
         //! Fingerprint `049f5ae9f4341b389d4a21dc0f638ed0e386b96160566b27735b82bd53fc83c7`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Result {
@@ -942,8 +879,8 @@ pub mod names_rpc {
         impl ::celerysalt::Json for Result {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> ::core::result::Result<Self, __private::Mismatch> {
                 let mut error = None;
                 let mut ask = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -961,31 +898,26 @@ pub mod names_rpc {
                         },
                     )?;
                 let ::core::option::Option::Some(error) = error else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 ::core::result::Result::Ok(Self { error, ask, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "error", &self.error);
                 self.rest.write_optional(writer, 1, "ask", &self.ask);
                 writer.close_with(&self.rest, &["error", "ask"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Result {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> ::core::result::Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Result {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Result {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Result {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -998,8 +930,8 @@ pub mod names_rpc {
         impl ::celerysalt::Json for Ok {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> ::core::result::Result<Self, __private::Mismatch> {
                 let mut some = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1015,25 +947,20 @@ pub mod names_rpc {
                 ::core::result::Result::Ok(Self { some, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "some", &self.some);
                 writer.close_with(&self.rest, &["some"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Ok {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> ::core::result::Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Ok {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Ok {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Ok {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Result {
@@ -1048,16 +975,16 @@ pub mod names_rpc {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for Result {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.rpc",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"Ok":{"description":"For the test.","properties":{"some":{"type":"string"}},"title":"x","type":"object"},"ResultBuilder":{"description":"For the test.","properties":{"a":{"type":"integer"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"ask":{"$ref":"#/$defs/Ok"},"error":{"type":"string"}},"required":["error"],"title":"Result","type":"object"}"##,
                     response_schema: ::core::option::Option::Some(
@@ -1105,7 +1032,7 @@ pub mod names_rpc {
             pub fn build(self) -> ::core::result::Result<Result, ::celerysalt::Invalid> {
                 let ::core::option::Option::Some(error) = self.error else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Result,
                         >(::celerysalt::Part::Payload, &[("error", true)]),
                     );
@@ -1115,14 +1042,12 @@ pub mod names_rpc {
                     ask: self.ask,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Result,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Result, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             #[derive(Clone, Debug, Default, PartialEq)]
             pub struct ResultResponse(pub Vec<String>);
             impl From<Vec<String>> for ResultResponse {
@@ -1134,35 +1059,30 @@ pub mod names_rpc {
             impl ::celerysalt::Json for ResultResponse {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for ResultResponse {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for ResultResponse {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for ResultResponse {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for ResultResponse {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
         }
         pub use self::response::ResultResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
+            use ::celerysalt::__private;
             #[derive(Clone, Debug, PartialEq)]
             pub struct Some {
                 pub error_code: SomeErrorCode,
@@ -1174,8 +1094,8 @@ pub mod names_rpc {
             impl ::celerysalt::Json for Some {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut error_code = None;
                     let mut error_message = None;
                     let mut err = None;
@@ -1200,7 +1120,7 @@ pub mod names_rpc {
                         ::core::option::Option::Some(error_code),
                         ::core::option::Option::Some(error_message),
                     ) = (error_code, error_message) else {
-                        return Err(::celerysalt::__private::Mismatch)
+                        return Err(__private::Mismatch)
                     };
                     Ok(Self {
                         error_code,
@@ -1210,7 +1130,7 @@ pub mod names_rpc {
                     })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
                     self.rest
@@ -1220,19 +1140,14 @@ pub mod names_rpc {
                         .close_with(&self.rest, &["error_code", "error_message", "Err"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for Some {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for Some {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Some {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for Some {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1260,32 +1175,26 @@ pub mod names_rpc {
             impl ::celerysalt::Json for SomeErrorCode {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     match &*reader.string()? {
                         "NOT_FOUND" => Ok(Self::NotFound),
-                        _ => Err(::celerysalt::__private::Mismatch),
+                        _ => Err(__private::Mismatch),
                     }
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.string(self.as_str());
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for SomeErrorCode {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for SomeErrorCode {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for SomeErrorCode {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for SomeErrorCode {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             #[derive(Clone, Debug, Default, PartialEq)]
@@ -1297,8 +1206,8 @@ pub mod names_rpc {
             impl ::celerysalt::Json for SomeErr {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut ok = None;
                     let mut rest = ::celerysalt::Rest::default();
                     reader
@@ -1314,25 +1223,20 @@ pub mod names_rpc {
                     Ok(Self { ok, rest })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "Ok", &self.ok);
                     writer.close_with(&self.rest, &["Ok"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for SomeErr {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for SomeErr {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for SomeErr {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for SomeErr {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for Some {}
@@ -1386,7 +1290,7 @@ pub mod names_rpc {
                     let ::core::option::Option::Some(error_message) = self.error_message
                     else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::Result,
                             >(::celerysalt::Part::Error, &[("error_message", true)]),
                         );
@@ -1399,7 +1303,7 @@ pub mod names_rpc {
                         err: self.err,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::Result,
                         _,
                     >(::celerysalt::Part::Error, value)
@@ -1429,6 +1333,7 @@ pub mod names_self {
         //! Topic `names.self`, version `v1`, from `names.self/v1.json`.
         //!
         //! Fingerprint `1e5b404809984d04283bd84548f5c1f08d16b38c086c100c9cef487bf56a4a8e`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Self_ {
@@ -1440,8 +1345,8 @@ pub mod names_self {
         impl ::celerysalt::Json for Self_ {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut self_ = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1455,25 +1360,20 @@ pub mod names_self {
                 Ok(Self { self_, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "self_", &self.self_);
                 writer.close_with(&self.rest, &["self_"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Self_ {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Self_ {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Self_ {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Self_ {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Self_ {
@@ -1488,7 +1388,7 @@ pub mod names_self {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1496,20 +1396,20 @@ pub mod names_self {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Self_ {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.self",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"description":"For the test.","properties":{"self_":{"$ref":"#"}},"title":"Self","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "1e5b404809984d04283bd84548f5c1f08d16b38c086c100c9cef487bf56a4a8e",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Self_",
@@ -1542,10 +1442,7 @@ pub mod names_self {
                     self_: self.self_,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Self_,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Self_, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1564,6 +1461,7 @@ pub mod names_string {
         //! Topic `names.string`, version `v1`, from `names.string/v1.json`.
         //!
         //! Fingerprint `6d9b6fdbeefc06489ae795bca019eda3bd6a581723553c213cfb94730dd414af`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct String {
@@ -1578,8 +1476,8 @@ pub mod names_string {
         impl ::celerysalt::Json for String {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut vec = None;
                 let mut option = None;
                 let mut box_ = None;
@@ -1594,13 +1492,11 @@ pub mod names_string {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(vec) = vec else {
-                    return Err(::celerysalt::__private::Mismatch)
-                };
+                let Some(vec) = vec else { return Err(__private::Mismatch) };
                 Ok(Self { vec, option, box_, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "vec", &self.vec);
                 self.rest.write_optional(writer, 1, "option", &self.option);
@@ -1608,19 +1504,14 @@ pub mod names_string {
                 writer.close_with(&self.rest, &["vec", "option", "box"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for String {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for String {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for String {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for String {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1633,8 +1524,8 @@ pub mod names_string {
         impl ::celerysalt::Json for Vec {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut s = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1648,25 +1539,20 @@ pub mod names_string {
                 Ok(Self { s, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "s", &self.s);
                 writer.close_with(&self.rest, &["s"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Vec {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Vec {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Vec {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Vec {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1679,8 +1565,8 @@ pub mod names_string {
         impl ::celerysalt::Json for Option {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut o = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1694,25 +1580,20 @@ pub mod names_string {
                 Ok(Self { o, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "o", &self.o);
                 writer.close_with(&self.rest, &["o"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Option {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Option {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Option {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Option {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1727,8 +1608,8 @@ pub mod names_string {
         impl ::celerysalt::Json for Box {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut next = None;
                 let mut default = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1741,32 +1622,25 @@ pub mod names_string {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(default) = default else {
-                    return Err(::celerysalt::__private::Mismatch)
-                };
+                let Some(default) = default else { return Err(__private::Mismatch) };
                 Ok(Self { next, default, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "next", &self.next);
                 self.rest.write_field(writer, 1, "default", &self.default);
                 writer.close_with(&self.rest, &["next", "default"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Box {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Box {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Box {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Box {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl String {
@@ -1781,7 +1655,7 @@ pub mod names_string {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1789,20 +1663,20 @@ pub mod names_string {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for String {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.string",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"Box":{"description":"For the test.","properties":{"default":{"type":"string"},"next":{"$ref":"#/$defs/Box"}},"required":["default"],"title":"x","type":"object"},"Option":{"description":"For the test.","properties":{"o":{"type":"string"}},"title":"x","type":"object"},"Vec":{"description":"For the test.","properties":{"s":{"type":"string"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"box":{"$ref":"#/$defs/Box"},"option":{"$ref":"#/$defs/Option"},"vec":{"items":{"$ref":"#/$defs/Vec"},"type":"array"}},"required":["vec"],"title":"String","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "6d9b6fdbeefc06489ae795bca019eda3bd6a581723553c213cfb94730dd414af",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "String",
@@ -1845,7 +1719,7 @@ pub mod names_string {
             pub fn build(self) -> Result<String, ::celerysalt::Invalid> {
                 let Some(vec) = self.vec else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             String,
                         >(::celerysalt::Part::Payload, &[("vec", true)]),
                     );
@@ -1856,10 +1730,7 @@ pub mod names_string {
                     box_: self.box_,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    String,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<String, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1878,6 +1749,7 @@ pub mod type_match {
         //! Topic `type.match`, version `v1`, from `type.match/v1.json`.
         //!
         //! Fingerprint `1575beaa83b449785fcc81dc748ab2bae969ea15e228d6b13019a83acefe9b0f`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Option {
@@ -1919,8 +1791,8 @@ pub mod type_match {
         impl ::celerysalt::Json for Option {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut type_ = None;
                 let mut self_ = None;
                 let mut self__2 = None;
@@ -2028,7 +1900,7 @@ pub mod type_match {
                     builder,
                     id_3,
                     status,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     type_,
                     self_,
@@ -2065,7 +1937,7 @@ pub mod type_match {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 28, "type", &self.type_);
                 self.rest.write_optional(writer, 26, "self", &self.self_);
@@ -2137,19 +2009,14 @@ pub mod type_match {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Option {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Option {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Option {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Option {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -2194,8 +2061,8 @@ pub mod type_match {
         impl ::celerysalt::Json for OptionStatus {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "Self" => Ok(Self::Self_),
                     "self" => Ok(Self::Self_2),
@@ -2208,27 +2075,22 @@ pub mod type_match {
                     "a b" => Ok(Self::AB),
                     "a-b" => Ok(Self::AB2),
                     "Ünï" => Ok(Self::Ünï),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OptionStatus {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OptionStatus {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OptionStatus {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OptionStatus {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -2241,8 +2103,8 @@ pub mod type_match {
         impl ::celerysalt::Json for OptionNested {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut some = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -2256,25 +2118,20 @@ pub mod type_match {
                 Ok(Self { some, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "some", &self.some);
                 writer.close_with(&self.rest, &["some"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OptionNested {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OptionNested {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OptionNested {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OptionNested {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Option {
@@ -2289,7 +2146,7 @@ pub mod type_match {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -2297,20 +2154,20 @@ pub mod type_match {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Option {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "type.match",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"":{"type":"string"},"!":{"type":"string"},"$ref":{"type":"string"},"2fa":{"type":"string"},"@type":{"type":"string"},"ID":{"type":"string"},"Id":{"type":"string"},"Self":{"type":"string"},"_id":{"type":"string"},"async":{"type":"string"},"build":{"type":"string"},"builder":{"type":"string"},"crate":{"type":"string"},"default":{"type":"string"},"f":{"type":"string"},"field":{"type":"string"},"foo-bar":{"type":"string"},"fooBar":{"type":"string"},"foo_bar":{"type":"string"},"gen":{"type":"string"},"id":{"type":"string"},"missing":{"type":"string"},"naïve":{"type":"string"},"nested":{"description":"For the test.","properties":{"some":{"type":"integer"}},"title":"ignored","type":"object"},"publish":{"type":"string"},"salt":{"type":"string"},"self":{"type":"string"},"status":{"enum":["Self","self","","1","+","-","ok","OK","a b","a-b","Ünï"]},"type":{"type":"string"},"value":{"type":"string"},"事件":{"type":"string"}},"required":["type","ID","builder","status"],"title":"Option","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "1575beaa83b449785fcc81dc748ab2bae969ea15e228d6b13019a83acefe9b0f",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Option",
@@ -2531,7 +2388,7 @@ pub mod type_match {
                     self.status,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Option,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -2570,10 +2427,7 @@ pub mod type_match {
                     nested: self.nested,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Option,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Option, _>(::celerysalt::Part::Payload, value)
             }
         }
     }

@@ -11,6 +11,7 @@ pub mod fields_empty {
         //! Topic `fields.empty`, version `v1`, from `fields.empty/v1.json`.
         //!
         //! Fingerprint `40e170fed54960257588961cfbebf4f2a8ef16940b49bea78e6d056d3d049439`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct FieldsEmpty {
@@ -20,8 +21,8 @@ pub mod fields_empty {
         impl ::celerysalt::Json for FieldsEmpty {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -33,24 +34,19 @@ pub mod fields_empty {
                 Ok(Self { rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsEmpty {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsEmpty {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsEmpty {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsEmpty {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsEmpty {
@@ -65,7 +61,7 @@ pub mod fields_empty {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -73,20 +69,20 @@ pub mod fields_empty {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsEmpty {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.empty",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{},"title":"FieldsEmpty","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "40e170fed54960257588961cfbebf4f2a8ef16940b49bea78e6d056d3d049439",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsEmpty",
@@ -111,10 +107,7 @@ pub mod fields_empty {
                 let value = FieldsEmpty {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsEmpty,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsEmpty, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -133,6 +126,7 @@ pub mod fields_extra {
         //! Topic `fields.extra`, version `v1`, from `fields.extra/v1.json`.
         //!
         //! Fingerprint `766f1d49cf7394c77c1f2fac3ccb9970af5fe0e1fce85d5de74b6c643a1635ec`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
@@ -146,8 +140,8 @@ pub mod fields_extra {
         impl ::celerysalt::Json for FieldsExtra {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut extra_2 = None;
                 let mut extra = <::std::collections::BTreeMap<
@@ -164,7 +158,7 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self {
                     id,
                     extra: extra_2,
@@ -173,7 +167,7 @@ pub mod fields_extra {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "extra", &self.extra);
@@ -181,19 +175,14 @@ pub mod fields_extra {
                 writer.close();
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsExtra {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsExtra {
@@ -208,7 +197,7 @@ pub mod fields_extra {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -216,20 +205,20 @@ pub mod fields_extra {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsExtra {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.extra",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"additionalProperties":{"type":"integer"},"description":"For the test.","properties":{"extra":{"type":"string"},"id":{"type":"integer"}},"required":["id"],"title":"FieldsExtra","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "766f1d49cf7394c77c1f2fac3ccb9970af5fe0e1fce85d5de74b6c643a1635ec",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsExtra",
@@ -277,7 +266,7 @@ pub mod fields_extra {
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsExtra,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -288,10 +277,7 @@ pub mod fields_extra {
                     extra_2: self.extra_2.unwrap_or_default(),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsExtra,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsExtra, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -300,6 +286,7 @@ pub mod fields_extra {
         //! Topic `fields.extra`, version `v2`, from `fields.extra/v2.json`.
         //!
         //! Fingerprint `9f4044c984cddb757a5374c3494a287e50ebb6191cb98a5a53e40b3f3ebb467c`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
@@ -312,8 +299,8 @@ pub mod fields_extra {
         impl ::celerysalt::Json for FieldsExtra {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut extra = <::std::collections::BTreeMap<String, String>>::new();
                 let mut rest = ::celerysalt::Rest::default();
@@ -325,30 +312,25 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, extra, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_extra(writer, &self.extra);
                 writer.close();
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsExtra {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsExtra {
@@ -363,7 +345,7 @@ pub mod fields_extra {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -371,20 +353,20 @@ pub mod fields_extra {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsExtra {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.extra",
                     version: "v2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"additionalProperties":false,"description":"For the test.","patternProperties":{"^x-":{"type":"string"}},"properties":{"id":{"type":"integer"}},"required":["id"],"title":"FieldsExtra","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "9f4044c984cddb757a5374c3494a287e50ebb6191cb98a5a53e40b3f3ebb467c",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsExtra",
@@ -424,7 +406,7 @@ pub mod fields_extra {
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsExtra,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -434,10 +416,7 @@ pub mod fields_extra {
                     extra: self.extra.unwrap_or_default(),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsExtra,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsExtra, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -446,6 +425,7 @@ pub mod fields_extra {
         //! Topic `fields.extra`, version `v3`, from `fields.extra/v3.json`.
         //!
         //! Fingerprint `75580f2aa75da61d395d9770a19a239b7d95640547fa0544e9f29e5b5637250e`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
@@ -461,8 +441,8 @@ pub mod fields_extra {
         impl ::celerysalt::Json for FieldsExtra {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut extra = <::celerysalt::__private::serde_json::Map<
                     String,
@@ -477,30 +457,25 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, extra, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_extra(writer, &self.extra);
                 writer.close();
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsExtra {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsExtra {
@@ -515,7 +490,7 @@ pub mod fields_extra {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -523,20 +498,20 @@ pub mod fields_extra {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsExtra {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.extra",
                     version: "v3",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","patternProperties":{"^x-":{"type":"string"}},"properties":{"id":{"type":"integer"}},"required":["id"],"title":"FieldsExtra","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "75580f2aa75da61d395d9770a19a239b7d95640547fa0544e9f29e5b5637250e",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsExtra",
@@ -586,7 +561,7 @@ pub mod fields_extra {
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsExtra,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -596,10 +571,7 @@ pub mod fields_extra {
                     extra: self.extra.unwrap_or_default(),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsExtra,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsExtra, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -654,6 +626,7 @@ pub mod fields_free {
         //! Topic `fields.free`, version `v1`, from `fields.free/v1.json`.
         //!
         //! Fingerprint `8bf087f6f988df909513770a9ea28839d7892cc9099cd449d619db18e95cc39a`.
+        use ::celerysalt::__private;
         /// Whatever.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct FieldsFree {
@@ -663,8 +636,8 @@ pub mod fields_free {
         impl ::celerysalt::Json for FieldsFree {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -676,24 +649,19 @@ pub mod fields_free {
                 Ok(Self { rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsFree {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsFree {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsFree {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsFree {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsFree {
@@ -708,7 +676,7 @@ pub mod fields_free {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -716,20 +684,20 @@ pub mod fields_free {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsFree {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.free",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Whatever.",
                     schema: r#"{"description":"Whatever.","title":"FieldsFree","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "8bf087f6f988df909513770a9ea28839d7892cc9099cd449d619db18e95cc39a",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsFree",
@@ -754,10 +722,7 @@ pub mod fields_free {
                 let value = FieldsFree {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsFree,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsFree, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -776,6 +741,7 @@ pub mod fields_set {
         //! Topic `fields.set`, version `v1`, from `fields.set/v1.json`.
         //!
         //! Fingerprint `bab0630060249f4672d5bc93ba57fca6429d094f5b58826310773f8458691dd8`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsSet {
@@ -861,8 +827,8 @@ pub mod fields_set {
         impl ::celerysalt::Json for FieldsSet {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut text = None;
                 let mut count = None;
                 let mut ratio = None;
@@ -981,7 +947,7 @@ pub mod fields_set {
                     kind,
                     required_with_default,
                     undeclared,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     text,
                     count,
@@ -1023,7 +989,7 @@ pub mod fields_set {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 25, "text", &self.text);
                 self.rest.write_field(writer, 2, "count", &self.count);
@@ -1177,19 +1143,14 @@ pub mod fields_set {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSet {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSet {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSet {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSet {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1217,32 +1178,27 @@ pub mod fields_set {
         impl ::celerysalt::Json for FieldsSetLevel {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "low" => Ok(Self::Low),
                     "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSetLevel {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSetLevel {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSetLevel {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSetLevel {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -1254,8 +1210,8 @@ pub mod fields_set {
         impl ::celerysalt::Json for FieldsSetRecordDefault {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1269,26 +1225,20 @@ pub mod fields_set {
                 Ok(Self { a, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSetRecordDefault {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSetRecordDefault {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for FieldsSetRecordDefault {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSetRecordDefault {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1313,31 +1263,26 @@ pub mod fields_set {
         impl ::celerysalt::Json for FieldsSetKind {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "fields" => Ok(Self::Fields),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSetKind {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSetKind {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSetKind {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSetKind {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsSet {
@@ -1352,7 +1297,7 @@ pub mod fields_set {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1360,20 +1305,20 @@ pub mod fields_set {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsSet {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.set",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"anything":{},"anything_with_default":{"default":7},"count":{"type":"integer"},"count_or_null":{"anyOf":[{"type":"integer"},{"type":"null"}]},"flag":{"type":"boolean"},"kind":{"const":"fields"},"labels":{"additionalProperties":{"type":"string"},"default":{},"type":"object"},"level":{"default":"low","enum":["low","high"]},"limit":{"default":-10,"minimum":-100,"type":"integer"},"limit_or_null":{"default":3,"type":["integer","null"]},"matrix":{"items":{"items":{"type":"number"},"type":"array"},"type":"array"},"maybe_count":{"type":"integer"},"maybe_or_null":{"default":null,"oneOf":[{"type":"number"},{"type":"null"}]},"maybe_text":{"type":"string"},"mixed":{"prefixItems":[{"type":"number"},{"type":"string"}],"type":"array"},"name":{"default":"it's \"quoted\"","type":"string"},"negative_rate":{"default":-0.5,"type":"number"},"never":false,"on":{"default":true,"type":"boolean"},"point":{"items":false,"minItems":2,"prefixItems":[{"type":"number"},{"type":"number"}],"type":"array"},"rate":{"default":5,"type":"number"},"ratio":{"type":"number"},"record_default":{"default":{"a":1},"properties":{"a":{"type":"integer"}},"type":"object"},"required_with_default":{"default":"here","type":"string"},"scores":{"default":[1,-2,3],"items":{"type":"integer"},"type":"array"},"tags":{"default":[],"items":{"type":"string"},"type":"array"},"text":{"type":"string"},"text_or_null":{"type":["string","null"]},"wrong_default":{"default":"x","type":"integer"}},"required":["text","count","ratio","flag","text_or_null","count_or_null","kind","required_with_default","undeclared"],"title":"FieldsSet","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "bab0630060249f4672d5bc93ba57fca6429d094f5b58826310773f8458691dd8",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsSet",
@@ -1630,7 +1575,7 @@ pub mod fields_set {
                     self.undeclared,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsSet,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -1675,10 +1620,7 @@ pub mod fields_set {
                     undeclared,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsSet,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsSet, _>(::celerysalt::Part::Payload, value)
             }
         }
     }

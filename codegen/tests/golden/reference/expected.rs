@@ -11,6 +11,7 @@ pub mod auth_user_created {
         //! Topic `auth.user.created`, version `v1`, from `auth.user.created/v1.json`.
         //!
         //! Fingerprint `3456a297bae4b52bb9af8b0484b0a57d424b9fc9b63a833093de4cdb8563611b`.
+        use ::celerysalt::__private;
         /// A user account has been created.
         #[derive(Clone, Debug, PartialEq)]
         pub struct UserCreated {
@@ -24,8 +25,8 @@ pub mod auth_user_created {
         impl ::celerysalt::Json for UserCreated {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut user_id = None;
                 let mut email = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -39,31 +40,26 @@ pub mod auth_user_created {
                         },
                     )?;
                 let (Some(user_id), Some(email)) = (user_id, email) else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 Ok(Self { user_id, email, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
                 self.rest.write_field(writer, 1, "email", &self.email);
                 writer.close_with(&self.rest, &["user_id", "email"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UserCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UserCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UserCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UserCreated {
@@ -78,7 +74,7 @@ pub mod auth_user_created {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -86,20 +82,20 @@ pub mod auth_user_created {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UserCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "auth.user.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A user account has been created.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A user account has been created.","properties":{"email":{"description":"E-mail address of the user.","type":"string"},"user_id":{"description":"The new user.","type":"integer"}},"required":["user_id","email"],"title":"UserCreated","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "3456a297bae4b52bb9af8b0484b0a57d424b9fc9b63a833093de4cdb8563611b",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UserCreated",
@@ -140,7 +136,7 @@ pub mod auth_user_created {
                 ];
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             UserCreated,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -150,10 +146,7 @@ pub mod auth_user_created {
                     email,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UserCreated,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UserCreated, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -172,6 +165,7 @@ pub mod auth_user_signup {
         //! Topic `auth.user.signup`, version `v1`, from `auth.user.signup/v1.json`.
         //!
         //! Fingerprint `7652bd542eb297ca2b601c5ed1e33844c1adac1fc81732e12db21cf8ea9d04dd`.
+        use ::celerysalt::__private;
         /// A user has signed up.
         #[derive(Clone, Debug, PartialEq)]
         pub struct UserSignup {
@@ -191,8 +185,8 @@ pub mod auth_user_signup {
         impl ::celerysalt::Json for UserSignup {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut user_id = None;
                 let mut email = None;
                 let mut signup_source = None;
@@ -208,7 +202,7 @@ pub mod auth_user_signup {
                         },
                     )?;
                 let (Some(user_id), Some(email)) = (user_id, email) else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 Ok(Self {
                     user_id,
@@ -219,7 +213,7 @@ pub mod auth_user_signup {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
                 self.rest.write_field(writer, 1, "email", &self.email);
@@ -234,19 +228,14 @@ pub mod auth_user_signup {
                 writer.close_with(&self.rest, &["user_id", "email", "signup_source"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UserSignup {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UserSignup {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserSignup {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UserSignup {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UserSignup {
@@ -261,7 +250,7 @@ pub mod auth_user_signup {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -269,20 +258,20 @@ pub mod auth_user_signup {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UserSignup {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "auth.user.signup",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A user has signed up.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A user has signed up.","properties":{"email":{"description":"E-mail address of the user.","type":"string"},"signup_source":{"default":"web","description":"Where the user came from.","type":"string"},"user_id":{"description":"The new user.","type":"integer"}},"required":["user_id","email"],"title":"UserSignup","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "7652bd542eb297ca2b601c5ed1e33844c1adac1fc81732e12db21cf8ea9d04dd",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UserSignup",
@@ -329,7 +318,7 @@ pub mod auth_user_signup {
                 ];
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             UserSignup,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -342,10 +331,7 @@ pub mod auth_user_signup {
                         .unwrap_or_else(default_user_signup_signup_source),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UserSignup,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UserSignup, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -354,6 +340,7 @@ pub mod auth_user_signup {
         //! Topic `auth.user.signup`, version `v2`, from `auth.user.signup/v2.json`.
         //!
         //! Fingerprint `49851a3fc065ca53e302a6f64262a7b4b917cc245f7521d7e0c3dabf017ed1bb`.
+        use ::celerysalt::__private;
         /// A user has signed up; identifiers are strings from this version on.
         #[derive(Clone, Debug, PartialEq)]
         pub struct UserSignup {
@@ -375,8 +362,8 @@ pub mod auth_user_signup {
         impl ::celerysalt::Json for UserSignup {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut user_id = None;
                 let mut email = None;
                 let mut user_name = None;
@@ -397,7 +384,7 @@ pub mod auth_user_signup {
                     user_id,
                     email,
                     user_name,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     user_id,
                     email,
@@ -408,7 +395,7 @@ pub mod auth_user_signup {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
                 self.rest.write_field(writer, 1, "email", &self.email);
@@ -428,19 +415,14 @@ pub mod auth_user_signup {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UserSignup {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UserSignup {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserSignup {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UserSignup {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UserSignup {
@@ -455,7 +437,7 @@ pub mod auth_user_signup {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -463,20 +445,20 @@ pub mod auth_user_signup {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UserSignup {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "auth.user.signup",
                     version: "v2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A user has signed up; identifiers are strings from this version on.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A user has signed up; identifiers are strings from this version on.","properties":{"email":{"description":"E-mail address of the user.","type":"string"},"signup_source":{"default":"web","description":"Where the user came from.","type":"string"},"user_id":{"description":"The new user.","type":"string"},"user_name":{"description":"The name the user chose.","type":"string"}},"required":["user_id","email","user_name"],"title":"UserSignup","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "49851a3fc065ca53e302a6f64262a7b4b917cc245f7521d7e0c3dabf017ed1bb",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UserSignup",
@@ -534,7 +516,7 @@ pub mod auth_user_signup {
                     self.user_name,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             UserSignup,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -548,10 +530,7 @@ pub mod auth_user_signup {
                         .unwrap_or_else(default_user_signup_signup_source),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UserSignup,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UserSignup, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -570,6 +549,7 @@ pub mod orders_created {
         //! Topic `orders.created`, version `v1`, from `orders.created/v1.json`.
         //!
         //! Fingerprint `b7c71286f81de4ff5916dd7a70b4e800e4def64a29ca71e3a95ced768590e285`.
+        use ::celerysalt::__private;
         /// An order has been placed.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderCreated {
@@ -595,8 +575,8 @@ pub mod orders_created {
         impl ::celerysalt::Json for OrderCreated {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut order_id = None;
                 let mut company_id = None;
                 let mut event_id = None;
@@ -625,7 +605,7 @@ pub mod orders_created {
                         },
                     )?;
                 let (Some(order_id), Some(company_id)) = (order_id, company_id) else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 Ok(Self {
                     order_id,
@@ -638,7 +618,7 @@ pub mod orders_created {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "order_id", &self.order_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -667,19 +647,14 @@ pub mod orders_created {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderCreated {
@@ -694,7 +669,7 @@ pub mod orders_created {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -702,20 +677,20 @@ pub mod orders_created {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "An order has been placed.",
                     schema: r##"{"$defs":{"order_base":{"description":"What every event about an order carries.","properties":{"company_id":{"description":"The company that placed the order.","type":"integer"},"order_id":{"description":"Identifier of the order.","type":"string"}},"required":["order_id","company_id"],"title":"OrderEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/order_base"}],"description":"An order has been placed.","properties":{"amount":{"description":"The total of the order.","type":"number"},"event_id":{"description":"Identifier of this event, for replays.","type":"string"},"replay":{"default":false,"description":"Whether this is a repetition of an earlier event.","type":"boolean"},"timestamp":{"description":"When the order was placed.","format":"date-time","type":"string"}},"title":"OrderCreated","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "b7c71286f81de4ff5916dd7a70b4e800e4def64a29ca71e3a95ced768590e285",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderCreated",
@@ -794,7 +769,7 @@ pub mod orders_created {
                 let (Some(order_id), Some(company_id)) = (self.order_id, self.company_id)
                 else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderCreated,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -808,10 +783,7 @@ pub mod orders_created {
                     amount: self.amount,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderCreated,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderCreated, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -830,6 +802,7 @@ pub mod orders_shipped {
         //! Topic `orders.shipped`, version `v1`, from `orders.shipped/v1.json`.
         //!
         //! Fingerprint `740dc43fea8bd80dcf0cad436f15c8beee099130a65fa708ebd3e76ee1ea0b84`.
+        use ::celerysalt::__private;
         /// An order has left the warehouse.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderShipped {
@@ -845,8 +818,8 @@ pub mod orders_shipped {
         impl ::celerysalt::Json for OrderShipped {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut order_id = None;
                 let mut company_id = None;
                 let mut tracking_number = None;
@@ -865,7 +838,7 @@ pub mod orders_shipped {
                     order_id,
                     company_id,
                     tracking_number,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     order_id,
                     company_id,
@@ -874,7 +847,7 @@ pub mod orders_shipped {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "order_id", &self.order_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -887,19 +860,14 @@ pub mod orders_shipped {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderShipped {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderShipped {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderShipped {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderShipped {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderShipped {
@@ -914,7 +882,7 @@ pub mod orders_shipped {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -922,20 +890,20 @@ pub mod orders_shipped {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderShipped {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.shipped",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "An order has left the warehouse.",
                     schema: r##"{"$defs":{"order_base":{"description":"What every event about an order carries.","properties":{"company_id":{"description":"The company that placed the order.","type":"integer"},"order_id":{"description":"Identifier of the order.","type":"string"}},"required":["order_id","company_id"],"title":"OrderEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/order_base"}],"description":"An order has left the warehouse.","properties":{"tracking_number":{"description":"The carrier's number of the parcel.","type":"string"}},"required":["tracking_number"],"title":"OrderShipped","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "740dc43fea8bd80dcf0cad436f15c8beee099130a65fa708ebd3e76ee1ea0b84",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderShipped",
@@ -1000,7 +968,7 @@ pub mod orders_shipped {
                     self.tracking_number,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderShipped,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -1011,10 +979,7 @@ pub mod orders_shipped {
                     tracking_number,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderShipped,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderShipped, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1033,6 +998,7 @@ pub mod payments_processed {
         //! Topic `payments.processed`, version `v1`, from `payments.processed/v1.json`.
         //!
         //! Fingerprint `f83e6104b2d684d826f70f8129d57d4be3d71a4cbbdd89937de2c31cdef4dc26`.
+        use ::celerysalt::__private;
         /// A payment has been processed.
         #[derive(Clone, Debug, PartialEq)]
         pub struct PaymentProcessed {
@@ -1048,8 +1014,8 @@ pub mod payments_processed {
         impl ::celerysalt::Json for PaymentProcessed {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut payment_id = None;
                 let mut amount = None;
                 let mut currency = None;
@@ -1068,7 +1034,7 @@ pub mod payments_processed {
                     payment_id,
                     amount,
                     currency,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     payment_id,
                     amount,
@@ -1077,7 +1043,7 @@ pub mod payments_processed {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "payment_id", &self.payment_id);
                 self.rest.write_field(writer, 1, "amount", &self.amount);
@@ -1085,19 +1051,14 @@ pub mod payments_processed {
                 writer.close_with(&self.rest, &["payment_id", "amount", "currency"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PaymentProcessed {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PaymentProcessed {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PaymentProcessed {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PaymentProcessed {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// The currency of the amount.
@@ -1127,34 +1088,28 @@ pub mod payments_processed {
         impl ::celerysalt::Json for PaymentProcessedCurrency {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "USD" => Ok(Self::Usd),
                     "EUR" => Ok(Self::Eur),
                     "GBP" => Ok(Self::Gbp),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PaymentProcessedCurrency {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PaymentProcessedCurrency {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for PaymentProcessedCurrency {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PaymentProcessedCurrency {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl PaymentProcessed {
@@ -1169,7 +1124,7 @@ pub mod payments_processed {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1177,20 +1132,20 @@ pub mod payments_processed {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for PaymentProcessed {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "payments.processed",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A payment has been processed.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A payment has been processed.","properties":{"amount":{"description":"How much was paid.","exclusiveMinimum":0,"type":"number"},"currency":{"description":"The currency of the amount.","enum":["USD","EUR","GBP"],"type":"string"},"payment_id":{"description":"Identifier of the payment.","type":"string"}},"required":["payment_id","amount","currency"],"title":"PaymentProcessed","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "f83e6104b2d684d826f70f8129d57d4be3d71a4cbbdd89937de2c31cdef4dc26",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "PaymentProcessed",
@@ -1245,7 +1200,7 @@ pub mod payments_processed {
                     self.currency,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             PaymentProcessed,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -1256,7 +1211,7 @@ pub mod payments_processed {
                     currency,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     PaymentProcessed,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1278,6 +1233,7 @@ pub mod pulse_risk_created {
         //! Topic `pulse.risk.created`, version `v1`, from `pulse.risk.created/v1.json`.
         //!
         //! Fingerprint `25327f678683f68b3cf69df913699e4a02cf2c108a15f0966cc8849ab77a426f`.
+        use ::celerysalt::__private;
         /// A new risk assessment has been created.
         #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentCreated {
@@ -1297,8 +1253,8 @@ pub mod pulse_risk_created {
         impl ::celerysalt::Json for RiskAssessmentCreated {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut assessment_id = None;
                 let mut company_id = None;
                 let mut risk_score = None;
@@ -1327,7 +1283,7 @@ pub mod pulse_risk_created {
                     assessment_id,
                     company_id,
                     risk_score,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     assessment_id,
                     company_id,
@@ -1338,7 +1294,7 @@ pub mod pulse_risk_created {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -1359,20 +1315,14 @@ pub mod pulse_risk_created {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for RiskAssessmentCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for RiskAssessmentCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for RiskAssessmentCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl RiskAssessmentCreated {
@@ -1387,7 +1337,7 @@ pub mod pulse_risk_created {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1395,20 +1345,20 @@ pub mod pulse_risk_created {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for RiskAssessmentCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "pulse.risk.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A new risk assessment has been created.",
                     schema: r##"{"$defs":{"risk_base":{"description":"What every event about a risk assessment carries.","properties":{"assessment_id":{"description":"Identifier of the assessment, such as RA-123.","type":"string"},"company_id":{"description":"The company the assessment is about.","type":"integer"},"risk_score":{"description":"From 0 (no risk) to 10 (the highest).","maximum":10,"minimum":0,"type":"number"}},"required":["assessment_id","company_id","risk_score"],"title":"RiskEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/risk_base"}],"description":"A new risk assessment has been created.","properties":{"assessment_type":{"description":"The kind of assessment, such as supplier_audit.","type":"string"},"created_by":{"description":"E-mail address of the analyst who created it.","type":"string"}},"title":"RiskAssessmentCreated","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "25327f678683f68b3cf69df913699e4a02cf2c108a15f0966cc8849ab77a426f",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "RiskAssessmentCreated",
@@ -1490,7 +1440,7 @@ pub mod pulse_risk_created {
                     self.risk_score,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             RiskAssessmentCreated,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -1503,7 +1453,7 @@ pub mod pulse_risk_created {
                     assessment_type: self.assessment_type,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     RiskAssessmentCreated,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1525,6 +1475,7 @@ pub mod pulse_risk_updated {
         //! Topic `pulse.risk.updated`, version `v1`, from `pulse.risk.updated/v1.json`.
         //!
         //! Fingerprint `2b701415360b97ad234a5b81a59a630f4a6c4ceaad6f0336fb4df2883a69188d`.
+        use ::celerysalt::__private;
         /// A risk assessment has been updated.
         #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentUpdated {
@@ -1544,8 +1495,8 @@ pub mod pulse_risk_updated {
         impl ::celerysalt::Json for RiskAssessmentUpdated {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut assessment_id = None;
                 let mut company_id = None;
                 let mut risk_score = None;
@@ -1577,7 +1528,7 @@ pub mod pulse_risk_updated {
                     Some(updated_by),
                     Some(previous_score),
                 ) = (assessment_id, company_id, risk_score, updated_by, previous_score)
-                else { return Err(::celerysalt::__private::Mismatch) };
+                else { return Err(__private::Mismatch) };
                 Ok(Self {
                     assessment_id,
                     company_id,
@@ -1588,7 +1539,7 @@ pub mod pulse_risk_updated {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -1608,20 +1559,14 @@ pub mod pulse_risk_updated {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for RiskAssessmentUpdated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for RiskAssessmentUpdated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for RiskAssessmentUpdated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentUpdated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl RiskAssessmentUpdated {
@@ -1636,7 +1581,7 @@ pub mod pulse_risk_updated {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1644,20 +1589,20 @@ pub mod pulse_risk_updated {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for RiskAssessmentUpdated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "pulse.risk.updated",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A risk assessment has been updated.",
                     schema: r##"{"$defs":{"risk_base":{"description":"What every event about a risk assessment carries.","properties":{"assessment_id":{"description":"Identifier of the assessment, such as RA-123.","type":"string"},"company_id":{"description":"The company the assessment is about.","type":"integer"},"risk_score":{"description":"From 0 (no risk) to 10 (the highest).","maximum":10,"minimum":0,"type":"number"}},"required":["assessment_id","company_id","risk_score"],"title":"RiskEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/risk_base"}],"description":"A risk assessment has been updated.","properties":{"previous_score":{"description":"The risk score before the update.","type":"number"},"updated_by":{"description":"E-mail address of the analyst who updated it.","type":"string"}},"required":["updated_by","previous_score"],"title":"RiskAssessmentUpdated","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2b701415360b97ad234a5b81a59a630f4a6c4ceaad6f0336fb4df2883a69188d",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "RiskAssessmentUpdated",
@@ -1749,7 +1694,7 @@ pub mod pulse_risk_updated {
                     self.previous_score,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             RiskAssessmentUpdated,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -1762,7 +1707,7 @@ pub mod pulse_risk_updated {
                     previous_score,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     RiskAssessmentUpdated,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1784,6 +1729,7 @@ pub mod rpc_pulse_risk_get {
         //! Topic `rpc.pulse.risk.get`, version `v1`, from `rpc.pulse.risk.get/v1.json`.
         //!
         //! Fingerprint `7ac3eda6c5529d07017b52c656f72d66b17542b7d32f4973c5369d74ecaea392`.
+        use ::celerysalt::__private;
         /// Asks for one risk assessment.
         #[derive(Clone, Debug, PartialEq)]
         pub struct GetRiskAssessment {
@@ -1795,8 +1741,8 @@ pub mod rpc_pulse_risk_get {
         impl ::celerysalt::Json for GetRiskAssessment {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut assessment_id = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1808,31 +1754,25 @@ pub mod rpc_pulse_risk_get {
                         },
                     )?;
                 let Some(assessment_id) = assessment_id else {
-                    return Err(::celerysalt::__private::Mismatch)
+                    return Err(__private::Mismatch)
                 };
                 Ok(Self { assessment_id, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
                 writer.close_with(&self.rest, &["assessment_id"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for GetRiskAssessment {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for GetRiskAssessment {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for GetRiskAssessment {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for GetRiskAssessment {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl GetRiskAssessment {
@@ -1847,22 +1787,22 @@ pub mod rpc_pulse_risk_get {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for GetRiskAssessment {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "rpc.pulse.risk.get",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Asks for one risk assessment.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Asks for one risk assessment.","properties":{"assessment_id":{"description":"Identifier of the assessment asked for.","type":"string"}},"required":["assessment_id"],"title":"GetRiskAssessment","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"The assessment asked for.","properties":{"assessment_id":{"description":"Identifier of the assessment.","type":"string"},"risk_score":{"description":"Its risk score.","type":"number"},"status":{"description":"Where the assessment stands, such as open or closed.","type":"string"}},"required":["assessment_id","risk_score","status"],"title":"GetRiskAssessmentResponse","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::Some(
+                    error_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Why the assessment can't be given.","properties":{"details":{"anyOf":[{"type":"object"},{"type":"null"}],"default":null,"description":"Whatever else helps to understand the error."},"error_code":{"description":"For programs, such as NOT_FOUND.","type":"string"},"error_message":{"description":"For people.","type":"string"}},"required":["error_code","error_message"],"title":"GetRiskAssessmentError","type":"object"}"#,
                     ),
                     fingerprint: "7ac3eda6c5529d07017b52c656f72d66b17542b7d32f4973c5369d74ecaea392",
@@ -1898,7 +1838,7 @@ pub mod rpc_pulse_risk_get {
             pub fn build(self) -> Result<GetRiskAssessment, ::celerysalt::Invalid> {
                 let Some(assessment_id) = self.assessment_id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             GetRiskAssessment,
                         >(::celerysalt::Part::Payload, &[("assessment_id", true)]),
                     );
@@ -1907,7 +1847,7 @@ pub mod rpc_pulse_risk_get {
                     assessment_id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     GetRiskAssessment,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1915,6 +1855,7 @@ pub mod rpc_pulse_risk_get {
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// The assessment asked for.
             #[derive(Clone, Debug, PartialEq)]
             pub struct GetRiskAssessmentResponse {
@@ -1930,8 +1871,8 @@ pub mod rpc_pulse_risk_get {
             impl ::celerysalt::Json for GetRiskAssessmentResponse {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut assessment_id = None;
                     let mut risk_score = None;
                     let mut status = None;
@@ -1950,7 +1891,7 @@ pub mod rpc_pulse_risk_get {
                         assessment_id,
                         risk_score,
                         status,
-                    ) else { return Err(::celerysalt::__private::Mismatch) };
+                    ) else { return Err(__private::Mismatch) };
                     Ok(Self {
                         assessment_id,
                         risk_score,
@@ -1959,7 +1900,7 @@ pub mod rpc_pulse_risk_get {
                     })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest
                         .write_field(writer, 0, "assessment_id", &self.assessment_id);
@@ -1972,21 +1913,14 @@ pub mod rpc_pulse_risk_get {
                         );
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize
-            for GetRiskAssessmentResponse {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for GetRiskAssessmentResponse {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for GetRiskAssessmentResponse {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for GetRiskAssessmentResponse {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl GetRiskAssessmentResponse {
@@ -2039,7 +1973,7 @@ pub mod rpc_pulse_risk_get {
                         self.status,
                     ) else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::GetRiskAssessment,
                             >(::celerysalt::Part::Response, &is_missing),
                         );
@@ -2050,7 +1984,7 @@ pub mod rpc_pulse_risk_get {
                         status,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetRiskAssessment,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -2060,6 +1994,7 @@ pub mod rpc_pulse_risk_get {
         pub use self::response::GetRiskAssessmentResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
+            use ::celerysalt::__private;
             /// Why the assessment can't be given.
             #[derive(Clone, Debug, PartialEq)]
             pub struct GetRiskAssessmentError {
@@ -2080,8 +2015,8 @@ pub mod rpc_pulse_risk_get {
             impl ::celerysalt::Json for GetRiskAssessmentError {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut error_code = None;
                     let mut error_message = None;
                     let mut details = None;
@@ -2099,7 +2034,7 @@ pub mod rpc_pulse_risk_get {
                     let (Some(error_code), Some(error_message)) = (
                         error_code,
                         error_message,
-                    ) else { return Err(::celerysalt::__private::Mismatch) };
+                    ) else { return Err(__private::Mismatch) };
                     Ok(Self {
                         error_code,
                         error_message,
@@ -2108,7 +2043,7 @@ pub mod rpc_pulse_risk_get {
                     })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
                     self.rest
@@ -2122,20 +2057,14 @@ pub mod rpc_pulse_risk_get {
                         );
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for GetRiskAssessmentError {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for GetRiskAssessmentError {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for GetRiskAssessmentError {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for GetRiskAssessmentError {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for GetRiskAssessmentError {}
@@ -2210,7 +2139,7 @@ pub mod rpc_pulse_risk_get {
                         self.error_message,
                     ) else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::GetRiskAssessment,
                             >(::celerysalt::Part::Error, &is_missing),
                         );
@@ -2221,7 +2150,7 @@ pub mod rpc_pulse_risk_get {
                         details: self.details,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetRiskAssessment,
                         _,
                     >(::celerysalt::Part::Error, value)
@@ -2251,6 +2180,7 @@ pub mod rpc_pulse_risk_information {
         //! Topic `rpc.pulse.risk.information`, version `v1`, from `rpc.pulse.risk.information/v1.json`.
         //!
         //! Fingerprint `2c26b5cec6af50d1563e9e7f24c6516b8098f1752c69a3c8033531a193e4ef86`.
+        use ::celerysalt::__private;
         /// Request information about a risk assessment.
         #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentInformationRequest {
@@ -2270,8 +2200,8 @@ pub mod rpc_pulse_risk_information {
         impl ::celerysalt::Json for RiskAssessmentInformationRequest {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut identifier = None;
                 let mut assessment_type = None;
                 let mut include_history = None;
@@ -2289,7 +2219,7 @@ pub mod rpc_pulse_risk_information {
                 let (Some(identifier), Some(assessment_type)) = (
                     identifier,
                     assessment_type,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     identifier,
                     assessment_type,
@@ -2303,7 +2233,7 @@ pub mod rpc_pulse_risk_information {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "identifier", &self.identifier);
                 self.rest
@@ -2323,21 +2253,14 @@ pub mod rpc_pulse_risk_information {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize
-        for RiskAssessmentInformationRequest {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for RiskAssessmentInformationRequest {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for RiskAssessmentInformationRequest {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentInformationRequest {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl RiskAssessmentInformationRequest {
@@ -2352,22 +2275,22 @@ pub mod rpc_pulse_risk_information {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for RiskAssessmentInformationRequest {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "rpc.pulse.risk.information",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Request information about a risk assessment.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Request information about a risk assessment.","properties":{"assessment_type":{"description":"The kind of assessment, such as supplier_audit.","type":"string"},"identifier":{"description":"Identifier of the assessment.","maxLength":1024,"type":"string"},"include_history":{"default":false,"description":"Whether earlier states of the assessment are wanted too.","type":"boolean"}},"required":["identifier","assessment_type"],"title":"RiskAssessmentInformationRequest","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"What is known about the assessment.","properties":{"cached":{"default":false,"description":"Whether it came from a cache.","type":"boolean"},"information":{"description":"The information, by topic.","type":"object"}},"required":["information"],"title":"RiskAssessmentInformationResponse","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::Some(
+                    error_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Why the information can't be given.","properties":{"details":{"anyOf":[{"type":"object"},{"type":"null"}],"default":null,"description":"Whatever else helps to understand the error."},"error_code":{"description":"For programs, such as NOT_FOUND.","type":"string"},"error_message":{"description":"For people.","type":"string"}},"required":["error_code","error_message"],"title":"RiskAssessmentInformationError","type":"object"}"#,
                     ),
                     fingerprint: "2c26b5cec6af50d1563e9e7f24c6516b8098f1752c69a3c8033531a193e4ef86",
@@ -2424,7 +2347,7 @@ pub mod rpc_pulse_risk_information {
                     self.assessment_type,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             RiskAssessmentInformationRequest,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -2439,7 +2362,7 @@ pub mod rpc_pulse_risk_information {
                         ),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     RiskAssessmentInformationRequest,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -2447,6 +2370,7 @@ pub mod rpc_pulse_risk_information {
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// What is known about the assessment.
             #[derive(Clone, Debug, PartialEq)]
             pub struct RiskAssessmentInformationResponse {
@@ -2467,8 +2391,8 @@ pub mod rpc_pulse_risk_information {
             impl ::celerysalt::Json for RiskAssessmentInformationResponse {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut information = None;
                     let mut cached = None;
                     let mut rest = ::celerysalt::Rest::default();
@@ -2482,7 +2406,7 @@ pub mod rpc_pulse_risk_information {
                             },
                         )?;
                     let Some(information) = information else {
-                        return Err(::celerysalt::__private::Mismatch)
+                        return Err(__private::Mismatch)
                     };
                     Ok(Self {
                         information,
@@ -2496,7 +2420,7 @@ pub mod rpc_pulse_risk_information {
                     })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "information", &self.information);
                     self.rest
@@ -2510,21 +2434,14 @@ pub mod rpc_pulse_risk_information {
                     writer.close_with(&self.rest, &["information", "cached"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize
-            for RiskAssessmentInformationResponse {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for RiskAssessmentInformationResponse {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for RiskAssessmentInformationResponse {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentInformationResponse {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl RiskAssessmentInformationResponse {
@@ -2575,7 +2492,7 @@ pub mod rpc_pulse_risk_information {
                 ) -> Result<RiskAssessmentInformationResponse, ::celerysalt::Invalid> {
                     let Some(information) = self.information else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::RiskAssessmentInformationRequest,
                             >(::celerysalt::Part::Response, &[("information", true)]),
                         );
@@ -2589,7 +2506,7 @@ pub mod rpc_pulse_risk_information {
                             ),
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::RiskAssessmentInformationRequest,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -2599,6 +2516,7 @@ pub mod rpc_pulse_risk_information {
         pub use self::response::RiskAssessmentInformationResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
+            use ::celerysalt::__private;
             /// Why the information can't be given.
             #[derive(Clone, Debug, PartialEq)]
             pub struct RiskAssessmentInformationError {
@@ -2619,8 +2537,8 @@ pub mod rpc_pulse_risk_information {
             impl ::celerysalt::Json for RiskAssessmentInformationError {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut error_code = None;
                     let mut error_message = None;
                     let mut details = None;
@@ -2638,7 +2556,7 @@ pub mod rpc_pulse_risk_information {
                     let (Some(error_code), Some(error_message)) = (
                         error_code,
                         error_message,
-                    ) else { return Err(::celerysalt::__private::Mismatch) };
+                    ) else { return Err(__private::Mismatch) };
                     Ok(Self {
                         error_code,
                         error_message,
@@ -2647,7 +2565,7 @@ pub mod rpc_pulse_risk_information {
                     })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
                     self.rest
@@ -2661,21 +2579,14 @@ pub mod rpc_pulse_risk_information {
                         );
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize
-            for RiskAssessmentInformationError {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for RiskAssessmentInformationError {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for RiskAssessmentInformationError {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentInformationError {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for RiskAssessmentInformationError {}
@@ -2750,7 +2661,7 @@ pub mod rpc_pulse_risk_information {
                         self.error_message,
                     ) else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::RiskAssessmentInformationRequest,
                             >(::celerysalt::Part::Error, &is_missing),
                         );
@@ -2761,7 +2672,7 @@ pub mod rpc_pulse_risk_information {
                         details: self.details,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::RiskAssessmentInformationRequest,
                         _,
                     >(::celerysalt::Part::Error, value)
@@ -2791,6 +2702,7 @@ pub mod scranton_tagged_item_created {
         //! Topic `scranton.tagged_item.created`, version `v1`, from `scranton.tagged_item.created/v1.json`.
         //!
         //! Fingerprint `9958cffe374bee20a2a2f58ce70a3b1649bc5459f5981ecfc02f494033ee6afd`.
+        use ::celerysalt::__private;
         /// A tag has been added to a model.
         #[derive(Clone, Debug, PartialEq)]
         pub struct TaggedItemCreated {
@@ -2823,8 +2735,8 @@ pub mod scranton_tagged_item_created {
         impl ::celerysalt::Json for TaggedItemCreated {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut company_id = None;
                 let mut identifier = None;
                 let mut model_identifier = None;
@@ -2872,7 +2784,7 @@ pub mod scranton_tagged_item_created {
                     object_json,
                     tag_name,
                     tag_slug,
-                ) else { return Err(::celerysalt::__private::Mismatch) };
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
                     company_id,
                     identifier,
@@ -2887,7 +2799,7 @@ pub mod scranton_tagged_item_created {
                 })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "company_id", &self.company_id);
                 self.rest.write_field(writer, 1, "identifier", &self.identifier);
@@ -2928,20 +2840,14 @@ pub mod scranton_tagged_item_created {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for TaggedItemCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for TaggedItemCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for TaggedItemCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for TaggedItemCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// Whether the tag was added or removed.
@@ -2970,33 +2876,27 @@ pub mod scranton_tagged_item_created {
         impl ::celerysalt::Json for TaggedItemCreatedAction {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "created" => Ok(Self::Created),
                     "deleted" => Ok(Self::Deleted),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for TaggedItemCreatedAction {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for TaggedItemCreatedAction {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for TaggedItemCreatedAction {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for TaggedItemCreatedAction {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl TaggedItemCreated {
@@ -3011,7 +2911,7 @@ pub mod scranton_tagged_item_created {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -3019,20 +2919,20 @@ pub mod scranton_tagged_item_created {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for TaggedItemCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "scranton.tagged_item.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A tag has been added to a model.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A tag has been added to a model.","properties":{"action":{"default":"created","description":"Whether the tag was added or removed.","enum":["created","deleted"],"type":"string"},"company_id":{"description":"The company the tagged model belongs to.","type":"integer"},"identifier":{"description":"The tagged model, e.g., 'order:123'.","type":"string"},"model_identifier":{"description":"The kind of the tagged model, e.g., 'order'.","type":"string"},"object_json":{"description":"The tagged model itself, or why it was tagged.","type":"object"},"tag_name":{"description":"The name of the tag, for people.","type":"string"},"tag_slug":{"description":"The name of the tag, for programs; `system_` tags don't cascade.","type":"string"},"value_chain_id":{"anyOf":[{"type":"integer"},{"type":"null"}],"default":null,"description":"The value chain that an order belongs to: its tags cascade to it."}},"required":["company_id","identifier","model_identifier","object_json","tag_name","tag_slug"],"title":"TaggedItemCreated","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "9958cffe374bee20a2a2f58ce70a3b1649bc5459f5981ecfc02f494033ee6afd",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "TaggedItemCreated",
@@ -3146,7 +3046,7 @@ pub mod scranton_tagged_item_created {
                     self.tag_slug,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             TaggedItemCreated,
                         >(::celerysalt::Part::Payload, &is_missing),
                     );
@@ -3164,7 +3064,7 @@ pub mod scranton_tagged_item_created {
                     value_chain_id: self.value_chain_id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     TaggedItemCreated,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -3182,6 +3082,7 @@ pub use self::scranton_tagged_item_created::TaggedItemCreated;
 pub mod shared {
     /// From `_common/order_base.json`.
     pub mod common_order_base {
+        use ::celerysalt::__private;
         /// What every event about an order carries.
         pub trait OrderEvent {
             /// Identifier of the order.
@@ -3192,6 +3093,7 @@ pub mod shared {
     }
     /// From `_common/risk_base.json`.
     pub mod common_risk_base {
+        use ::celerysalt::__private;
         /// What every event about a risk assessment carries.
         pub trait RiskEvent {
             /// Identifier of the assessment, such as RA-123.

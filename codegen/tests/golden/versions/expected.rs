@@ -11,6 +11,7 @@ pub mod items_get {
         //! Topic `items.get`, version `v1`, from `items.get/v1.json`.
         //!
         //! Fingerprint `f02b86ee4a5c4bd22b9c601e1aa9ee3068ad1aaf911be66d0d7701e7d78c9a27`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct GetItem {
@@ -21,8 +22,8 @@ pub mod items_get {
         impl ::celerysalt::Json for GetItem {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -36,25 +37,20 @@ pub mod items_get {
                 Ok(Self { id, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "id", &self.id);
                 writer.close_with(&self.rest, &["id"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for GetItem {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for GetItem {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for GetItem {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for GetItem {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl GetItem {
@@ -69,22 +65,22 @@ pub mod items_get {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for GetItem {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "items.get",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"title":"GetItem","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"title":"Reply","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::None,
+                    error_schema: None,
                     fingerprint: "f02b86ee4a5c4bd22b9c601e1aa9ee3068ad1aaf911be66d0d7701e7d78c9a27",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "GetItem",
@@ -120,14 +116,12 @@ pub mod items_get {
                     id: self.id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    GetItem,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<GetItem, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// For the test.
             #[derive(Clone, Debug, Default, PartialEq)]
             pub struct Reply {
@@ -138,8 +132,8 @@ pub mod items_get {
             impl ::celerysalt::Json for Reply {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut id = None;
                     let mut rest = ::celerysalt::Rest::default();
                     reader
@@ -153,25 +147,20 @@ pub mod items_get {
                     Ok(Self { id, rest })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "id", &self.id);
                     writer.close_with(&self.rest, &["id"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for Reply {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for Reply {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Reply {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for Reply {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl Reply {
@@ -203,7 +192,7 @@ pub mod items_get {
                         id: self.id,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetItem,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -228,6 +217,7 @@ pub mod items_moved {
         //! Topic `items.moved`, version `v1`, from `items.moved/v1.json`.
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Moved {
@@ -238,8 +228,8 @@ pub mod items_moved {
         impl ::celerysalt::Json for Moved {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -253,25 +243,20 @@ pub mod items_moved {
                 Ok(Self { a, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Moved {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Moved {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Moved {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Moved {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Moved {
@@ -286,7 +271,7 @@ pub mod items_moved {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -294,20 +279,20 @@ pub mod items_moved {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Moved {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "items.moved",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"a":{"type":"string"}},"title":"Moved","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Moved",
@@ -340,10 +325,7 @@ pub mod items_moved {
                     a: self.a,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Moved,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Moved, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -360,6 +342,7 @@ pub mod orders_get {
         //! Topic `orders.get`, version `v1`, from `orders.get/v1.json`.
         //!
         //! Fingerprint `451e6447b60049138f3c8d6c6ac1ec262cffcb211b1e6e7803ab07f551af4806`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct GetOrder {
@@ -370,8 +353,8 @@ pub mod orders_get {
         impl ::celerysalt::Json for GetOrder {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -382,29 +365,24 @@ pub mod orders_get {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 writer.close_with(&self.rest, &["id"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for GetOrder {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for GetOrder {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for GetOrder {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for GetOrder {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl GetOrder {
@@ -419,22 +397,22 @@ pub mod orders_get {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for GetOrder {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.get",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::Some("other"),
+                    exchange: Some("other"),
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"required":["id"],"title":"GetOrder","type":"object","x-celerysalt":{"auto_register":false,"exchange":"other","registry":false}}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"title":"Reply","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::None,
+                    error_schema: None,
                     fingerprint: "451e6447b60049138f3c8d6c6ac1ec262cffcb211b1e6e7803ab07f551af4806",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "GetOrder",
@@ -468,7 +446,7 @@ pub mod orders_get {
             pub fn build(self) -> Result<GetOrder, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             GetOrder,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -477,14 +455,12 @@ pub mod orders_get {
                     id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    GetOrder,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<GetOrder, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// For the test.
             #[derive(Clone, Debug, Default, PartialEq)]
             pub struct Reply {
@@ -495,8 +471,8 @@ pub mod orders_get {
             impl ::celerysalt::Json for Reply {
                 #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut id = None;
                     let mut rest = ::celerysalt::Rest::default();
                     reader
@@ -510,25 +486,20 @@ pub mod orders_get {
                     Ok(Self { id, rest })
                 }
                 #[inline]
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "id", &self.id);
                     writer.close_with(&self.rest, &["id"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for Reply {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for Reply {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Reply {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for Reply {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl Reply {
@@ -560,7 +531,7 @@ pub mod orders_get {
                         id: self.id,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetOrder,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -585,6 +556,7 @@ pub mod orders_moved {
         //! Topic `orders.moved`, version `v1`, from `orders.moved/v1.json`.
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Moved {
@@ -595,8 +567,8 @@ pub mod orders_moved {
         impl ::celerysalt::Json for Moved {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -610,25 +582,20 @@ pub mod orders_moved {
                 Ok(Self { a, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Moved {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Moved {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Moved {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Moved {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Moved {
@@ -643,7 +610,7 @@ pub mod orders_moved {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -651,20 +618,20 @@ pub mod orders_moved {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Moved {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.moved",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"a":{"type":"string"}},"title":"Moved","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Moved",
@@ -697,10 +664,7 @@ pub mod orders_moved {
                     a: self.a,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Moved,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Moved, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -717,6 +681,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v1`, from `orders.placed/v1.json`.
         //!
         //! Fingerprint `5231f20f53f50384b9b05337c0c2c44b2f4e218094cfeeaf30a384541f9a8bf7`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -728,8 +693,8 @@ pub mod orders_placed {
         impl ::celerysalt::Json for OrderPlaced {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v1 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -742,30 +707,25 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v1, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v1", &self.v1);
                 writer.close_with(&self.rest, &["id", "v1"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
@@ -780,7 +740,7 @@ pub mod orders_placed {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -788,20 +748,20 @@ pub mod orders_placed {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v1":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "5231f20f53f50384b9b05337c0c2c44b2f4e218094cfeeaf30a384541f9a8bf7",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -838,7 +798,7 @@ pub mod orders_placed {
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -848,10 +808,7 @@ pub mod orders_placed {
                     v1: self.v1,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -860,6 +817,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v1.2`, from `orders.placed/v1.2.json`.
         //!
         //! Fingerprint `af151ae5ff712a6ff5eee8827b7ffaa8d9dbf7d31a34073b8f01410baa163fb8`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -871,8 +829,8 @@ pub mod orders_placed {
         impl ::celerysalt::Json for OrderPlaced {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v1_2 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -885,30 +843,25 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v1_2, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v1_2", &self.v1_2);
                 writer.close_with(&self.rest, &["id", "v1_2"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
@@ -923,7 +876,7 @@ pub mod orders_placed {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -931,20 +884,20 @@ pub mod orders_placed {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v1.2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v1_2":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "af151ae5ff712a6ff5eee8827b7ffaa8d9dbf7d31a34073b8f01410baa163fb8",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -981,7 +934,7 @@ pub mod orders_placed {
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -991,10 +944,7 @@ pub mod orders_placed {
                     v1_2: self.v1_2,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1003,6 +953,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v1.10`, from `orders.placed/v1.10.json`.
         //!
         //! Fingerprint `8ffe635f1815353e7639cb1a2591502d39fd91de93c1361124272d10988d085a`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -1014,8 +965,8 @@ pub mod orders_placed {
         impl ::celerysalt::Json for OrderPlaced {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v1_10 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1028,30 +979,25 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v1_10, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v1_10", &self.v1_10);
                 writer.close_with(&self.rest, &["id", "v1_10"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
@@ -1066,7 +1012,7 @@ pub mod orders_placed {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1074,20 +1020,20 @@ pub mod orders_placed {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v1.10",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v1_10":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "8ffe635f1815353e7639cb1a2591502d39fd91de93c1361124272d10988d085a",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -1124,7 +1070,7 @@ pub mod orders_placed {
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -1134,10 +1080,7 @@ pub mod orders_placed {
                     v1_10: self.v1_10,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1146,6 +1089,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v2`, from `orders.placed/v2.json`.
         //!
         //! Fingerprint `d0cdb3547e076829af1572da07773ca34fd661b497da05f0837fb7e27e2d5442`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -1157,8 +1101,8 @@ pub mod orders_placed {
         impl ::celerysalt::Json for OrderPlaced {
             #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v2 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1171,30 +1115,25 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                let Some(id) = id else { return Err(::celerysalt::__private::Mismatch) };
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v2, rest })
             }
             #[inline]
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v2", &self.v2);
                 writer.close_with(&self.rest, &["id", "v2"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
@@ -1209,7 +1148,7 @@ pub mod orders_placed {
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
             #[inline]
@@ -1217,20 +1156,20 @@ pub mod orders_placed {
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v2":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "d0cdb3547e076829af1572da07773ca34fd661b497da05f0837fb7e27e2d5442",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -1267,7 +1206,7 @@ pub mod orders_placed {
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
                         >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
@@ -1277,10 +1216,7 @@ pub mod orders_placed {
                     v2: self.v2,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
