@@ -47,6 +47,7 @@ pub(crate) fn code(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude)
     let build = build(target, fields, prelude);
     let start = quote! {
         /// Starts with nothing but defaults; a field that is not set stays absent.
+        #[inline]
         pub fn builder() -> #builder {
             ::core::default::Default::default()
         }
@@ -54,7 +55,7 @@ pub(crate) fn code(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude)
     let doc = docs::outer(&format!("Builds a {}.", docs::code(&name.to_string())));
     let builder = quote! {
         #doc
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct #builder { #(#slots,)* }
         impl #builder {
@@ -80,11 +81,7 @@ fn build(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude) -> TokenS
     let Target { name, event, part, .. } = target;
     let (result, some) = (prelude.name("Result"), prelude.name("Some"));
     let err = prelude.name("Err");
-    let must_be_set = |field: &&FieldCode| {
-        matches!(field.presence, Presence::Required | Presence::RequiredOrNull)
-            && field.default.is_none()
-            && field.is_declared()
-    };
+    let must_be_set = |field: &&FieldCode| field.must_be_there() && field.default.is_none() && field.is_declared();
     let required: Vec<&FieldCode> = fields.iter().filter(must_be_set).collect();
     let idents: Vec<&Ident> = required.iter().map(|field| &field.ident).collect();
     let keys = required.iter().map(|field| &field.key);
@@ -110,16 +107,13 @@ fn build(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude) -> TokenS
         [] => TokenStream::new(),
         [only] => quote! {
             let #some(#only) = self.#only else {
-                return #err(::celerysalt::__private::missing::<#event>(::celerysalt::Part::#part, &[#(#keys),*]));
+                return #err(__private::missing::<#event>(::celerysalt::Part::#part, &[#((#keys, true)),*]));
             };
         },
         _ => quote! {
-            let missing: ::std::vec::Vec<&str> = [#((#keys, self.#idents.is_none())),*]
-                .into_iter()
-                .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                .collect();
+            let is_missing = [#((#keys, self.#idents.is_none())),*];
             let (#(#some(#idents)),*) = (#(self.#idents),*) else {
-                return #err(::celerysalt::__private::missing::<#event>(::celerysalt::Part::#part, &missing));
+                return #err(__private::missing::<#event>(::celerysalt::Part::#part, &is_missing));
             };
         },
     };
@@ -128,10 +122,11 @@ fn build(target: &Target<'_>, fields: &[FieldCode], prelude: &Prelude) -> TokenS
         ///
         /// # Errors
         /// Every required field that was not set, else everything that the contract refuses.
+        #[inline]
         pub fn build(self) -> #result<#name, ::celerysalt::Invalid> {
             #check
             let value = #name { #(#members,)* };
-            ::celerysalt::__private::built::<#event, _>(::celerysalt::Part::#part, value)
+            __private::built::<#event, _>(::celerysalt::Part::#part, value)
         }
     }
 }

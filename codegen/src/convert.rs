@@ -42,6 +42,7 @@ fn conversion((from, source): (&VersionPlan<'_>, &Root), (to, target): (&Version
     if let Some(members) = moved(source, target) {
         return quote! {
             impl ::core::convert::From<#source_path> for #target_path {
+                #[inline]
                 fn from(value: #source_path) -> Self { Self { #(#members,)* } }
             }
         };
@@ -52,6 +53,7 @@ fn conversion((from, source): (&VersionPlan<'_>, &Root), (to, target): (&Version
     quote! {
         impl ::core::convert::TryFrom<#source_path> for #target_path {
             type Error = ::celerysalt::Invalid;
+            #[inline]
             fn try_from(value: #source_path) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
                 ::celerysalt::__private::convert(&value)
             }

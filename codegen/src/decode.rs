@@ -10,36 +10,63 @@ use crate::{
     types::Prelude,
 };
 
-/// The implementations around the two that differ.
+/// The implementations around the two that differ. serde's are only marked: see [`with_serde`].
 fn json(name: &Ident, read: &TokenStream, write: &TokenStream, prelude: &Prelude) -> TokenStream {
     let result = prelude.name("Result");
     quote! {
         impl ::celerysalt::Json for #name {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> #result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> #result<Self, __private::Mismatch> {
                 #read
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 #write
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for #name {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> #result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
-            }
+        impl __Serde<#result> for #name {}
+    }
+}
+
+/// Puts serde's traits where [`json`] left a mark: they are the same for all types, and parsing them again for each would be
+/// a fifth of all work. No text of a schema is a line of its own in the code, so none can be taken for a mark.
+pub(crate) fn with_serde(code: &str) -> String {
+    let mut out = String::with_capacity(code.len() + code.len() / 4);
+    let mut lines = code.lines();
+    while let Some(line) = lines.next() {
+        let Some(mark) = line.trim_start().strip_prefix("impl __Serde<") else {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        };
+        // A long name stands on a line of its own.
+        let mut mark = mark.to_owned();
+        while !mark.ends_with(" {}") {
+            let Some(more) = lines.next() else { break };
+            mark.extend([" ", more.trim()]);
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for #name {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> #result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
-            }
+        let (result, name) = mark.trim_end_matches(" {}").split_once("> for ").unwrap_or_default();
+        let indent = line.get(..line.len() - line.trim_start().len()).unwrap_or_default();
+        for text in [
+            "impl __private::serde::Serialize for NAME {",
+            "    fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> RESULT<S::Ok, S::Error> {",
+            "        __private::serialize(self, serializer)",
+            "    }",
+            "}",
+            "impl<'de> __private::serde::Deserialize<'de> for NAME {",
+            "    fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> RESULT<Self, D::Error> {",
+            "        __private::deserialize(deserializer)",
+            "    }",
+            "}",
+        ] {
+            out.push_str(indent);
+            out.push_str(&text.replacen("RESULT", result, 1).replacen("NAME", name, 1));
+            out.push('\n');
         }
     }
+    out
 }
 
 /// A struct: `names` are those of its properties, in the order in which the fields know their places.
@@ -91,7 +118,7 @@ pub(crate) fn record(
     } else if has_extra {
         quote! { reader.member(name, &mut extra) }
     } else if record.closed {
-        quote! { #err(::celerysalt::__private::Mismatch) }
+        quote! { #err(__private::Mismatch) }
     } else if has_rest && record.open {
         quote! { rest.keep(name, reader) }
     } else {
@@ -100,10 +127,9 @@ pub(crate) fn record(
     let values = fields.iter().zip(&slots).map(|(field, slot)| {
         let member = &field.ident;
         let place = |index: usize| Literal::usize_unsuffixed(index);
-        let required = quote! { ::celerysalt::__private::required(#slot)? };
         let value = match (&field.role, &field.presence) {
-            (Role::Extra | Role::Rest, _) | (_, Presence::Optional(_)) => quote! { #slot },
-            (_, Presence::Required | Presence::RequiredOrNull) => required,
+            (Role::Extra | Role::Rest, _)
+            | (_, Presence::Optional(_) | Presence::Required | Presence::RequiredOrNull) => quote! { #slot },
             (Role::Declared(index), Presence::NullByDefault) if has_rest => {
                 let index = place(*index);
                 quote! { rest.or_absent(#index, #slot, || #none) }
@@ -126,12 +152,26 @@ pub(crate) fn record(
         }
         quote! { #member: #value }
     });
+    let required: Vec<&Ident> = fields
+        .iter()
+        .zip(&slots)
+        .filter(|(field, _)| field.is_declared() && field.must_be_there())
+        .map(|(_, slot)| slot)
+        .collect();
+    let check = match required.as_slice() {
+        [] => TokenStream::new(),
+        [only] => quote! { let #some(#only) = #only else { return #err(__private::Mismatch) }; },
+        all => quote! {
+            let (#(#some(#all)),*) = (#(#all),*) else { return #err(__private::Mismatch) };
+        },
+    };
     let read = quote! {
         #(#starts)*
         reader.object(&[#(#names),*], &mut |reader, index, name| match index {
             #(#arms,)*
             _ => #other,
         })?;
+        #check
         #ok(Self { #(#values,)* })
     };
     let writes = fields.iter().map(|field| write_field(field, fields, prelude));
@@ -184,7 +224,7 @@ pub(crate) fn words(name: &Ident, words: &Words, variants: &[(Ident, &str)], pre
     let other = if words.open {
         quote! { other => #ok(Self::Unknown(other.to_owned())) }
     } else {
-        quote! { _ => #err(::celerysalt::__private::Mismatch) }
+        quote! { _ => #err(__private::Mismatch) }
     };
     let read = quote! {
         match &*reader.string()? {
@@ -198,7 +238,7 @@ pub(crate) fn words(name: &Ident, words: &Words, variants: &[(Ident, &str)], pre
 /// An enum of types.
 pub(crate) fn union(name: &Ident, union: &Union, prelude: &Prelude) -> TokenStream {
     let (ok, err, some) = (prelude.name("Ok"), prelude.name("Err"), prelude.name("Some"));
-    let mismatch = quote! { #err(::celerysalt::__private::Mismatch) };
+    let mismatch = quote! { #err(__private::Mismatch) };
     let variants: Vec<Ident> = union.variants.iter().map(|variant| ident(&variant.name)).collect();
     let tags: Vec<&str> = union.variants.iter().filter_map(|variant| variant.tag.as_deref()).collect();
     let (read, write) = match &union.tag {

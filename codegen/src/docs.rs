@@ -66,7 +66,8 @@ pub(crate) fn harmless(c: char) -> bool {
 pub(crate) fn quiet() -> TokenStream {
     quote! {
         #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-        #[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+        #[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+        #[allow(rustdoc::all, unreachable_pub, unused)]
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn module(plan: &VersionPlan<'_>, spaces: &mut [Space]) -> Result<Wri
         #summary
         pub mod #module {
             #about
+            use ::celerysalt::__private;
             #request
             #response
             #error
@@ -168,7 +169,10 @@ fn answer(module: &str, doc: &str, name: &str, code: TokenStream) -> TokenStream
     let (module, name, doc) = (ident(module), ident(name), docs::outer(doc));
     quote! {
         #doc
-        pub mod #module { #code }
+        pub mod #module {
+            use ::celerysalt::__private;
+            #code
+        }
         pub use self::#module::#name;
     }
 }
@@ -228,26 +232,29 @@ fn built_alone(
 fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStream {
     let name = ident(&plan.event);
     let (start, builder) = built(plan, &plan.event, &plan.builder, &quote! { Payload }, items, space);
-    let contract = contract(plan);
+    let contract = contract(plan, items.prelude);
     let families = family::implement(&name, items);
     let sending = match plan.contract.mode {
         Mode::Broadcast => quote! {
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(&'a self, salt: &'a ::celerysalt::Salt) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         },
         Mode::Rpc => quote! {
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(&'a self, salt: &'a ::celerysalt::Salt) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         },
     };
@@ -255,7 +262,7 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
         Mode::Broadcast => quote! { impl ::celerysalt::Broadcast for #name {} },
         Mode::Rpc => {
             let response = plan.response.as_deref().map(ident).map(|name| quote! { self::response::#name });
-            let response = response.unwrap_or_else(|| quote! { ::celerysalt::__private::serde_json::Value });
+            let response = response.unwrap_or_else(|| quote! { __private::serde_json::Value });
             let error = plan.error.as_deref().map(ident).map(|name| quote! { self::error::#name });
             let error = error.unwrap_or_else(|| quote! { ::celerysalt::RpcError });
             quote! {
@@ -284,11 +291,12 @@ fn event(plan: &VersionPlan<'_>, items: &Items<'_>, space: &Space) -> TokenStrea
 }
 
 /// The contract as the runtime knows it.
-fn contract(plan: &VersionPlan<'_>) -> TokenStream {
+fn contract(plan: &VersionPlan<'_>, prelude: &Prelude) -> TokenStream {
     let contract = plan.contract;
+    let (some, none) = (prelude.name("Some"), prelude.name("None"));
     let option = |text: Option<TokenStream>| {
-        let some = text.map(|text| quote! { ::core::option::Option::Some(#text) });
-        some.unwrap_or_else(|| quote! { ::core::option::Option::None })
+        let some = text.map(|text| quote! { #some(#text) });
+        some.unwrap_or_else(|| none.clone())
     };
     let schema_of = |document: &Option<Document>| option(document.as_ref().map(|document| json(&document.schema)));
     let (topic, version) = (contract.topic.as_str(), contract.version.as_str());
@@ -303,7 +311,7 @@ fn contract(plan: &VersionPlan<'_>) -> TokenStream {
     let fingerprint = contract.fingerprint.as_str();
     let (class, registry, auto_register) = (&plan.event, contract.registry, contract.auto_register);
     quote! {
-        ::celerysalt::__private::Parts {
+        __private::Parts {
             topic: #topic,
             version: #version,
             mode: #mode,
@@ -352,6 +360,7 @@ fn declared_error(items: &Items<'_>, space: &Space) -> TokenStream {
     quote! {
         impl ::celerysalt::DeclaredError for #name {}
         impl ::core::fmt::Display for #name {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 #display
             }

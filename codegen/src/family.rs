@@ -32,7 +32,11 @@ pub(crate) fn modules(shared: Shared, name: &str) -> Result<TokenStream, String>
         let name = ident(name);
         quote! {
             #about
-            pub mod #name { #types #traits }
+            pub mod #name {
+                use ::celerysalt::__private;
+                #types
+                #traits
+            }
         }
     });
     let (quiet, name) = (docs::quiet(), ident(name));
@@ -86,7 +90,7 @@ pub(crate) fn implement(name: &Ident, items: &Items<'_>) -> TokenStream {
                 let access = access(space, ty, &field, mine, items.prelude).filter(|_| same)?;
                 let method = &field.ident;
                 let returned = returned(space, ty, &field, items.prelude);
-                Some(quote! { fn #method(&self) -> #returned { #access } })
+                Some(quote! { #[inline] fn #method(&self) -> #returned { #access } })
             })
             .collect()
     };

@@ -81,6 +81,11 @@ impl FieldCode {
         }
     }
 
+    /// Whether a payload without the property is none.
+    pub(crate) fn must_be_there(&self) -> bool {
+        matches!(self.presence, Presence::Required | Presence::RequiredOrNull)
+    }
+
     pub(crate) fn is_declared(&self) -> bool {
         matches!(self.role, Role::Declared(_))
     }
@@ -257,7 +262,7 @@ impl<'a> Items<'a> {
             } else {
                 quote! { #some(#default) }
             };
-            Some(quote! { fn #function() -> #ty { #value } })
+            Some(quote! { #[inline] fn #function() -> #ty { #value } })
         });
         let json = decode::record(&name, record, &fields, &self.names(index), self.prelude);
         quote! {
@@ -292,12 +297,14 @@ impl<'a> Items<'a> {
         let arms = variants.iter().map(|(variant, value)| quote! { Self::#variant => #value });
         let as_str = if words.open {
             quote! {
+                #[inline]
                 pub fn as_str(&self) -> &str {
                     match self { #(#arms,)* Self::Unknown(value) => value }
                 }
             }
         } else {
             quote! {
+                #[inline]
                 pub const fn as_str(self) -> &'static str {
                     match self { #(#arms,)* }
                 }
@@ -312,6 +319,7 @@ impl<'a> Items<'a> {
                 #as_str
             }
             impl ::core::fmt::Display for #name {
+                #[inline]
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     f.write_str(self.as_str())
                 }
@@ -339,6 +347,7 @@ impl<'a> Items<'a> {
             once.then(|| {
                 quote! {
                     impl #from<#ty> for #name {
+                        #[inline]
                         fn from(value: #ty) -> Self { Self::#variant_ident(value) }
                     }
                 }
@@ -369,6 +378,7 @@ impl<'a> Items<'a> {
             #derives
             pub struct #name(pub #inner);
             impl #from<#inner> for #name {
+                #[inline]
                 fn from(value: #inner) -> Self { Self(value) }
             }
             #json

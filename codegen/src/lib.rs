@@ -35,6 +35,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod builder;
+mod cache;
 mod convert;
 mod decode;
 mod docs;
@@ -54,7 +55,9 @@ mod types;
 
 use std::path::{Path, PathBuf};
 
-use celerysalt_contract::{Catalog, Diagnostics};
+use celerysalt_contract::{Catalog, Contract, Diagnostics};
+
+use crate::cache::Kept;
 
 /// Starts generating from the contracts of a folder.
 ///
@@ -132,27 +135,11 @@ impl Builder {
     /// Every finding in every contract of the folder, warnings included, when at least one of them is an error.
     pub fn generate(&self) -> Result<Generated, Diagnostics> {
         let catalog = Catalog::load(&self.folder)?;
-        let mut findings = catalog.warnings.clone();
-        let selected = plan::select(&catalog, "only", &self.only);
-        let plain = match self.plain.as_slice() {
-            [] => Ok(Vec::new()),
-            selectors => plan::select(&catalog, "plain", selectors),
-        };
-        let (selected, plain) = match (selected, plain) {
-            (Ok(selected), Ok(plain)) => (selected, plain),
-            (selected, plain) => {
-                findings.extend(selected.err().into_iter().chain(plain.err()).flatten());
-                findings.sort();
-                return Err(findings);
-            }
-        };
-        let (code, found) = render::code(&selected, &plain);
-        findings.extend(found);
-        findings.sort();
-        let Some(code) = code else { return Err(findings) };
-        let files: Vec<PathBuf> = catalog.files.iter().map(|file| self.folder.join(file)).collect();
+        let read = catalog.files.clone();
+        let Made { code, warnings, .. } = self.make(catalog, &Kept::default())?;
+        let files: Vec<PathBuf> = read.iter().map(|file| self.folder.join(file)).collect();
         let mut directories = vec![self.folder.clone()];
-        for file in &catalog.files {
+        for file in &read {
             directories.extend(
                 file.ancestors()
                     .skip(1)
@@ -162,14 +149,41 @@ impl Builder {
         }
         directories.sort();
         directories.dedup();
-        Ok(Generated { code, files, directories, warnings: findings })
+        Ok(Generated { code, files, directories, warnings })
+    }
+
+    /// Generates the code of a catalog that has everything but what is known already.
+    ///
+    /// # Errors
+    /// Every finding; where something is known, also when it does not go together with the catalog.
+    fn make(&self, catalog: Catalog, kept: &Kept) -> Result<Made, Diagnostics> {
+        let mut findings = catalog.warnings.clone();
+        let selected = plan::select(&catalog, "only", &self.only, kept);
+        let plain = match self.plain.as_slice() {
+            [] => Ok(Vec::new()),
+            selectors => plan::select(&catalog, "plain", selectors, kept),
+        };
+        let (selected, plain) = match (selected, plain) {
+            (Ok(selected), Ok(plain)) => (selected, plain),
+            (selected, plain) => {
+                findings.extend(selected.err().into_iter().chain(plain.err()).flatten());
+                findings.sort();
+                return Err(findings);
+            }
+        };
+        let (rendered, found) = render::code(&selected, &plain, kept);
+        findings.extend(found);
+        findings.sort();
+        let Some(render::Rendered { code, topics }) = rendered else { return Err(findings) };
+        Ok(Made { code, topics, warnings: findings, contracts: catalog.contracts })
     }
 
     /// Generates the code into `events.rs` in `OUT_DIR`, for `celerysalt::include_events!()`; to be called in a
     /// `build.rs`.
     ///
-    /// Cargo runs the script again when anything in the folder is edited, added or removed. Warnings become cargo's
-    /// warnings. When anything is wrong, every finding is printed with its place in the file, and the process exits
+    /// Cargo runs the script again when anything in the folder is edited, added or removed. Then only the topics whose
+    /// files changed are generated again, and those that share something with others: what the script knows of the rest is
+    /// kept in `OUT_DIR`, in `events.cache`. Warnings become cargo's warnings. When anything is wrong, every finding is printed with its place in the file, and the process exits
     /// with status 1.
     pub fn emit(self) {
         if let Err(refusal) = emit::emit(&self) {
@@ -177,4 +191,14 @@ impl Builder {
             std::process::exit(1);
         }
     }
+}
+
+/// Generated code with all that is to be known of it.
+struct Made {
+    code: String,
+    /// The topics in the code, in its order.
+    topics: Vec<render::TopicText>,
+    warnings: Diagnostics,
+    /// Everything that was loaded for it.
+    contracts: Vec<Contract>,
 }

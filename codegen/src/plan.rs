@@ -1,11 +1,14 @@
 //! What to generate: which contracts, under which modules, and what their types are called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use celerysalt_contract::{Catalog, Contract, Diagnostic, Document, Selector};
 use serde_json::Value;
 
-use crate::names::{Scope, module_name, type_name};
+use crate::{
+    cache::Kept,
+    names::{Scope, module_name, type_name},
+};
 
 /// Everything to generate.
 pub(crate) struct Plan<'a> {
@@ -52,7 +55,8 @@ impl VersionPlan<'_> {
     }
 }
 
-/// The contracts that `only` means, all of them when it is empty; `option` is what it is called.
+/// The contracts that `only` means, all of them when it is empty; `option` is what it is called. What is known already is
+/// not in the catalog, and may be meant too.
 ///
 /// # Errors
 /// Each selector that can't be read or matches nothing.
@@ -60,12 +64,13 @@ pub(crate) fn select<'a>(
     catalog: &'a Catalog,
     option: &str,
     only: &[String],
+    kept: &Kept,
 ) -> Result<Vec<&'a Contract>, Vec<Diagnostic>> {
     let mut selectors = Vec::with_capacity(only.len());
     let mut refused = Vec::new();
     for text in only {
         match text.parse::<Selector>() {
-            Ok(selector) if catalog.select(std::slice::from_ref(&selector)).is_empty() => {
+            Ok(selector) if catalog.select(std::slice::from_ref(&selector)).is_empty() && !kept.has(&selector) => {
                 let message = format!("`{text}` in `{option}` matches no contract");
                 refused
                     .push(Diagnostic::error("unknown-contract", &catalog.root, message).with_help(near(catalog, text)));
@@ -124,24 +129,37 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-/// Decides every name that is visible outside of one document.
-pub(crate) fn plan<'a>(contracts: &[&'a Contract], plain: &[&Contract]) -> Plan<'a> {
+/// Decides every name that is visible outside of one document; nothing if that changes what is known already.
+pub(crate) fn plan<'a>(contracts: &[&'a Contract], plain: &[&Contract], kept: &'a Kept) -> Option<Plan<'a>> {
     let mut by_topic: BTreeMap<&str, Vec<&'a Contract>> = BTreeMap::new();
     for contract in contracts {
         by_topic.entry(contract.topic.as_str()).or_default().push(contract);
     }
     let mut modules = Scope::of_fields();
     let mut topics = Vec::with_capacity(by_topic.len());
-    for (topic, mut contracts) in by_topic {
+    let known = kept.topics.iter().filter(|(_, kept)| kept.text.is_generated()).map(|(topic, _)| topic.as_str());
+    let all: BTreeSet<&str> = by_topic.keys().copied().chain(known).collect();
+    for topic in all {
+        let module = modules.take(&module_name(topic));
+        let Some(mut contracts) = by_topic.remove(topic) else {
+            if kept.topics.get(topic).is_none_or(|kept| kept.text.module != module) {
+                return None;
+            }
+            continue;
+        };
         contracts.sort_by(|a, b| a.version.cmp(&b.version));
         let mut scope = Scope::of_fields();
         let versions =
             contracts.into_iter().map(|contract| version(contract, is_plain(contract, plain), &mut scope)).collect();
-        topics.push(TopicPlan { module: modules.take(&module_name(topic)), topic, versions, at_top: Vec::new() });
+        topics.push(TopicPlan { module, topic, versions, at_top: Vec::new() });
     }
     let warnings = share_titles(&mut topics);
+    let roots: BTreeSet<&String> = kept.topics.values().flat_map(|kept| &kept.text.roots).collect();
+    if topics.iter().flat_map(TopicPlan::newest).flat_map(VersionPlan::roots).any(|root| roots.contains(root)) {
+        return None;
+    }
     let shared = modules.take("shared");
-    Plan { topics, shared, warnings }
+    Some(Plan { topics, shared, warnings })
 }
 
 fn is_plain(contract: &Contract, plain: &[&Contract]) -> bool {

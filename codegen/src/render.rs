@@ -14,25 +14,86 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::{
-    convert, docs, event, family,
-    lower::Space,
+    cache::Kept,
+    convert, decode, docs, event, family,
+    lower::{Home, Space},
     names::ident,
-    plan::{self, Plan, TopicPlan},
+    plan::{self, Plan, TopicPlan, VersionPlan},
     shared,
 };
 
-/// The code for `contracts`, those of `plain` without a place for what they don't name; none when it can't be made, and what is to be said about it.
-pub(crate) fn code(contracts: &[&Contract], plain: &[&Contract]) -> (Option<String>, Vec<Diagnostic>) {
-    let Plan { topics, shared: shared_module, warnings: mut findings } = plan::plan(contracts, plain);
+/// The code, and where each topic stands in it.
+pub(crate) struct Rendered {
+    pub(crate) code: String,
+    /// In the order of the code.
+    pub(crate) topics: Vec<TopicText>,
+}
+
+/// The code of a topic, and what others have to know of it.
+#[derive(Clone, Debug)]
+pub(crate) struct TopicText {
+    pub(crate) topic: String,
+    pub(crate) module: String,
+    /// The modules of its versions, with the events in them.
+    pub(crate) events: Vec<(String, String)>,
+    /// The types that the top has too.
+    pub(crate) roots: Vec<String>,
+    pub(crate) code: String,
+    /// Where the code starts in the whole, in bytes.
+    pub(crate) at: usize,
+    /// Whether other topics neither have to do with its types nor want its names.
+    pub(crate) is_alone: bool,
+}
+
+impl TopicText {
+    /// That of a topic which nothing is to be generated of.
+    pub(crate) fn none(topic: &str) -> Self {
+        let (module, events, roots, code) = Default::default();
+        Self { topic: topic.to_owned(), module, events, roots, code, at: 0, is_alone: true }
+    }
+
+    fn new(plan: &TopicPlan<'_>, code: String, is_alone: bool) -> Self {
+        let events = plan.versions.iter().map(|version| (version.module.clone(), version.event.clone())).collect();
+        let all_at_top = plan.newest().is_some_and(|newest| newest.roots().eq(&plan.at_top));
+        Self {
+            topic: plan.topic.to_owned(),
+            module: plan.module.clone(),
+            events,
+            roots: plan.at_top.clone(),
+            code,
+            at: 0,
+            is_alone: is_alone && all_at_top,
+        }
+    }
+
+    pub(crate) fn is_generated(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Whether the code stands in `whole` where it was put.
+    pub(crate) fn is_in(&self, whole: &str) -> bool {
+        whole.get(self.at..).is_some_and(|rest| rest.starts_with(&self.code))
+    }
+}
+
+/// The code for `contracts`, those of `plain` without a place for what they don't name, and for what is known already; none
+/// when it can't be made, and what is to be said about it.
+pub(crate) fn code(contracts: &[&Contract], plain: &[&Contract], kept: &Kept) -> (Option<Rendered>, Vec<Diagnostic>) {
+    let Some(Plan { topics, shared: shared_module, warnings: mut findings }) = plan::plan(contracts, plain, kept)
+    else {
+        return (None, Vec::new());
+    };
     let mut lowered: Vec<Vec<Space>> =
         topics.iter().flat_map(|topic| &topic.versions).map(|version| event::lower(version, &shared_module)).collect();
     let shared = shared::find(&mut lowered);
-    let mut text = header(contracts.len());
+    let is_alone = alone(&topics, &lowered);
+    let known = kept.topics.values().map(|kept| &kept.text).filter(|text| text.is_generated());
+    let mut texts: Vec<TopicText> = known.cloned().collect();
     let mut complete = true;
-    for written in modules(&topics, lowered) {
+    for ((written, topic), is_alone) in modules(&topics, lowered).into_iter().zip(&topics).zip(is_alone) {
         match written {
             Ok((code, found)) => {
-                text.push_str(&code);
+                texts.push(TopicText::new(topic, code, is_alone));
                 findings.extend(found);
             }
             Err(found) => {
@@ -51,12 +112,21 @@ pub(crate) fn code(contracts: &[&Contract], plain: &[&Contract]) -> (Option<Stri
             complete = false;
         }
     }
-    items.extend(list(&topics));
+    texts.sort_by(|a, b| a.topic.cmp(&b.topic));
+    items.extend(list(&texts));
     if !complete {
         return (None, findings);
     }
     match formatted(items) {
-        Ok(code) => (Some(text + &code), findings),
+        Ok(end) => {
+            let mut code = header(texts.iter().map(|text| text.events.len()).sum());
+            for text in &mut texts {
+                text.at = code.len();
+                code.push_str(&text.code);
+            }
+            code.push_str(&end);
+            (Some(Rendered { code, topics: texts }), findings)
+        }
         Err(message) => {
             findings.push(fault(message));
             (None, findings)
@@ -70,7 +140,7 @@ pub(crate) fn code(contracts: &[&Contract], plain: &[&Contract]) -> (Option<Stri
 /// What is no Rust in them, which is a fault of the generator.
 fn formatted(items: TokenStream) -> Result<String, String> {
     match syn::parse2::<syn::File>(items) {
-        Ok(file) => Ok(prettyplease::unparse(&file)),
+        Ok(file) => Ok(decode::with_serde(&prettyplease::unparse(&file))),
         Err(error) => Err(format!("the generated code is no Rust: {error}; please report these contracts")),
     }
 }
@@ -176,12 +246,22 @@ fn module(topic: &TopicPlan<'_>, lowered: Vec<Vec<Space>>) -> Module {
     }
 }
 
+/// Whether each topic has no type that is written among the shared ones.
+fn alone(topics: &[TopicPlan<'_>], lowered: &[Vec<Space>]) -> Vec<bool> {
+    let mut lowered = lowered.iter();
+    let is_alone = |versions: &[VersionPlan<'_>]| {
+        let spaces = lowered.by_ref().take(versions.len()).flatten();
+        spaces.filter(|space| space.items.iter().any(|item| item.home != Home::Here)).count() == 0
+    };
+    topics.iter().map(|topic| topic.versions.as_slice()).map(is_alone).collect()
+}
+
 /// The function that gives every contract.
-fn list(topics: &[TopicPlan<'_>]) -> TokenStream {
+fn list(topics: &[TopicText]) -> TokenStream {
     let contracts = topics.iter().flat_map(|topic| {
         let module = ident(&topic.module);
-        topic.versions.iter().map(move |version| {
-            let (version, event) = (ident(&version.module), ident(&version.event));
+        topic.events.iter().map(move |(version, event)| {
+            let (version, event) = (ident(version), ident(event));
             quote! { <self::#module::#version::#event as ::celerysalt::Event>::contract() }
         })
     });

@@ -84,11 +84,20 @@ fn attempt(space: &Space) -> Result<Written, String> {
     // The parts that typify has not written before, with what they are known by from then on.
     let mut asked: BTreeMap<(usize, usize), Option<String>> = BTreeMap::new();
     let mut definitions = Map::new();
+    let within = within(space);
     for index in 0..space.items.len() {
-        let types: Vec<Value> = space.types_of(index).iter().map(|ty| shown(&ty.core, space.plain)).collect();
+        let types = space.types_of(index);
         let mut parts = Vec::with_capacity(types.len());
         let mut properties = Map::new();
         for (part, ty) in types.into_iter().enumerate() {
+            // An item that this one is no part of is written by its name, whoever is asked.
+            if let Some(known) = ty.as_item().filter(|item| within.get(*item).is_some_and(|all| !all.contains(&index)))
+            {
+                let name = Ident::new(&placeholder(known), Span::call_site());
+                parts.push(Some(syn::parse_quote! { #name }));
+                continue;
+            }
+            let ty = shown(&ty.core, space.plain);
             let text = ty.to_string();
             // What mentions an item may need a `Box` here, and not there.
             let key = (!text.contains(ITEM)).then_some(text);
@@ -134,6 +143,33 @@ fn attempt(space: &Space) -> Result<Written, String> {
         }
     }
     complete(written)
+}
+
+/// For each item, itself and all that it is made of; nothing where that would take long to find out.
+fn within(space: &Space) -> Vec<BTreeSet<usize>> {
+    /// So many items at most.
+    const FEW: usize = 200;
+    if space.items.len() > FEW {
+        return Vec::new();
+    }
+    let made_of = |index: usize| {
+        let mut direct = BTreeSet::new();
+        for ty in space.types_of(index) {
+            ty.for_each_item(&mut |item| {
+                direct.insert(item);
+            });
+        }
+        direct
+    };
+    let direct: Vec<BTreeSet<usize>> = (0..space.items.len()).map(made_of).collect();
+    let all_of = |index: usize| {
+        let (mut all, mut next) = (BTreeSet::from([index]), vec![index]);
+        while let Some(item) = next.pop() {
+            next.extend(direct.get(item).into_iter().flatten().copied().filter(|item| all.insert(*item)));
+        }
+        all
+    };
+    (0..space.items.len()).map(all_of).collect()
 }
 
 /// Every part, none of which may be missing.

@@ -195,7 +195,22 @@ impl Catalog {
     /// Every finding, warnings included, sorted by path and place, when at least one of them is an error. A folder
     /// that is missing, unreadable or without any contract is an error as well.
     pub fn load(root: impl AsRef<Path>) -> Result<Self, Diagnostics> {
-        Ok(Self::load_like(root.as_ref(), None)?.0)
+        Ok(Self::load_like(root.as_ref(), None, &|_, _| false)?.0)
+    }
+
+    /// As [`Catalog::load`], but for the topics that `is_known` says are known: it is asked with each topic and its files,
+    /// relative to the folder. They are not loaded, and only the others are in the catalog; it may be empty then.
+    ///
+    /// A file of a known topic is read only when another one refers to it, and is in [`Catalog::files`] then: whoever
+    /// wants the findings that loading everything has can take those of a known topic from before, unless one is.
+    ///
+    /// # Errors
+    /// As [`Catalog::load`].
+    pub fn load_unknown(
+        root: impl AsRef<Path>,
+        is_known: &dyn Fn(&Topic, &[&Path]) -> bool,
+    ) -> Result<Self, Diagnostics> {
+        Ok(Self::load_like(root.as_ref(), None, is_known)?.0)
     }
 
     /// Loads another folder, most of which is the same as this one: an earlier state of it.
@@ -205,11 +220,15 @@ impl Catalog {
     /// # Errors
     /// As [`Catalog::load`].
     pub fn other(&self, root: impl AsRef<Path>) -> Result<Other, Diagnostics> {
-        let (catalog, same) = Self::load_like(root.as_ref(), Some(self))?;
+        let (catalog, same) = Self::load_like(root.as_ref(), Some(self), &|_, _| false)?;
         Ok(Other { contracts: catalog.contracts, same })
     }
 
-    fn load_like(root: &Path, like: Option<&Self>) -> Result<(Self, Vec<(Topic, Version)>), Diagnostics> {
+    fn load_like(
+        root: &Path,
+        like: Option<&Self>,
+        is_known: &dyn Fn(&Topic, &[&Path]) -> bool,
+    ) -> Result<(Self, Vec<(Topic, Version)>), Diagnostics> {
         let refuse = |message: String| {
             let help = "a contract is a file such as `<topic>/v1.json` in it";
             Err([Diagnostic::error("empty-catalog", root, message).with_help(help)].into_iter().collect())
@@ -224,13 +243,20 @@ impl Catalog {
             Err(error) => return refuse(format!("the schemas folder can't be opened: {error}")),
         };
         let mut loader = Loader::new(library);
-        let (contracts, same) = loader.load(like);
+        let mut has_known = false;
+        let mut is_known = |topic: &Topic, entries: &[Entry]| {
+            let files: Vec<&Path> = entries.iter().map(|entry| entry.path.as_path()).collect();
+            let is_known = is_known(topic, &files);
+            has_known |= is_known;
+            is_known
+        };
+        let (contracts, same) = loader.load(like, &mut is_known);
         let mut findings = std::mem::take(&mut loader.library.findings);
         findings.sort();
         if findings.has_errors() {
             return Err(findings);
         }
-        if contracts.is_empty() && same.is_empty() {
+        if contracts.is_empty() && same.is_empty() && !has_known {
             return refuse("the schemas folder has no contract".to_owned());
         }
         let sources = loader.library.into_files();
@@ -353,11 +379,16 @@ impl Loader {
         }
     }
 
-    /// Without what `like` has as well; those are named in the second.
-    fn load(&mut self, like: Option<&Catalog>) -> (Vec<Contract>, Vec<(Topic, Version)>) {
+    /// Without what `like` has as well; those are named in the second. Without the topics that are known.
+    fn load(
+        &mut self,
+        like: Option<&Catalog>,
+        is_known: &mut dyn FnMut(&Topic, &[Entry]) -> bool,
+    ) -> (Vec<Contract>, Vec<(Topic, Version)>) {
         let mut listing = scan(&self.library.shown);
         self.library.findings.extend(listing.findings);
         self.refuse_colliding_topics(listing.topics.keys());
+        listing.topics.retain(|topic, entries| !is_known(topic, entries));
         let mut same = Vec::new();
         if let Some(like) = like {
             let known = Known { like, library: &self.library, is_same: RefCell::default() };

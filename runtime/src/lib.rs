@@ -166,12 +166,13 @@ pub mod __private {
         Ok(value)
     }
 
-    /// A builder that was not given all of its required fields.
-    pub fn missing<E: Event>(part: Part, fields: &[&str]) -> Invalid {
+    /// A builder that was not given all of its required fields: those of `fields` that are marked.
+    pub fn missing<E: Event>(part: Part, fields: &[(&str, bool)]) -> Invalid {
         let contract = E::contract();
         let violations: Vec<Violation> = fields
             .iter()
-            .map(|field| Violation {
+            .filter(|(_, is_missing)| *is_missing)
+            .map(|(field, _)| Violation {
                 pointer: String::new(),
                 keyword: "required".to_owned(),
                 expected: format!("the property \"{field}\""),

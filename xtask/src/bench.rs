@@ -7,6 +7,8 @@ use crate::cargo::{root, show};
 /// What decoding, generating and compiling cost, as tables. `parts` picks among `decode`, `generate` and `compile`.
 pub(crate) fn codegen(parts: &[&str]) -> Result<(), String> {
     const PACKAGE: [&str; 6] = ["run", "--quiet", "--release", "--package", "celerysalt-bench", "--bin"];
+    // The build script as a program, which `generate` runs.
+    show(&["build", "--quiet", "--release", "--package", "celerysalt-bench", "--bins"])?;
     show(&[&PACKAGE[..], &["celerysalt-bench", "--"], parts].concat())?;
     if parts.is_empty() || parts.contains(&"decode") {
         show(&[&PACKAGE[..], &["allocations"]].concat())?;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -48,30 +49,60 @@ pub fn titled(text: &str) -> Result<String, String> {
     Ok(schema.get("title").and_then(Value::as_str).ok_or("no title")?.to_owned())
 }
 
-/// The medians of generating all contracts of a folder, and of doing so again after one was edited; lines and bytes.
+/// What a build script takes, as medians by the clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Spent {
+    /// The first time.
+    pub all: Duration,
+    /// After one of the schemas was edited.
+    pub edited: Duration,
+    /// After nothing was: cargo does not even start it then, unless something else made it.
+    pub again: Duration,
+    /// Of the code.
+    pub lines: usize,
+    /// Of the code.
+    pub bytes: usize,
+}
+
+/// Runs a build script on the folder `schemas` of the crate `folder`, as cargo does.
 ///
 /// # Errors
-/// Findings.
-pub fn measure(folder: &Path, rounds: usize) -> Result<(Duration, Duration, usize, usize), String> {
-    let run = || -> Result<(Duration, String), String> {
+/// What it says when it fails, or when what it makes of an edited schema is not what it makes of everything.
+pub fn measure(script: &Path, folder: &Path, rounds: usize) -> Result<Spent, String> {
+    let run = |out: &Path| -> Result<Duration, String> {
+        fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
         let start = Instant::now();
-        let generated = celerysalt_codegen::contracts(folder).generate().map_err(|findings| findings.render(false))?;
-        Ok((start.elapsed(), generated.code))
+        let output = Command::new(script)
+            .current_dir(folder)
+            .env("CARGO_MANIFEST_DIR", folder)
+            .env("OUT_DIR", out)
+            .output()
+            .map_err(|error| format!("{}: {error}", script.display()))?;
+        let took = start.elapsed();
+        let said = || String::from_utf8_lossy(&output.stderr).chars().take(2000).collect::<String>();
+        if output.status.success() { Ok(took) } else { Err(said()) }
     };
-    let (mut all, mut edited) = (Vec::new(), Vec::new());
-    let (mut lines, mut bytes) = (0, 0);
+    let code = |out: &Path| fs::read_to_string(out.join("events.rs")).map_err(|error| error.to_string());
+    let (topic, _) = SCHEMAS.first().ok_or("no schema")?;
+    let path = folder.join(format!("schemas/{topic}.n0/v1.json"));
+    let (mut all, mut edited, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    let (out, fresh) = (folder.join("out"), folder.join("fresh"));
     for round in 0..rounds {
-        let (took, code) = run()?;
-        (lines, bytes) = (code.lines().count(), code.len());
-        all.push(took);
-        let (topic, _) = SCHEMAS.first().ok_or("no schema")?;
-        let path = folder.join(format!("{topic}.n0/v1.json"));
+        let _ = fs::remove_dir_all(&out);
+        all.push(run(&out)?);
         let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        let text = text.replacen("\"note\"", &format!("\"note_{round}\""), 1);
+        let text = text.replacen("\"note", &format!("\"note_{round}"), 1);
         fs::write(&path, text).map_err(|error| error.to_string())?;
-        edited.push(run()?.0);
+        edited.push(run(&out)?);
+        again.push(run(&out)?);
     }
-    Ok((median(all), median(edited), lines, bytes))
+    run(&fresh)?;
+    if code(&fresh)? != code(&out)? {
+        return Err("an edited schema gives other code than all of them anew".to_owned());
+    }
+    let code = code(&out)?;
+    let [all, edited, again] = [all, edited, again].map(median);
+    Ok(Spent { all, edited, again, lines: code.lines().count(), bytes: code.len() })
 }
 
 /// The middle one.

@@ -94,51 +94,97 @@ fn decode() -> Result<(), String> {
 }
 
 fn generating() -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    generate::write(folder.path(), 1000)?;
-    let (all, edited, lines, bytes) = generate::measure(folder.path(), 5)?;
-    println!("| generating | seconds | lines | bytes |\n| --- | --: | --: | --: |");
-    println!("| 1,000 contracts | {:.2} | {lines} | {bytes} |", all.as_secs_f64());
-    println!("| 1,000 contracts, one of them edited | {:.2} | | |", edited.as_secs_f64());
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    generate::write(folder.path(), 100)?;
-    let (all, edited, ..) = generate::measure(folder.path(), 5)?;
-    println!("| 100 contracts | {:.3} | | |", all.as_secs_f64());
-    println!("| 100 contracts, one of them edited | {:.3} | | |", edited.as_secs_f64());
-    println!("| nothing changed | {} | | |\n", unchanged()?);
+    let by_default = build_script()?;
+    let optimised = std::env::current_exe()
+        .map(|path| path.with_file_name("emit"))
+        .map_err(|error| format!("this program can't be found: {error}"))?;
+    println!("| build script | contracts | all, s | one edited, s | none edited, s | lines | bytes |");
+    println!("| --- | --: | --: | --: | --: | --: | --: |");
+    for (name, script) in [("optimised", &optimised), ("as cargo compiles it by default", &by_default.script)] {
+        for count in [1000, 100] {
+            let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+            generate::write(&folder.path().join("schemas"), count)?;
+            let spent = generate::measure(script, folder.path(), 3)?;
+            let [all, edited, again] = [spent.all, spent.edited, spent.again].map(|time| time.as_secs_f64());
+            let (lines, bytes) = (spent.lines, spent.bytes);
+            println!("| {name} | {count} | {all:.2} | {edited:.3} | {again:.3} | {lines} | {bytes} |");
+        }
+    }
+    // A build with nothing changed: cargo must not run the script.
+    let stamp = || {
+        let file = std::fs::metadata(&by_default.events);
+        file.and_then(|file| file.modified()).map_err(|error| format!("{}: {error}", by_default.events.display()))
+    };
+    let before = stamp()?;
+    let built = build_script()?;
+    let ran = if stamp()? == before && built.fresh { "not run" } else { "RUN" };
+    println!("\nA build with nothing changed: the build script is {ran}.\n");
     Ok(())
 }
 
-/// Whether cargo runs the build script of this very package again: it must not.
-fn unchanged() -> Result<&'static str, String> {
-    let build = || {
-        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--release", "--package", "celerysalt-bench", "--lib", "--message-format=json"])
-            .current_dir(checkout())
-            .output()
-            .map_err(|error| format!("cargo did not start: {error}"))
+/// The build script of this very package.
+struct BuildScript {
+    script: PathBuf,
+    /// What it wrote.
+    events: PathBuf,
+    /// Whether cargo left it as it was.
+    fresh: bool,
+}
+
+/// Builds this package as far as its build script, in release: cargo compiles build scripts, and all that they are made of,
+/// without optimisation in every profile unless `[profile.*.build-override]` says otherwise.
+fn build_script() -> Result<BuildScript, String> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--package", "celerysalt-bench", "--lib", "--message-format=json"])
+        .current_dir(checkout())
+        .output()
+        .map_err(|error| format!("cargo did not start: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let messages: Vec<serde_json::Value> = said
+        .lines()
+        .filter(|line| line.contains("conformance/bench"))
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let find = |test: &dyn Fn(&serde_json::Value) -> bool| messages.iter().find(|message| test(message));
+    let artifact = find(&|message| {
+        message.get("reason").is_some_and(|reason| reason == "compiler-artifact")
+            && message.pointer("/target/kind/0").is_some_and(|kind| kind == "custom-build")
+    });
+    let executed = find(&|message| message.get("reason").is_some_and(|reason| reason == "build-script-executed"));
+    let text = |message: Option<&serde_json::Value>, pointer: &str| {
+        let text = message.and_then(|message| message.pointer(pointer)?.as_str().map(PathBuf::from));
+        text.ok_or_else(|| format!("cargo names no {pointer} of the build script"))
     };
-    build()?;
-    let stamp = || -> Result<_, String> {
-        let said = String::from_utf8_lossy(&build()?.stdout).into_owned();
-        let line =
-            said.lines().find(|line| line.contains("build-script-executed") && line.contains("conformance/bench"));
-        let message: serde_json::Value =
-            serde_json::from_str(line.unwrap_or_default()).map_err(|error| error.to_string())?;
-        let out = message.get("out_dir").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let file = std::fs::metadata(Path::new(out).join("events.rs"));
-        file.and_then(|file| file.modified()).map_err(|error| format!("{out}: {error}"))
-    };
-    Ok(if stamp()? == stamp()? { "not run" } else { "RUN" })
+    Ok(BuildScript {
+        script: text(artifact, "/filenames/0")?,
+        events: text(executed, "/out_dir")?.join("events.rs"),
+        fresh: artifact.and_then(|artifact| artifact.get("fresh")?.as_bool()).unwrap_or_default(),
+    })
 }
 
 fn compiling() -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let rows = compile::measure(folder.path(), &checkout(), 200, 3)?;
-    println!("| 200 events | lines | bytes | check, s | build, s |\n| --- | --: | --: | --: | --: |");
-    for row in rows {
-        let (check, build) = (row.check.as_secs_f64(), row.build.as_secs_f64());
-        println!("| {} | {} | {} | {check:.2} | {build:.2} |", row.name, row.lines, row.bytes);
+    let rows = compile::measure(&checkout().join("target/bench-compile"), &checkout(), 200, 3)?;
+    println!("| 200 events | lines | bytes | check, s | processors, s | build, s | processors, s |");
+    println!("| --- | --: | --: | --: | --: | --: | --: |");
+    for row in &rows {
+        let [check, build] = [row.check, row.build];
+        let [a, b, c, d] = [check.wall, check.cpu, build.wall, build.cpu].map(|time| time.as_secs_f64());
+        println!("| {} | {} | {} | {a:.2} | {b:.2} | {c:.2} | {d:.2} |", row.name, row.lines, row.bytes);
+    }
+    let [ours, hand, typify] = rows.as_slice() else { return Err("a row is missing".to_owned()) };
+    for (name, other) in [("by hand", hand), ("typify", typify)] {
+        let ratio = |time: fn(&compile::Row) -> Duration| time(ours).as_secs_f64() / time(other).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+        let size = |size: fn(&compile::Row) -> usize| size(ours) as f64 / size(other) as f64;
+        println!(
+            "| generated to {name} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+            size(|row| row.lines),
+            size(|row| row.bytes),
+            ratio(|row| row.check.wall),
+            ratio(|row| row.check.cpu),
+            ratio(|row| row.build.wall),
+            ratio(|row| row.build.cpu),
+        );
     }
     println!();
     Ok(())

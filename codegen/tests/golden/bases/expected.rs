@@ -2,7 +2,8 @@
 
 /// Constraints
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_constraints {
     //! Topic `bases.constraints`.
     /// Version `v1`.
@@ -10,6 +11,7 @@ pub mod bases_constraints {
         //! Topic `bases.constraints`, version `v1`, from `bases.constraints/v1.json`.
         //!
         //! Fingerprint `c127bdaeb988eff75116cd1be07046c0d3e6b677fe5aa7f7e97dd2a52464459e`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Constraints {
@@ -28,9 +30,10 @@ pub mod bases_constraints {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Constraints {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut email = None;
                 let mut uuid = None;
                 let mut big = None;
@@ -88,7 +91,8 @@ pub mod bases_constraints {
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "email", &self.email);
                 self.rest.write_optional(writer, 1, "uuid", &self.uuid);
@@ -120,19 +124,14 @@ pub mod bases_constraints {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Constraints {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Constraints {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Constraints {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Constraints {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -141,6 +140,7 @@ pub mod bases_constraints {
         }
         impl ConstraintsMaybe {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::A => "a",
@@ -148,69 +148,70 @@ pub mod bases_constraints {
             }
         }
         impl ::core::fmt::Display for ConstraintsMaybe {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for ConstraintsMaybe {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "a" => Ok(Self::A),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for ConstraintsMaybe {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for ConstraintsMaybe {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for ConstraintsMaybe {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for ConstraintsMaybe {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Constraints {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> ConstraintsBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Constraints {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.constraints",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"big":{"maximum":18446744073709551615,"minimum":0,"type":"integer"},"codes":{"enum":[1,2,3]},"email":{"format":"email","minLength":3,"pattern":"^(a+)+$","type":"string"},"flags":{"const":true},"map":{"additionalProperties":{"type":"number"},"propertyNames":{"pattern":"^x"},"type":"object"},"maybe":{"enum":["a",null]},"mixed":{"enum":["a",1]},"not":{"not":{"const":"x"},"type":"string"},"set":{"contains":{"const":"a"},"items":{"type":"string"},"minItems":1,"type":"array","uniqueItems":true},"step":{"multipleOf":0.1,"type":"number"},"uuid":{"format":"uuid","type":"string"}},"title":"Constraints","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "c127bdaeb988eff75116cd1be07046c0d3e6b677fe5aa7f7e97dd2a52464459e",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Constraints",
@@ -222,7 +223,7 @@ pub mod bases_constraints {
         }
         impl ::celerysalt::Broadcast for Constraints {}
         /// Builds a `Constraints`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct ConstraintsBuilder {
             email: Option<String>,
@@ -303,6 +304,7 @@ pub mod bases_constraints {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Constraints, ::celerysalt::Invalid> {
                 let value = Constraints {
                     email: self.email,
@@ -318,10 +320,7 @@ pub mod bases_constraints {
                     not: self.not,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Constraints,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Constraints, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -331,7 +330,8 @@ pub mod bases_constraints {
 pub use self::bases_constraints::Constraints;
 /// Derived
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_derived {
     //! Topic `bases.derived`.
     /// Version `v1`.
@@ -339,6 +339,7 @@ pub mod bases_derived {
         //! Topic `bases.derived`, version `v1`, from `bases.derived/v1.json`.
         //!
         //! Fingerprint `8e3896137e9e11cb5e90b57d1659ff496f70a424cd4cddd610169b213cea2f2d`.
+        use ::celerysalt::__private;
         /// Two bases deep.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Derived {
@@ -354,9 +355,10 @@ pub mod bases_derived {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Derived {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut z_first = None;
                 let mut id = None;
                 let mut level = None;
@@ -379,18 +381,22 @@ pub mod bases_derived {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(id), Some(level), Some(at)) = (id, level, at) else {
+                    return Err(__private::Mismatch)
+                };
                 Ok(Self {
                     z_first,
-                    id: ::celerysalt::__private::required(id)?,
-                    level: ::celerysalt::__private::required(level)?,
-                    at: ::celerysalt::__private::required(at)?,
+                    id,
+                    level,
+                    at,
                     z_own,
                     a_own,
                     many,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "z_first", &self.z_first);
                 self.rest.write_field(writer, 1, "id", &self.id);
@@ -406,19 +412,14 @@ pub mod bases_derived {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Derived {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Derived {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Derived {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Derived {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -427,6 +428,7 @@ pub mod bases_derived {
         }
         impl DerivedLevel {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::High => "high",
@@ -434,69 +436,70 @@ pub mod bases_derived {
             }
         }
         impl ::core::fmt::Display for DerivedLevel {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for DerivedLevel {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for DerivedLevel {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for DerivedLevel {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for DerivedLevel {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for DerivedLevel {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Derived {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> DerivedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Derived {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.derived",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Two bases deep.",
                     schema: r##"{"$defs":{"base":{"description":"What all have.","properties":{"id":{"type":"integer"},"level":{"enum":["low","high"]},"z_first":{"type":"string"}},"required":["id"],"title":"Base","type":"object"},"stamped":{"allOf":[{"$ref":"#/$defs/base"}],"properties":{"at":{"format":"date-time","type":"string"}},"required":["at"],"title":"Stamped","type":"object"}},"allOf":[{"$ref":"#/$defs/stamped"},{"$ref":"#/$defs/base"}],"description":"Two bases deep.","properties":{"a_own":{"$ref":"#/$defs/base"},"level":{"const":"high"},"many":{"items":{"$ref":"#/$defs/base"},"type":"array"},"z_own":{"type":"string"}},"required":["level"],"title":"Derived","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "8e3896137e9e11cb5e90b57d1659ff496f70a424cd4cddd610169b213cea2f2d",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Derived",
@@ -508,7 +511,7 @@ pub mod bases_derived {
         }
         impl ::celerysalt::Broadcast for Derived {}
         /// Builds a `Derived`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct DerivedBuilder {
             z_first: Option<String>,
@@ -565,19 +568,14 @@ pub mod bases_derived {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Derived, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
-                    ("id", self.id.is_none()),
-                    ("at", self.at.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                let is_missing = [("id", self.id.is_none()), ("at", self.at.is_none())];
                 let (Some(id), Some(at)) = (self.id, self.at) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Derived,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = Derived {
@@ -590,10 +588,7 @@ pub mod bases_derived {
                     many: self.many,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Derived,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Derived, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -603,7 +598,8 @@ pub mod bases_derived {
 pub use self::bases_derived::Derived;
 /// OlderDraft
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_draft4 {
     //! Topic `bases.draft4`.
     /// Version `v1`.
@@ -611,6 +607,7 @@ pub mod bases_draft4 {
         //! Topic `bases.draft4`, version `v1`, from `bases.draft4/v1.json`.
         //!
         //! Fingerprint `747001336f93b984714a6956d2ea407b3259b09835f1377499634dad5ac04ec9`.
+        use ::celerysalt::__private;
         /// Draft 4.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct OlderDraft {
@@ -620,9 +617,10 @@ pub mod bases_draft4 {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OlderDraft {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut size = None;
                 let mut system = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -637,59 +635,58 @@ pub mod bases_draft4 {
                     )?;
                 Ok(Self { size, system, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "size", &self.size);
                 self.rest.write_optional(writer, 1, "system", &self.system);
                 writer.close_with(&self.rest, &["size", "system"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OlderDraft {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OlderDraft {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OlderDraft {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OlderDraft {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OlderDraft {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OlderDraftBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OlderDraft {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.draft4",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Draft 4.",
                     schema: r#"{"$schema":"http://json-schema.org/draft-04/schema#","dependencies":{"size":["unit"],"unit":{"properties":{"system":{"type":"string"}}}},"description":"Draft 4.","properties":{"size":{"exclusiveMinimum":true,"minimum":0,"type":"integer"}},"title":"OlderDraft","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "747001336f93b984714a6956d2ea407b3259b09835f1377499634dad5ac04ec9",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OlderDraft",
@@ -701,7 +698,7 @@ pub mod bases_draft4 {
         }
         impl ::celerysalt::Broadcast for OlderDraft {}
         /// Builds a `OlderDraft`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OlderDraftBuilder {
             size: Option<::celerysalt::Integer>,
@@ -725,16 +722,14 @@ pub mod bases_draft4 {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OlderDraft, ::celerysalt::Invalid> {
                 let value = OlderDraft {
                     size: self.size,
                     system: self.system,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OlderDraft,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OlderDraft, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -744,7 +739,8 @@ pub mod bases_draft4 {
 pub use self::bases_draft4::OlderDraft;
 /// OldDraft
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_draft7 {
     //! Topic `bases.draft7`.
     /// Version `v1`.
@@ -752,6 +748,7 @@ pub mod bases_draft7 {
         //! Topic `bases.draft7`, version `v1`, from `bases.draft7/v1.json`.
         //!
         //! Fingerprint `bc5b010870fffa9dae281a653c2fee6a61be98b0703aaa0a8122c23a5ce6c752`.
+        use ::celerysalt::__private;
         /// Draft 7.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OldDraft {
@@ -766,9 +763,10 @@ pub mod bases_draft7 {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OldDraft {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut name_2 = None;
                 let mut point = None;
                 let mut country = None;
@@ -789,8 +787,9 @@ pub mod bases_draft7 {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let Some(name_2) = name_2 else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    name: ::celerysalt::__private::required(name_2)?,
+                    name: name_2,
                     point,
                     country,
                     plz,
@@ -799,7 +798,8 @@ pub mod bases_draft7 {
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "name", &self.name);
                 self.rest.write_optional(writer, 1, "point", &self.point);
@@ -814,52 +814,50 @@ pub mod bases_draft7 {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OldDraft {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OldDraft {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OldDraft {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OldDraft {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OldDraft {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OldDraftBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OldDraft {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.draft7",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Draft 7.",
                     schema: r##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"name":{"minLength":1,"type":"string"},"point":{"additionalItems":false,"items":[{"type":"number"},{"type":"number"}],"minItems":2,"type":"array"}},"description":"Draft 7.","else":{"properties":{"area":{"type":"string"},"zip":{"type":"string"}}},"if":{"properties":{"country":{"const":"DE"}}},"properties":{"country":{"type":"string"},"name":{"$ref":"#/definitions/name","description":"Beside a reference."},"point":{"$ref":"#/definitions/point"}},"required":["name"],"then":{"properties":{"area":{"type":"string"},"plz":{"type":"string"}}},"title":"OldDraft","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "bc5b010870fffa9dae281a653c2fee6a61be98b0703aaa0a8122c23a5ce6c752",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OldDraft",
@@ -871,7 +869,7 @@ pub mod bases_draft7 {
         }
         impl ::celerysalt::Broadcast for OldDraft {}
         /// Builds a `OldDraft`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OldDraftBuilder {
             name: Option<String>,
@@ -922,12 +920,13 @@ pub mod bases_draft7 {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OldDraft, ::celerysalt::Invalid> {
                 let Some(name) = self.name else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OldDraft,
-                        >(::celerysalt::Part::Payload, &["name"]),
+                        >(::celerysalt::Part::Payload, &[("name", true)]),
                     );
                 };
                 let value = OldDraft {
@@ -939,10 +938,7 @@ pub mod bases_draft7 {
                     zip: self.zip,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OldDraft,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OldDraft, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -952,7 +948,8 @@ pub mod bases_draft7 {
 pub use self::bases_draft7::OldDraft;
 /// Tree
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod bases_recursive {
     //! Topic `bases.recursive`.
     /// Version `v1`.
@@ -960,6 +957,7 @@ pub mod bases_recursive {
         //! Topic `bases.recursive`, version `v1`, from `bases.recursive/v1.json`.
         //!
         //! Fingerprint `5e2980f089934fc85e3301e7602eb1500df2703169403a687ee25cfc7e373625`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Tree {
@@ -975,9 +973,10 @@ pub mod bases_recursive {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Tree {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut value = None;
                 let mut children = None;
                 let mut parent = None;
@@ -998,8 +997,9 @@ pub mod bases_recursive {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let Some(value) = value else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    value: ::celerysalt::__private::required(value)?,
+                    value,
                     children,
                     parent,
                     list,
@@ -1008,7 +1008,8 @@ pub mod bases_recursive {
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "value", &self.value);
                 self.rest.write_optional(writer, 1, "children", &self.children);
@@ -1023,19 +1024,14 @@ pub mod bases_recursive {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Tree {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Tree {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Tree {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Tree {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1047,9 +1043,10 @@ pub mod bases_recursive {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for List {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut head = None;
                 let mut tail = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1062,64 +1059,57 @@ pub mod bases_recursive {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    head: ::celerysalt::__private::required(head)?,
-                    tail: ::celerysalt::__private::required(tail)?,
-                    rest,
-                })
+                let (Some(head), Some(tail)) = (head, tail) else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { head, tail, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "head", &self.head);
                 self.rest.write_field(writer, 1, "tail", &self.tail);
                 writer.close_with(&self.rest, &["head", "tail"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for List {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for List {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for List {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for List {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Json(pub Vec<Json>);
         impl From<Vec<Json>> for Json {
+            #[inline]
             fn from(value: Vec<Json>) -> Self {
                 Self(value)
             }
         }
         impl ::celerysalt::Json for Json {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 ::celerysalt::Json::read(reader).map(Self)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 ::celerysalt::Json::write(&self.0, writer);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Json {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Json {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Json {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Json {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1131,9 +1121,10 @@ pub mod bases_recursive {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Loop {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut head = None;
                 let mut tail = None;
                 let mut again = None;
@@ -1148,14 +1139,13 @@ pub mod bases_recursive {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    head: ::celerysalt::__private::required(head)?,
-                    tail: ::celerysalt::__private::required(tail)?,
-                    again,
-                    rest,
-                })
+                let (Some(head), Some(tail)) = (head, tail) else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { head, tail, again, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "head", &self.head);
                 self.rest.write_field(writer, 1, "tail", &self.tail);
@@ -1163,52 +1153,50 @@ pub mod bases_recursive {
                 writer.close_with(&self.rest, &["head", "tail", "again"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Loop {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Loop {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Loop {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Loop {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Tree {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> TreeBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Tree {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "bases.recursive",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"Json":{"items":{"$ref":"#/$defs/Json"},"type":"array"},"List":{"description":"For the test.","properties":{"head":{"type":"string"},"tail":{"anyOf":[{"$ref":"#/$defs/List"},{"type":"null"}]}},"required":["head","tail"],"title":"x","type":"object"},"Loop":{"allOf":[{"$ref":"#/$defs/List"}],"properties":{"again":{"$ref":"#/$defs/Loop"}},"type":"object"}},"description":"For the test.","properties":{"children":{"items":{"$ref":"#"},"type":"array"},"json":{"$ref":"#/$defs/Json"},"list":{"$ref":"#/$defs/List"},"loop":{"$ref":"#/$defs/Loop"},"parent":{"$ref":"#"},"value":{"type":"integer"}},"required":["value"],"title":"Tree","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "5e2980f089934fc85e3301e7602eb1500df2703169403a687ee25cfc7e373625",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Tree",
@@ -1220,7 +1208,7 @@ pub mod bases_recursive {
         }
         impl ::celerysalt::Broadcast for Tree {}
         /// Builds a `Tree`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct TreeBuilder {
             value: Option<::celerysalt::Integer>,
@@ -1265,12 +1253,13 @@ pub mod bases_recursive {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Tree, ::celerysalt::Invalid> {
                 let Some(value) = self.value else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Tree,
-                        >(::celerysalt::Part::Payload, &["value"]),
+                        >(::celerysalt::Part::Payload, &[("value", true)]),
                     );
                 };
                 let value = Tree {
@@ -1282,10 +1271,7 @@ pub mod bases_recursive {
                     loop_: self.loop_,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Tree,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Tree, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1295,10 +1281,12 @@ pub mod bases_recursive {
 pub use self::bases_recursive::Tree;
 /// What several contracts have in common, one module a file.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod shared {
     /// From `_common/base.json`.
     pub mod common_base {
+        use ::celerysalt::__private;
         /// What all have.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Base {
@@ -1309,9 +1297,10 @@ pub mod shared {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Base {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut z_first = None;
                 let mut id = None;
                 let mut level = None;
@@ -1326,14 +1315,11 @@ pub mod shared {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    z_first,
-                    id: ::celerysalt::__private::required(id)?,
-                    level,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { z_first, id, level, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "z_first", &self.z_first);
                 self.rest.write_field(writer, 1, "id", &self.id);
@@ -1341,19 +1327,14 @@ pub mod shared {
                 writer.close_with(&self.rest, &["z_first", "id", "level"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Base {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Base {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Base {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Base {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1363,6 +1344,7 @@ pub mod shared {
         }
         impl BaseLevel {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Low => "low",
@@ -1371,37 +1353,35 @@ pub mod shared {
             }
         }
         impl ::core::fmt::Display for BaseLevel {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for BaseLevel {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "low" => Ok(Self::Low),
                     "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for BaseLevel {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for BaseLevel {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BaseLevel {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for BaseLevel {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// What all have.
@@ -1416,6 +1396,7 @@ pub mod shared {
     }
     /// From `_common/stamped.json`.
     pub mod common_stamped {
+        use ::celerysalt::__private;
         /// What several types have in common.
         pub trait Stamped: super::common_base::BaseFields {
             /// at
@@ -1425,7 +1406,8 @@ pub mod shared {
 }
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::bases_constraints::v1::Constraints as ::celerysalt::Event>::contract(),

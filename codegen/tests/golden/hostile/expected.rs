@@ -2,7 +2,8 @@
 
 /// Evil"; } fn f() {} //
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod hostile_event {
     //! Topic `hostile.event`.
     /// Version `v1`.
@@ -10,6 +11,7 @@ pub mod hostile_event {
         //! Topic `hostile.event`, version `v1`, from `hostile.event/v1.json`.
         //!
         //! Fingerprint `bb4301f68d74ff952c774f76bc2ff9347a1040efa69b5521bd8c61991bbf946d`.
+        use ::celerysalt::__private;
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
         ///
         /// \`\`\`rust
@@ -48,9 +50,10 @@ pub mod hostile_event {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for EvilFnF {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r = None;
                 let mut e = None;
                 let mut u = None;
@@ -78,17 +81,25 @@ pub mod hostile_event {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r: ::celerysalt::__private::required(
+                let (
+                    Some(
                         fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
-                    )?,
+                    ),
+                    Some(u),
+                ) = (
+                    fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
+                    u,
+                ) else { return Err(__private::Mismatch) };
+                Ok(Self {
+                    fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
                     e,
-                    u: ::celerysalt::__private::required(u)?,
+                    u,
                     d,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest
                     .write_field(
@@ -113,19 +124,14 @@ pub mod hostile_event {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnF {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnF {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnF {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnF {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
@@ -147,6 +153,7 @@ pub mod hostile_event {
         }
         impl EvilFnFE {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR => {
@@ -162,14 +169,16 @@ pub mod hostile_event {
             }
         }
         impl ::core::fmt::Display for EvilFnFE {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for EvilFnFE {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"" => {
                         Ok(Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR)
@@ -180,26 +189,22 @@ pub mod hostile_event {
                     "*/" => Ok(Self::Other4),
                     "{}" => Ok(Self::Other5),
                     "r#\"x\"#" => Ok(Self::RX),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnFE {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFE {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFE {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFE {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -211,6 +216,7 @@ pub mod hostile_event {
         }
         impl From<EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR>
         for EvilFnFU {
+            #[inline]
             fn from(
                 value: EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR,
             ) -> Self {
@@ -218,14 +224,16 @@ pub mod hostile_event {
             }
         }
         impl From<EvilFnFUX> for EvilFnFU {
+            #[inline]
             fn from(value: EvilFnFUX) -> Self {
                 Self::X(value)
             }
         }
         impl ::celerysalt::Json for EvilFnFU {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader
                     .tag(
                         "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
@@ -245,10 +253,11 @@ pub mod hostile_event {
                             )
                             .map(Self::X)
                     }
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::FnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR(value) => {
                         writer
@@ -269,19 +278,14 @@ pub mod hostile_event {
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnFU {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFU {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFU {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFU {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// */ } fn evil() {} /* "; #\[doc = "x"\]
@@ -298,9 +302,10 @@ pub mod hostile_event {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -313,27 +318,21 @@ pub mod hostile_event {
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize
-        for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for DocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -343,9 +342,10 @@ pub mod hostile_event {
         }
         impl ::celerysalt::Json
         for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -356,26 +356,20 @@ pub mod hostile_event {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize
-        for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFUFnEvilDocXRustPanicIndentedTabbedXYLinkBU7fNoStdR {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -384,9 +378,10 @@ pub mod hostile_event {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for EvilFnFUX {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -397,57 +392,56 @@ pub mod hostile_event {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for EvilFnFUX {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for EvilFnFUX {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for EvilFnFUX {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for EvilFnFUX {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl EvilFnF {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> EvilFnFBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for EvilFnF {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "hostile.event",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
                     schema: "{\"$defs\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"properties\":{\"a\":{\"type\":\"string\"}},\"type\":\"object\"}},\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"properties\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"default\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"type\":\"string\"},\"d\":{\"$ref\":\"#/$defs/*~1%20%7D%20fn%20evil()%20%7B%7D%20~1*%20%22;%20%23%5Bdoc%20=%20%22x%22%5D%20%0D%0A%20%60%60%60rust%0Apanic!()%0A%60%60%60%0A%20%20%20%20indented%0A-%20%09%20tabbed%20$%7Bx%7D%20%7By%7D%20%5C%20%E2%80%AE%20%00%20%5Blink%5D%20%3Cb%3E%20%5Cu%7B7f%7D%20%23!%5Bno_std%5D%20r%23%22\"},\"e\":{\"description\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"enum\":[\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\",\"\\\"\",\"\\\\\",\"\\n\",\"*/\",\"{}\",\"r#\\\"x\\\"#\"]},\"u\":{\"oneOf\":[{\"properties\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"const\":\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"}},\"required\":[\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"],\"type\":\"object\"},{\"properties\":{\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\":{\"const\":\"x\"}},\"required\":[\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"],\"type\":\"object\"}]}},\"required\":[\"u\",\"*/ } fn evil() {} /* \\\"; #[doc = \\\"x\\\"] \\r\\n ```rust\\npanic!()\\n```\\n    indented\\n- \\t tabbed ${x} {y} \\\\ \u{202e} \\u0000 [link] <b> \\\\u{7f} #![no_std] r#\\\"\"],\"title\":\"Evil\\\"; } fn f() {} //\",\"type\":\"object\"}",
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "bb4301f68d74ff952c774f76bc2ff9347a1040efa69b5521bd8c61991bbf946d",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "EvilFnF",
@@ -459,7 +453,7 @@ pub mod hostile_event {
         }
         impl ::celerysalt::Broadcast for EvilFnF {}
         /// Builds a `EvilFnF`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct EvilFnFBuilder {
             fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r: Option<
@@ -520,12 +514,13 @@ pub mod hostile_event {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<EvilFnF, ::celerysalt::Invalid> {
                 let Some(u) = self.u else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             EvilFnF,
-                        >(::celerysalt::Part::Payload, &["u"]),
+                        >(::celerysalt::Part::Payload, &[("u", true)]),
                     );
                 };
                 let value = EvilFnF {
@@ -539,10 +534,7 @@ pub mod hostile_event {
                     d: self.d,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    EvilFnF,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<EvilFnF, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -552,7 +544,8 @@ pub mod hostile_event {
 pub use self::hostile_event::EvilFnF;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::hostile_event::v1::EvilFnF as ::celerysalt::Event>::contract(),

@@ -2,7 +2,8 @@
 
 /// 1.starts-with_digit
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod _1_starts_with_digit {
     //! Topic `1.starts-with_digit`.
     /// Version `v1`.
@@ -10,6 +11,7 @@ pub mod _1_starts_with_digit {
         //! Topic `1.starts-with_digit`, version `v1`, from `1.starts-with_digit/v1.json`.
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
+        use ::celerysalt::__private;
         /// No title.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T1StartsWithDigit {
@@ -18,9 +20,10 @@ pub mod _1_starts_with_digit {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T1StartsWithDigit {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -33,59 +36,57 @@ pub mod _1_starts_with_digit {
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T1StartsWithDigit {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T1StartsWithDigit {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for T1StartsWithDigit {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T1StartsWithDigit {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl T1StartsWithDigit {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> T1StartsWithDigitBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for T1StartsWithDigit {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "1.starts-with_digit",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "No title.",
                     schema: r#"{"description":"No title.","properties":{"a":{"type":"string"}},"type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "T1StartsWithDigit",
@@ -97,7 +98,7 @@ pub mod _1_starts_with_digit {
         }
         impl ::celerysalt::Broadcast for T1StartsWithDigit {}
         /// Builds a `T1StartsWithDigit`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct T1StartsWithDigitBuilder {
             a: Option<String>,
@@ -112,12 +113,13 @@ pub mod _1_starts_with_digit {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<T1StartsWithDigit, ::celerysalt::Invalid> {
                 let value = T1StartsWithDigit {
                     a: self.a,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     T1StartsWithDigit,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -130,7 +132,8 @@ pub mod _1_starts_with_digit {
 pub use self::_1_starts_with_digit::T1StartsWithDigit;
 /// Builder
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_build {
     //! Topic `names.build`.
     /// Version `v1`.
@@ -138,6 +141,7 @@ pub mod names_build {
         //! Topic `names.build`, version `v1`, from `names.build/v1.json`.
         //!
         //! Fingerprint `78e7d44fc226edc47ee4941c686d3fc021b7a7caf27e9779e88b25d582a83fad`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Builder {
@@ -146,9 +150,10 @@ pub mod names_build {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Builder {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut builder = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -159,30 +164,24 @@ pub mod names_build {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    builder: ::celerysalt::__private::required(builder)?,
-                    rest,
-                })
+                let Some(builder) = builder else { return Err(__private::Mismatch) };
+                Ok(Self { builder, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "builder", &self.builder);
                 writer.close_with(&self.rest, &["builder"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Builder {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Builder {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Builder {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Builder {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -192,9 +191,10 @@ pub mod names_build {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for BuilderBuilder2 {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut builder = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -207,58 +207,57 @@ pub mod names_build {
                     )?;
                 Ok(Self { builder, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "builder", &self.builder);
                 writer.close_with(&self.rest, &["builder"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for BuilderBuilder2 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for BuilderBuilder2 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for BuilderBuilder2 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for BuilderBuilder2 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Builder {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> BuilderBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Builder {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.build",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"builder":{"properties":{"builder":{"type":"integer"}},"type":"object"}},"required":["builder"],"title":"Builder","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "78e7d44fc226edc47ee4941c686d3fc021b7a7caf27e9779e88b25d582a83fad",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Builder",
@@ -270,7 +269,7 @@ pub mod names_build {
         }
         impl ::celerysalt::Broadcast for Builder {}
         /// Builds a `Builder`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct BuilderBuilder {
             builder: Option<BuilderBuilder2>,
@@ -285,22 +284,20 @@ pub mod names_build {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Builder, ::celerysalt::Invalid> {
                 let Some(builder) = self.builder else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Builder,
-                        >(::celerysalt::Part::Payload, &["builder"]),
+                        >(::celerysalt::Part::Payload, &[("builder", true)]),
                     );
                 };
                 let value = Builder {
                     builder,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Builder,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Builder, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -310,7 +307,8 @@ pub mod names_build {
 pub use self::names_build::Builder;
 /// 2FA done!
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_digits {
     //! Topic `names.digits`.
     /// Version `v1`.
@@ -318,6 +316,7 @@ pub mod names_digits {
         //! Topic `names.digits`, version `v1`, from `names.digits/v1.json`.
         //!
         //! Fingerprint `d0d87fa61e4e7b0f9e242e6008c64f093a8752e98d7a9ab1d26a99b5da7cbcbc`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct T2FADone {
@@ -329,9 +328,10 @@ pub mod names_digits {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T2FADone {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut code = None;
                 let mut x = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -346,26 +346,22 @@ pub mod names_digits {
                     )?;
                 Ok(Self { code, x, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "code", &self.code);
                 self.rest.write_optional(writer, 1, "x", &self.x);
                 writer.close_with(&self.rest, &["code", "x"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T2FADone {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T2FADone {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2FADone {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T2FADone {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -376,9 +372,10 @@ pub mod names_digits {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T2faCode {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -391,25 +388,21 @@ pub mod names_digits {
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T2faCode {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T2faCode {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2faCode {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T2faCode {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -420,9 +413,10 @@ pub mod names_digits {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for T2FACode {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -435,58 +429,57 @@ pub mod names_digits {
                     )?;
                 Ok(Self { b, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "b", &self.b);
                 writer.close_with(&self.rest, &["b"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for T2FACode {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for T2FACode {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for T2FACode {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for T2FACode {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl T2FADone {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> T2FADoneBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for T2FADone {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.digits",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"2FA-code":{"description":"For the test.","properties":{"b":{"type":"integer"}},"title":"x","type":"object"},"2fa code":{"description":"For the test.","properties":{"a":{"type":"integer"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"code":{"$ref":"#/$defs/2fa%20code"},"x":{"$ref":"#/$defs/2FA-code"}},"title":"2FA done!","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "d0d87fa61e4e7b0f9e242e6008c64f093a8752e98d7a9ab1d26a99b5da7cbcbc",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "T2FADone",
@@ -498,7 +491,7 @@ pub mod names_digits {
         }
         impl ::celerysalt::Broadcast for T2FADone {}
         /// Builds a `T2FADone`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct T2FADoneBuilder {
             code: Option<T2faCode>,
@@ -519,16 +512,14 @@ pub mod names_digits {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<T2FADone, ::celerysalt::Invalid> {
                 let value = T2FADone {
                     code: self.code,
                     x: self.x,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    T2FADone,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<T2FADone, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -538,7 +529,8 @@ pub mod names_digits {
 pub use self::names_digits::T2FADone;
 /// PathNames
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_path {
     //! Topic `names.path`.
     /// Version `v1`.
@@ -546,6 +538,7 @@ pub mod names_path {
         //! Topic `names.path`, version `v1`, from `names.path/v1.json`.
         //!
         //! Fingerprint `36eda66f22f7a6ee035b16f59e52092442c1d34dc5724a8eda1ab5a7f2853ff0`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct PathNames {
@@ -558,9 +551,10 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNames {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut item = None;
                 let mut item_2 = None;
                 let mut items = None;
@@ -585,7 +579,8 @@ pub mod names_path {
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "item", &self.item);
                 self.rest.write_optional(writer, 1, "Item", &self.item_2);
@@ -594,19 +589,14 @@ pub mod names_path {
                 writer.close_with(&self.rest, &["item", "Item", "items", "r"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNames {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNames {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNames {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNames {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -616,9 +606,10 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItem2 {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -631,25 +622,21 @@ pub mod names_path {
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItem2 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItem2 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem2 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItem2 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -659,9 +646,10 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItem3 {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -674,25 +662,21 @@ pub mod names_path {
                     )?;
                 Ok(Self { b, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "b", &self.b);
                 writer.close_with(&self.rest, &["b"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItem3 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItem3 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem3 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItem3 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -702,9 +686,10 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItemsItem {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut c = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -717,26 +702,21 @@ pub mod names_path {
                     )?;
                 Ok(Self { c, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "c", &self.c);
                 writer.close_with(&self.rest, &["c"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItemsItem {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItemsItem {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for PathNamesItemsItem {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItemsItem {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -747,9 +727,10 @@ pub mod names_path {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PathNamesItem {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut d = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -762,58 +743,57 @@ pub mod names_path {
                     )?;
                 Ok(Self { d, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "d", &self.d);
                 writer.close_with(&self.rest, &["d"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PathNamesItem {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PathNamesItem {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PathNamesItem {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PathNamesItem {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl PathNames {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> PathNamesBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for PathNames {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.path",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"PathNamesItem":{"description":"For the test.","properties":{"d":{"type":"string"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"Item":{"properties":{"b":{"type":"string"}},"type":"object"},"item":{"properties":{"a":{"type":"string"}},"type":"object"},"items":{"items":{"properties":{"c":{"type":"string"}},"type":"object"},"type":"array"},"r":{"$ref":"#/$defs/PathNamesItem"}},"title":"PathNames","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "36eda66f22f7a6ee035b16f59e52092442c1d34dc5724a8eda1ab5a7f2853ff0",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "PathNames",
@@ -825,7 +805,7 @@ pub mod names_path {
         }
         impl ::celerysalt::Broadcast for PathNames {}
         /// Builds a `PathNames`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct PathNamesBuilder {
             item: Option<PathNamesItem2>,
@@ -858,6 +838,7 @@ pub mod names_path {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<PathNames, ::celerysalt::Invalid> {
                 let value = PathNames {
                     item: self.item,
@@ -866,10 +847,7 @@ pub mod names_path {
                     r: self.r,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    PathNames,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<PathNames, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -879,7 +857,8 @@ pub mod names_path {
 pub use self::names_path::PathNames;
 /// Result
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_rpc {
     //! Topic `names.rpc`.
     /// Version `v1`.
@@ -887,6 +866,7 @@ pub mod names_rpc {
         //! Topic `names.rpc`, version `v1`, from `names.rpc/v1.json`.
         //!
         //! Fingerprint `049f5ae9f4341b389d4a21dc0f638ed0e386b96160566b27735b82bd53fc83c7`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Result {
@@ -897,9 +877,10 @@ pub mod names_rpc {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Result {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> ::core::result::Result<Self, __private::Mismatch> {
                 let mut error = None;
                 let mut ask = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -916,32 +897,27 @@ pub mod names_rpc {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                ::core::result::Result::Ok(Self {
-                    error: ::celerysalt::__private::required(error)?,
-                    ask,
-                    rest,
-                })
+                let ::core::option::Option::Some(error) = error else {
+                    return Err(__private::Mismatch)
+                };
+                ::core::result::Result::Ok(Self { error, ask, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "error", &self.error);
                 self.rest.write_optional(writer, 1, "ask", &self.ask);
                 writer.close_with(&self.rest, &["error", "ask"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Result {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> ::core::result::Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Result {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Result {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Result {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -952,9 +928,10 @@ pub mod names_rpc {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Ok {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> ::core::result::Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> ::core::result::Result<Self, __private::Mismatch> {
                 let mut some = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -969,47 +946,45 @@ pub mod names_rpc {
                     )?;
                 ::core::result::Result::Ok(Self { some, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "some", &self.some);
                 writer.close_with(&self.rest, &["some"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Ok {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> ::core::result::Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Ok {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Ok {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Ok {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Result {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> ResultBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for Result {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.rpc",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"Ok":{"description":"For the test.","properties":{"some":{"type":"string"}},"title":"x","type":"object"},"ResultBuilder":{"description":"For the test.","properties":{"a":{"type":"integer"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"ask":{"$ref":"#/$defs/Ok"},"error":{"type":"string"}},"required":["error"],"title":"Result","type":"object"}"##,
                     response_schema: ::core::option::Option::Some(
@@ -1032,7 +1007,7 @@ pub mod names_rpc {
             type Error = self::error::Some;
         }
         /// Builds a `Result`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct ResultBuilder {
             error: Option<String>,
@@ -1053,12 +1028,13 @@ pub mod names_rpc {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> ::core::result::Result<Result, ::celerysalt::Invalid> {
                 let ::core::option::Option::Some(error) = self.error else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Result,
-                        >(::celerysalt::Part::Payload, &["error"]),
+                        >(::celerysalt::Part::Payload, &[("error", true)]),
                     );
                 };
                 let value = Result {
@@ -1066,51 +1042,47 @@ pub mod names_rpc {
                     ask: self.ask,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Result,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Result, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             #[derive(Clone, Debug, Default, PartialEq)]
             pub struct ResultResponse(pub Vec<String>);
             impl From<Vec<String>> for ResultResponse {
+                #[inline]
                 fn from(value: Vec<String>) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for ResultResponse {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for ResultResponse {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for ResultResponse {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for ResultResponse {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for ResultResponse {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
         }
         pub use self::response::ResultResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
+            use ::celerysalt::__private;
             #[derive(Clone, Debug, PartialEq)]
             pub struct Some {
                 pub error_code: SomeErrorCode,
@@ -1120,9 +1092,10 @@ pub mod names_rpc {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for Some {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut error_code = None;
                     let mut error_message = None;
                     let mut err = None;
@@ -1143,14 +1116,21 @@ pub mod names_rpc {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (
+                        ::core::option::Option::Some(error_code),
+                        ::core::option::Option::Some(error_message),
+                    ) = (error_code, error_message) else {
+                        return Err(__private::Mismatch)
+                    };
                     Ok(Self {
-                        error_code: ::celerysalt::__private::required(error_code)?,
-                        error_message: ::celerysalt::__private::required(error_message)?,
+                        error_code,
+                        error_message,
                         err,
                         rest,
                     })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
                     self.rest
@@ -1160,19 +1140,14 @@ pub mod names_rpc {
                         .close_with(&self.rest, &["error_code", "error_message", "Err"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for Some {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for Some {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Some {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for Some {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1181,6 +1156,7 @@ pub mod names_rpc {
             }
             impl SomeErrorCode {
                 /// The value as the wire has it.
+                #[inline]
                 pub const fn as_str(self) -> &'static str {
                     match self {
                         Self::NotFound => "NOT_FOUND",
@@ -1188,6 +1164,7 @@ pub mod names_rpc {
                 }
             }
             impl ::core::fmt::Display for SomeErrorCode {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -1196,32 +1173,28 @@ pub mod names_rpc {
                 }
             }
             impl ::celerysalt::Json for SomeErrorCode {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     match &*reader.string()? {
                         "NOT_FOUND" => Ok(Self::NotFound),
-                        _ => Err(::celerysalt::__private::Mismatch),
+                        _ => Err(__private::Mismatch),
                     }
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.string(self.as_str());
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for SomeErrorCode {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for SomeErrorCode {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for SomeErrorCode {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for SomeErrorCode {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             #[derive(Clone, Debug, Default, PartialEq)]
@@ -1231,9 +1204,10 @@ pub mod names_rpc {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for SomeErr {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut ok = None;
                     let mut rest = ::celerysalt::Rest::default();
                     reader
@@ -1248,29 +1222,26 @@ pub mod names_rpc {
                         )?;
                     Ok(Self { ok, rest })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "Ok", &self.ok);
                     writer.close_with(&self.rest, &["Ok"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for SomeErr {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for SomeErr {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for SomeErr {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for SomeErr {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for Some {}
             impl ::core::fmt::Display for Some {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -1281,12 +1252,13 @@ pub mod names_rpc {
             impl ::core::error::Error for Some {}
             impl Some {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> SomeBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `Some`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct SomeBuilder {
                 error_code: Option<SomeErrorCode>,
@@ -1313,13 +1285,14 @@ pub mod names_rpc {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(self) -> Result<Some, ::celerysalt::Invalid> {
                     let ::core::option::Option::Some(error_message) = self.error_message
                     else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::Result,
-                            >(::celerysalt::Part::Error, &["error_message"]),
+                            >(::celerysalt::Part::Error, &[("error_message", true)]),
                         );
                     };
                     let value = Some {
@@ -1330,7 +1303,7 @@ pub mod names_rpc {
                         err: self.err,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::Result,
                         _,
                     >(::celerysalt::Part::Error, value)
@@ -1351,7 +1324,8 @@ pub use self::names_rpc::ResultResponse;
 pub use self::names_rpc::Some;
 /// Self
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_self {
     //! Topic `names.self`.
     /// Version `v1`.
@@ -1359,6 +1333,7 @@ pub mod names_self {
         //! Topic `names.self`, version `v1`, from `names.self/v1.json`.
         //!
         //! Fingerprint `1e5b404809984d04283bd84548f5c1f08d16b38c086c100c9cef487bf56a4a8e`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Self_ {
@@ -1368,9 +1343,10 @@ pub mod names_self {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Self_ {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut self_ = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1383,58 +1359,57 @@ pub mod names_self {
                     )?;
                 Ok(Self { self_, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "self_", &self.self_);
                 writer.close_with(&self.rest, &["self_"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Self_ {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Self_ {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Self_ {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Self_ {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Self_ {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> Self_Builder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Self_ {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.self",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"description":"For the test.","properties":{"self_":{"$ref":"#"}},"title":"Self","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "1e5b404809984d04283bd84548f5c1f08d16b38c086c100c9cef487bf56a4a8e",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Self_",
@@ -1446,7 +1421,7 @@ pub mod names_self {
         }
         impl ::celerysalt::Broadcast for Self_ {}
         /// Builds a `Self_`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct Self_Builder {
             self_: Option<Box<Self_>>,
@@ -1461,15 +1436,13 @@ pub mod names_self {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Self_, ::celerysalt::Invalid> {
                 let value = Self_ {
                     self_: self.self_,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Self_,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Self_, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1479,7 +1452,8 @@ pub mod names_self {
 pub use self::names_self::Self_;
 /// String
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod names_string {
     //! Topic `names.string`.
     /// Version `v1`.
@@ -1487,6 +1461,7 @@ pub mod names_string {
         //! Topic `names.string`, version `v1`, from `names.string/v1.json`.
         //!
         //! Fingerprint `6d9b6fdbeefc06489ae795bca019eda3bd6a581723553c213cfb94730dd414af`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct String {
@@ -1499,9 +1474,10 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for String {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut vec = None;
                 let mut option = None;
                 let mut box_ = None;
@@ -1516,14 +1492,11 @@ pub mod names_string {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    vec: ::celerysalt::__private::required(vec)?,
-                    option,
-                    box_,
-                    rest,
-                })
+                let Some(vec) = vec else { return Err(__private::Mismatch) };
+                Ok(Self { vec, option, box_, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "vec", &self.vec);
                 self.rest.write_optional(writer, 1, "option", &self.option);
@@ -1531,19 +1504,14 @@ pub mod names_string {
                 writer.close_with(&self.rest, &["vec", "option", "box"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for String {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for String {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for String {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for String {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1554,9 +1522,10 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Vec {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut s = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1569,25 +1538,21 @@ pub mod names_string {
                     )?;
                 Ok(Self { s, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "s", &self.s);
                 writer.close_with(&self.rest, &["s"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Vec {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Vec {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Vec {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Vec {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1598,9 +1563,10 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Option {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut o = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1613,25 +1579,21 @@ pub mod names_string {
                     )?;
                 Ok(Self { o, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "o", &self.o);
                 writer.close_with(&self.rest, &["o"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Option {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Option {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Option {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Option {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1644,9 +1606,10 @@ pub mod names_string {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Box {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut next = None;
                 let mut default = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1659,65 +1622,61 @@ pub mod names_string {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    next,
-                    default: ::celerysalt::__private::required(default)?,
-                    rest,
-                })
+                let Some(default) = default else { return Err(__private::Mismatch) };
+                Ok(Self { next, default, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "next", &self.next);
                 self.rest.write_field(writer, 1, "default", &self.default);
                 writer.close_with(&self.rest, &["next", "default"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Box {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Box {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Box {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Box {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl String {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> StringBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for String {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "names.string",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"Box":{"description":"For the test.","properties":{"default":{"type":"string"},"next":{"$ref":"#/$defs/Box"}},"required":["default"],"title":"x","type":"object"},"Option":{"description":"For the test.","properties":{"o":{"type":"string"}},"title":"x","type":"object"},"Vec":{"description":"For the test.","properties":{"s":{"type":"string"}},"title":"x","type":"object"}},"description":"For the test.","properties":{"box":{"$ref":"#/$defs/Box"},"option":{"$ref":"#/$defs/Option"},"vec":{"items":{"$ref":"#/$defs/Vec"},"type":"array"}},"required":["vec"],"title":"String","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "6d9b6fdbeefc06489ae795bca019eda3bd6a581723553c213cfb94730dd414af",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "String",
@@ -1729,7 +1688,7 @@ pub mod names_string {
         }
         impl ::celerysalt::Broadcast for String {}
         /// Builds a `String`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct StringBuilder {
             vec: ::core::option::Option<::std::vec::Vec<Vec>>,
@@ -1756,12 +1715,13 @@ pub mod names_string {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<String, ::celerysalt::Invalid> {
                 let Some(vec) = self.vec else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             String,
-                        >(::celerysalt::Part::Payload, &["vec"]),
+                        >(::celerysalt::Part::Payload, &[("vec", true)]),
                     );
                 };
                 let value = String {
@@ -1770,10 +1730,7 @@ pub mod names_string {
                     box_: self.box_,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    String,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<String, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1783,7 +1740,8 @@ pub mod names_string {
 pub use self::names_string::String;
 /// Option
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod type_match {
     //! Topic `type.match`.
     /// Version `v1`.
@@ -1791,6 +1749,7 @@ pub mod type_match {
         //! Topic `type.match`, version `v1`, from `type.match/v1.json`.
         //!
         //! Fingerprint `1575beaa83b449785fcc81dc748ab2bae969ea15e228d6b13019a83acefe9b0f`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Option {
@@ -1830,9 +1789,10 @@ pub mod type_match {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Option {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut type_ = None;
                 let mut self_ = None;
                 let mut self__2 = None;
@@ -1935,15 +1895,21 @@ pub mod type_match {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(type_), Some(builder), Some(id_3), Some(status)) = (
+                    type_,
+                    builder,
+                    id_3,
+                    status,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    type_: ::celerysalt::__private::required(type_)?,
+                    type_,
                     self_,
                     self__2,
                     crate_,
                     gen_,
                     async_,
                     build,
-                    builder: ::celerysalt::__private::required(builder)?,
+                    builder,
                     publish,
                     default,
                     missing,
@@ -1953,7 +1919,7 @@ pub mod type_match {
                     type__2,
                     id,
                     id_2,
-                    id_3: ::celerysalt::__private::required(id_3)?,
+                    id_3,
                     id_4,
                     _2fa,
                     field_2,
@@ -1965,12 +1931,13 @@ pub mod type_match {
                     foo_bar_3,
                     salt,
                     f,
-                    status: ::celerysalt::__private::required(status)?,
+                    status,
                     nested,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 28, "type", &self.type_);
                 self.rest.write_optional(writer, 26, "self", &self.self_);
@@ -2042,19 +2009,14 @@ pub mod type_match {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Option {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Option {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Option {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Option {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -2073,6 +2035,7 @@ pub mod type_match {
         }
         impl OptionStatus {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Self_ => "Self",
@@ -2090,14 +2053,16 @@ pub mod type_match {
             }
         }
         impl ::core::fmt::Display for OptionStatus {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for OptionStatus {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "Self" => Ok(Self::Self_),
                     "self" => Ok(Self::Self_2),
@@ -2110,26 +2075,22 @@ pub mod type_match {
                     "a b" => Ok(Self::AB),
                     "a-b" => Ok(Self::AB2),
                     "Ünï" => Ok(Self::Ünï),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OptionStatus {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OptionStatus {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OptionStatus {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OptionStatus {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -2140,9 +2101,10 @@ pub mod type_match {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OptionNested {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut some = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -2155,58 +2117,57 @@ pub mod type_match {
                     )?;
                 Ok(Self { some, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "some", &self.some);
                 writer.close_with(&self.rest, &["some"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OptionNested {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OptionNested {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OptionNested {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OptionNested {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Option {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OptionBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Option {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "type.match",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"":{"type":"string"},"!":{"type":"string"},"$ref":{"type":"string"},"2fa":{"type":"string"},"@type":{"type":"string"},"ID":{"type":"string"},"Id":{"type":"string"},"Self":{"type":"string"},"_id":{"type":"string"},"async":{"type":"string"},"build":{"type":"string"},"builder":{"type":"string"},"crate":{"type":"string"},"default":{"type":"string"},"f":{"type":"string"},"field":{"type":"string"},"foo-bar":{"type":"string"},"fooBar":{"type":"string"},"foo_bar":{"type":"string"},"gen":{"type":"string"},"id":{"type":"string"},"missing":{"type":"string"},"naïve":{"type":"string"},"nested":{"description":"For the test.","properties":{"some":{"type":"integer"}},"title":"ignored","type":"object"},"publish":{"type":"string"},"salt":{"type":"string"},"self":{"type":"string"},"status":{"enum":["Self","self","","1","+","-","ok","OK","a b","a-b","Ünï"]},"type":{"type":"string"},"value":{"type":"string"},"事件":{"type":"string"}},"required":["type","ID","builder","status"],"title":"Option","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "1575beaa83b449785fcc81dc748ab2bae969ea15e228d6b13019a83acefe9b0f",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Option",
@@ -2218,7 +2179,7 @@ pub mod type_match {
         }
         impl ::celerysalt::Broadcast for Option {}
         /// Builds a `Option`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OptionBuilder {
             type_: ::core::option::Option<String>,
@@ -2412,16 +2373,14 @@ pub mod type_match {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Option, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("type", self.type_.is_none()),
                     ("builder", self.builder.is_none()),
                     ("ID", self.id_3.is_none()),
                     ("status", self.status.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(type_), Some(builder), Some(id_3), Some(status)) = (
                     self.type_,
                     self.builder,
@@ -2429,9 +2388,9 @@ pub mod type_match {
                     self.status,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             Option,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = Option {
@@ -2468,10 +2427,7 @@ pub mod type_match {
                     nested: self.nested,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Option,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Option, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -2481,7 +2437,8 @@ pub mod type_match {
 pub use self::type_match::Option;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::_1_starts_with_digit::v1::T1StartsWithDigit as ::celerysalt::Event>::contract(),

@@ -2,7 +2,8 @@
 
 /// FieldsEmpty
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_empty {
     //! Topic `fields.empty`.
     /// Version `v1`.
@@ -10,6 +11,7 @@ pub mod fields_empty {
         //! Topic `fields.empty`, version `v1`, from `fields.empty/v1.json`.
         //!
         //! Fingerprint `40e170fed54960257588961cfbebf4f2a8ef16940b49bea78e6d056d3d049439`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct FieldsEmpty {
@@ -17,9 +19,10 @@ pub mod fields_empty {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsEmpty {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -30,57 +33,56 @@ pub mod fields_empty {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsEmpty {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsEmpty {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsEmpty {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsEmpty {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsEmpty {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsEmptyBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsEmpty {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.empty",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{},"title":"FieldsEmpty","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "40e170fed54960257588961cfbebf4f2a8ef16940b49bea78e6d056d3d049439",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsEmpty",
@@ -92,7 +94,7 @@ pub mod fields_empty {
         }
         impl ::celerysalt::Broadcast for FieldsEmpty {}
         /// Builds a `FieldsEmpty`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsEmptyBuilder {}
         impl FieldsEmptyBuilder {
@@ -100,14 +102,12 @@ pub mod fields_empty {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsEmpty, ::celerysalt::Invalid> {
                 let value = FieldsEmpty {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsEmpty,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsEmpty, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -117,7 +117,8 @@ pub mod fields_empty {
 pub use self::fields_empty::FieldsEmpty;
 /// FieldsExtra
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_extra {
     //! Topic `fields.extra`.
     /// Version `v1`.
@@ -125,6 +126,7 @@ pub mod fields_extra {
         //! Topic `fields.extra`, version `v1`, from `fields.extra/v1.json`.
         //!
         //! Fingerprint `766f1d49cf7394c77c1f2fac3ccb9970af5fe0e1fce85d5de74b6c643a1635ec`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
@@ -136,9 +138,10 @@ pub mod fields_extra {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsExtra {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut extra_2 = None;
                 let mut extra = <::std::collections::BTreeMap<
@@ -155,14 +158,16 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
+                let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
+                    id,
                     extra: extra_2,
                     extra_2: extra,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "extra", &self.extra);
@@ -170,52 +175,50 @@ pub mod fields_extra {
                 writer.close();
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsExtra {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsExtraBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsExtra {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.extra",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"additionalProperties":{"type":"integer"},"description":"For the test.","properties":{"extra":{"type":"string"},"id":{"type":"integer"}},"required":["id"],"title":"FieldsExtra","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "766f1d49cf7394c77c1f2fac3ccb9970af5fe0e1fce85d5de74b6c643a1635ec",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsExtra",
@@ -227,7 +230,7 @@ pub mod fields_extra {
         }
         impl ::celerysalt::Broadcast for FieldsExtra {}
         /// Builds a `FieldsExtra`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
             id: Option<::celerysalt::Integer>,
@@ -259,12 +262,13 @@ pub mod fields_extra {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsExtra,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = FieldsExtra {
@@ -273,10 +277,7 @@ pub mod fields_extra {
                     extra_2: self.extra_2.unwrap_or_default(),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsExtra,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsExtra, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -285,6 +286,7 @@ pub mod fields_extra {
         //! Topic `fields.extra`, version `v2`, from `fields.extra/v2.json`.
         //!
         //! Fingerprint `9f4044c984cddb757a5374c3494a287e50ebb6191cb98a5a53e40b3f3ebb467c`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
@@ -295,9 +297,10 @@ pub mod fields_extra {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsExtra {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut extra = <::std::collections::BTreeMap<String, String>>::new();
                 let mut rest = ::celerysalt::Rest::default();
@@ -309,65 +312,61 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    extra,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { id, extra, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_extra(writer, &self.extra);
                 writer.close();
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsExtra {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsExtraBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsExtra {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.extra",
                     version: "v2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"additionalProperties":false,"description":"For the test.","patternProperties":{"^x-":{"type":"string"}},"properties":{"id":{"type":"integer"}},"required":["id"],"title":"FieldsExtra","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "9f4044c984cddb757a5374c3494a287e50ebb6191cb98a5a53e40b3f3ebb467c",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsExtra",
@@ -379,7 +378,7 @@ pub mod fields_extra {
         }
         impl ::celerysalt::Broadcast for FieldsExtra {}
         /// Builds a `FieldsExtra`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
             id: Option<::celerysalt::Integer>,
@@ -403,12 +402,13 @@ pub mod fields_extra {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsExtra,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = FieldsExtra {
@@ -416,10 +416,7 @@ pub mod fields_extra {
                     extra: self.extra.unwrap_or_default(),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsExtra,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsExtra, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -428,6 +425,7 @@ pub mod fields_extra {
         //! Topic `fields.extra`, version `v3`, from `fields.extra/v3.json`.
         //!
         //! Fingerprint `75580f2aa75da61d395d9770a19a239b7d95640547fa0544e9f29e5b5637250e`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsExtra {
@@ -441,9 +439,10 @@ pub mod fields_extra {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsExtra {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut extra = <::celerysalt::__private::serde_json::Map<
                     String,
@@ -458,65 +457,61 @@ pub mod fields_extra {
                             _ => rest.extra(reader, name, &mut extra),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    extra,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { id, extra, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_extra(writer, &self.extra);
                 writer.close();
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsExtra {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsExtra {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsExtra {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsExtra {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsExtra {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsExtraBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsExtra {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.extra",
                     version: "v3",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","patternProperties":{"^x-":{"type":"string"}},"properties":{"id":{"type":"integer"}},"required":["id"],"title":"FieldsExtra","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "75580f2aa75da61d395d9770a19a239b7d95640547fa0544e9f29e5b5637250e",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsExtra",
@@ -528,7 +523,7 @@ pub mod fields_extra {
         }
         impl ::celerysalt::Broadcast for FieldsExtra {}
         /// Builds a `FieldsExtra`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsExtraBuilder {
             id: Option<::celerysalt::Integer>,
@@ -562,12 +557,13 @@ pub mod fields_extra {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsExtra, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsExtra,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = FieldsExtra {
@@ -575,15 +571,13 @@ pub mod fields_extra {
                     extra: self.extra.unwrap_or_default(),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsExtra,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsExtra, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
     impl ::core::convert::TryFrom<self::v1::FieldsExtra> for self::v2::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -592,6 +586,7 @@ pub mod fields_extra {
     }
     impl ::core::convert::TryFrom<self::v2::FieldsExtra> for self::v1::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v2::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -600,6 +595,7 @@ pub mod fields_extra {
     }
     impl ::core::convert::TryFrom<self::v2::FieldsExtra> for self::v3::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v2::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -608,6 +604,7 @@ pub mod fields_extra {
     }
     impl ::core::convert::TryFrom<self::v3::FieldsExtra> for self::v2::FieldsExtra {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v3::FieldsExtra,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -620,7 +617,8 @@ pub mod fields_extra {
 pub use self::fields_extra::FieldsExtra;
 /// FieldsFree
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_free {
     //! Topic `fields.free`.
     /// Version `v1`.
@@ -628,6 +626,7 @@ pub mod fields_free {
         //! Topic `fields.free`, version `v1`, from `fields.free/v1.json`.
         //!
         //! Fingerprint `8bf087f6f988df909513770a9ea28839d7892cc9099cd449d619db18e95cc39a`.
+        use ::celerysalt::__private;
         /// Whatever.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct FieldsFree {
@@ -635,9 +634,10 @@ pub mod fields_free {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsFree {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -648,57 +648,56 @@ pub mod fields_free {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsFree {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsFree {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsFree {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsFree {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsFree {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsFreeBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsFree {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.free",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Whatever.",
                     schema: r#"{"description":"Whatever.","title":"FieldsFree","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "8bf087f6f988df909513770a9ea28839d7892cc9099cd449d619db18e95cc39a",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsFree",
@@ -710,7 +709,7 @@ pub mod fields_free {
         }
         impl ::celerysalt::Broadcast for FieldsFree {}
         /// Builds a `FieldsFree`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsFreeBuilder {}
         impl FieldsFreeBuilder {
@@ -718,14 +717,12 @@ pub mod fields_free {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsFree, ::celerysalt::Invalid> {
                 let value = FieldsFree {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsFree,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsFree, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -735,7 +732,8 @@ pub mod fields_free {
 pub use self::fields_free::FieldsFree;
 /// FieldsSet
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod fields_set {
     //! Topic `fields.set`.
     /// Version `v1`.
@@ -743,6 +741,7 @@ pub mod fields_set {
         //! Topic `fields.set`, version `v1`, from `fields.set/v1.json`.
         //!
         //! Fingerprint `bab0630060249f4672d5bc93ba57fca6429d094f5b58826310773f8458691dd8`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct FieldsSet {
@@ -778,46 +777,58 @@ pub mod fields_set {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_fields_set_limit() -> ::celerysalt::Integer {
             ::celerysalt::Integer::from(-10)
         }
+        #[inline]
         fn default_fields_set_rate() -> f64 {
             5.0
         }
+        #[inline]
         fn default_fields_set_negative_rate() -> f64 {
             -0.5
         }
+        #[inline]
         fn default_fields_set_name() -> String {
             String::from("it's \"quoted\"")
         }
+        #[inline]
         fn default_fields_set_on() -> bool {
             true
         }
+        #[inline]
         fn default_fields_set_level() -> FieldsSetLevel {
             FieldsSetLevel::Low
         }
+        #[inline]
         fn default_fields_set_tags() -> Vec<String> {
             ::std::vec::Vec::new()
         }
+        #[inline]
         fn default_fields_set_scores() -> Vec<::celerysalt::Integer> {
             ::std::vec![
                 ::celerysalt::Integer::from(1), ::celerysalt::Integer::from(- 2),
                 ::celerysalt::Integer::from(3)
             ]
         }
+        #[inline]
         fn default_fields_set_labels() -> ::std::collections::BTreeMap<String, String> {
             Default::default()
         }
+        #[inline]
         fn default_fields_set_limit_or_null() -> Option<::celerysalt::Integer> {
             Some(::celerysalt::Integer::from(3))
         }
+        #[inline]
         fn default_fields_set_anything_with_default() -> ::celerysalt::__private::serde_json::Value {
             <::celerysalt::__private::serde_json::Value as From<_>>::from(7)
         }
         impl ::celerysalt::Json for FieldsSet {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut text = None;
                 let mut count = None;
                 let mut ratio = None;
@@ -916,13 +927,34 @@ pub mod fields_set {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (
+                    Some(text),
+                    Some(count),
+                    Some(ratio),
+                    Some(flag),
+                    Some(text_or_null),
+                    Some(count_or_null),
+                    Some(kind),
+                    Some(required_with_default),
+                    Some(undeclared),
+                ) = (
+                    text,
+                    count,
+                    ratio,
+                    flag,
+                    text_or_null,
+                    count_or_null,
+                    kind,
+                    required_with_default,
+                    undeclared,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    text: ::celerysalt::__private::required(text)?,
-                    count: ::celerysalt::__private::required(count)?,
-                    ratio: ::celerysalt::__private::required(ratio)?,
-                    flag: ::celerysalt::__private::required(flag)?,
-                    text_or_null: ::celerysalt::__private::required(text_or_null)?,
-                    count_or_null: ::celerysalt::__private::required(count_or_null)?,
+                    text,
+                    count,
+                    ratio,
+                    flag,
+                    text_or_null,
+                    count_or_null,
                     maybe_text,
                     maybe_count,
                     maybe_or_null: rest.or_absent(12, maybe_or_null, || None),
@@ -947,18 +979,17 @@ pub mod fields_set {
                             anything_with_default,
                             default_fields_set_anything_with_default,
                         ),
-                    kind: ::celerysalt::__private::required(kind)?,
-                    required_with_default: ::celerysalt::__private::required(
-                        required_with_default,
-                    )?,
+                    kind,
+                    required_with_default,
                     point,
                     mixed,
                     matrix,
-                    undeclared: ::celerysalt::__private::required(undeclared)?,
+                    undeclared,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 25, "text", &self.text);
                 self.rest.write_field(writer, 2, "count", &self.count);
@@ -1112,19 +1143,14 @@ pub mod fields_set {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSet {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSet {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSet {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSet {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1135,6 +1161,7 @@ pub mod fields_set {
         }
         impl FieldsSetLevel {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Low => "low",
@@ -1143,37 +1170,35 @@ pub mod fields_set {
             }
         }
         impl ::core::fmt::Display for FieldsSetLevel {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for FieldsSetLevel {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "low" => Ok(Self::Low),
                     "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSetLevel {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSetLevel {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSetLevel {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSetLevel {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -1183,9 +1208,10 @@ pub mod fields_set {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for FieldsSetRecordDefault {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1198,26 +1224,21 @@ pub mod fields_set {
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSetRecordDefault {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSetRecordDefault {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for FieldsSetRecordDefault {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSetRecordDefault {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1226,6 +1247,7 @@ pub mod fields_set {
         }
         impl FieldsSetKind {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Fields => "fields",
@@ -1233,69 +1255,70 @@ pub mod fields_set {
             }
         }
         impl ::core::fmt::Display for FieldsSetKind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for FieldsSetKind {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "fields" => Ok(Self::Fields),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for FieldsSetKind {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for FieldsSetKind {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for FieldsSetKind {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for FieldsSetKind {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl FieldsSet {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> FieldsSetBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for FieldsSet {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "fields.set",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"anything":{},"anything_with_default":{"default":7},"count":{"type":"integer"},"count_or_null":{"anyOf":[{"type":"integer"},{"type":"null"}]},"flag":{"type":"boolean"},"kind":{"const":"fields"},"labels":{"additionalProperties":{"type":"string"},"default":{},"type":"object"},"level":{"default":"low","enum":["low","high"]},"limit":{"default":-10,"minimum":-100,"type":"integer"},"limit_or_null":{"default":3,"type":["integer","null"]},"matrix":{"items":{"items":{"type":"number"},"type":"array"},"type":"array"},"maybe_count":{"type":"integer"},"maybe_or_null":{"default":null,"oneOf":[{"type":"number"},{"type":"null"}]},"maybe_text":{"type":"string"},"mixed":{"prefixItems":[{"type":"number"},{"type":"string"}],"type":"array"},"name":{"default":"it's \"quoted\"","type":"string"},"negative_rate":{"default":-0.5,"type":"number"},"never":false,"on":{"default":true,"type":"boolean"},"point":{"items":false,"minItems":2,"prefixItems":[{"type":"number"},{"type":"number"}],"type":"array"},"rate":{"default":5,"type":"number"},"ratio":{"type":"number"},"record_default":{"default":{"a":1},"properties":{"a":{"type":"integer"}},"type":"object"},"required_with_default":{"default":"here","type":"string"},"scores":{"default":[1,-2,3],"items":{"type":"integer"},"type":"array"},"tags":{"default":[],"items":{"type":"string"},"type":"array"},"text":{"type":"string"},"text_or_null":{"type":["string","null"]},"wrong_default":{"default":"x","type":"integer"}},"required":["text","count","ratio","flag","text_or_null","count_or_null","kind","required_with_default","undeclared"],"title":"FieldsSet","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "bab0630060249f4672d5bc93ba57fca6429d094f5b58826310773f8458691dd8",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "FieldsSet",
@@ -1307,7 +1330,7 @@ pub mod fields_set {
         }
         impl ::celerysalt::Broadcast for FieldsSet {}
         /// Builds a `FieldsSet`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct FieldsSetBuilder {
             text: Option<String>,
@@ -1523,8 +1546,9 @@ pub mod fields_set {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<FieldsSet, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("text", self.text.is_none()),
                     ("count", self.count.is_none()),
                     ("ratio", self.ratio.is_none()),
@@ -1532,10 +1556,7 @@ pub mod fields_set {
                     ("text_or_null", self.text_or_null.is_none()),
                     ("count_or_null", self.count_or_null.is_none()),
                     ("undeclared", self.undeclared.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (
                     Some(text),
                     Some(count),
@@ -1554,9 +1575,9 @@ pub mod fields_set {
                     self.undeclared,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             FieldsSet,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = FieldsSet {
@@ -1599,10 +1620,7 @@ pub mod fields_set {
                     undeclared,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    FieldsSet,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<FieldsSet, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1612,7 +1630,8 @@ pub mod fields_set {
 pub use self::fields_set::FieldsSet;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::fields_empty::v1::FieldsEmpty as ::celerysalt::Event>::contract(),

@@ -2,7 +2,8 @@
 
 /// UserCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod auth_user_created {
     //! Topic `auth.user.created`.
     /// Version `v1`.
@@ -10,6 +11,7 @@ pub mod auth_user_created {
         //! Topic `auth.user.created`, version `v1`, from `auth.user.created/v1.json`.
         //!
         //! Fingerprint `3456a297bae4b52bb9af8b0484b0a57d424b9fc9b63a833093de4cdb8563611b`.
+        use ::celerysalt::__private;
         /// A user account has been created.
         #[derive(Clone, Debug, PartialEq)]
         pub struct UserCreated {
@@ -21,9 +23,10 @@ pub mod auth_user_created {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UserCreated {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut user_id = None;
                 let mut email = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -36,65 +39,63 @@ pub mod auth_user_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    user_id: ::celerysalt::__private::required(user_id)?,
-                    email: ::celerysalt::__private::required(email)?,
-                    rest,
-                })
+                let (Some(user_id), Some(email)) = (user_id, email) else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { user_id, email, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
                 self.rest.write_field(writer, 1, "email", &self.email);
                 writer.close_with(&self.rest, &["user_id", "email"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UserCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UserCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UserCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UserCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UserCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UserCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "auth.user.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A user account has been created.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A user account has been created.","properties":{"email":{"description":"E-mail address of the user.","type":"string"},"user_id":{"description":"The new user.","type":"integer"}},"required":["user_id","email"],"title":"UserCreated","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "3456a297bae4b52bb9af8b0484b0a57d424b9fc9b63a833093de4cdb8563611b",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UserCreated",
@@ -106,7 +107,7 @@ pub mod auth_user_created {
         }
         impl ::celerysalt::Broadcast for UserCreated {}
         /// Builds a `UserCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UserCreatedBuilder {
             user_id: Option<::celerysalt::Integer>,
@@ -127,19 +128,17 @@ pub mod auth_user_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UserCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("user_id", self.user_id.is_none()),
                     ("email", self.email.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             UserCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = UserCreated {
@@ -147,10 +146,7 @@ pub mod auth_user_created {
                     email,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UserCreated,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UserCreated, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -160,7 +156,8 @@ pub mod auth_user_created {
 pub use self::auth_user_created::UserCreated;
 /// UserSignup
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod auth_user_signup {
     //! Topic `auth.user.signup`.
     /// Version `v1`.
@@ -168,6 +165,7 @@ pub mod auth_user_signup {
         //! Topic `auth.user.signup`, version `v1`, from `auth.user.signup/v1.json`.
         //!
         //! Fingerprint `7652bd542eb297ca2b601c5ed1e33844c1adac1fc81732e12db21cf8ea9d04dd`.
+        use ::celerysalt::__private;
         /// A user has signed up.
         #[derive(Clone, Debug, PartialEq)]
         pub struct UserSignup {
@@ -180,13 +178,15 @@ pub mod auth_user_signup {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_user_signup_signup_source() -> String {
             String::from("web")
         }
         impl ::celerysalt::Json for UserSignup {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut user_id = None;
                 let mut email = None;
                 let mut signup_source = None;
@@ -201,15 +201,19 @@ pub mod auth_user_signup {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(user_id), Some(email)) = (user_id, email) else {
+                    return Err(__private::Mismatch)
+                };
                 Ok(Self {
-                    user_id: ::celerysalt::__private::required(user_id)?,
-                    email: ::celerysalt::__private::required(email)?,
+                    user_id,
+                    email,
                     signup_source: rest
                         .or_absent(2, signup_source, default_user_signup_signup_source),
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
                 self.rest.write_field(writer, 1, "email", &self.email);
@@ -224,52 +228,50 @@ pub mod auth_user_signup {
                 writer.close_with(&self.rest, &["user_id", "email", "signup_source"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UserSignup {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UserSignup {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserSignup {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UserSignup {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UserSignup {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UserSignupBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UserSignup {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "auth.user.signup",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A user has signed up.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A user has signed up.","properties":{"email":{"description":"E-mail address of the user.","type":"string"},"signup_source":{"default":"web","description":"Where the user came from.","type":"string"},"user_id":{"description":"The new user.","type":"integer"}},"required":["user_id","email"],"title":"UserSignup","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "7652bd542eb297ca2b601c5ed1e33844c1adac1fc81732e12db21cf8ea9d04dd",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UserSignup",
@@ -281,7 +283,7 @@ pub mod auth_user_signup {
         }
         impl ::celerysalt::Broadcast for UserSignup {}
         /// Builds a `UserSignup`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UserSignupBuilder {
             user_id: Option<::celerysalt::Integer>,
@@ -308,19 +310,17 @@ pub mod auth_user_signup {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UserSignup, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("user_id", self.user_id.is_none()),
                     ("email", self.email.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(user_id), Some(email)) = (self.user_id, self.email) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             UserSignup,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = UserSignup {
@@ -331,10 +331,7 @@ pub mod auth_user_signup {
                         .unwrap_or_else(default_user_signup_signup_source),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UserSignup,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UserSignup, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -343,6 +340,7 @@ pub mod auth_user_signup {
         //! Topic `auth.user.signup`, version `v2`, from `auth.user.signup/v2.json`.
         //!
         //! Fingerprint `49851a3fc065ca53e302a6f64262a7b4b917cc245f7521d7e0c3dabf017ed1bb`.
+        use ::celerysalt::__private;
         /// A user has signed up; identifiers are strings from this version on.
         #[derive(Clone, Debug, PartialEq)]
         pub struct UserSignup {
@@ -357,13 +355,15 @@ pub mod auth_user_signup {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_user_signup_signup_source() -> String {
             String::from("web")
         }
         impl ::celerysalt::Json for UserSignup {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut user_id = None;
                 let mut email = None;
                 let mut user_name = None;
@@ -380,16 +380,22 @@ pub mod auth_user_signup {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(user_id), Some(email), Some(user_name)) = (
+                    user_id,
+                    email,
+                    user_name,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    user_id: ::celerysalt::__private::required(user_id)?,
-                    email: ::celerysalt::__private::required(email)?,
-                    user_name: ::celerysalt::__private::required(user_name)?,
+                    user_id,
+                    email,
+                    user_name,
                     signup_source: rest
                         .or_absent(3, signup_source, default_user_signup_signup_source),
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "user_id", &self.user_id);
                 self.rest.write_field(writer, 1, "email", &self.email);
@@ -409,52 +415,50 @@ pub mod auth_user_signup {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UserSignup {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UserSignup {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UserSignup {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UserSignup {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UserSignup {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UserSignupBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UserSignup {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "auth.user.signup",
                     version: "v2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A user has signed up; identifiers are strings from this version on.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A user has signed up; identifiers are strings from this version on.","properties":{"email":{"description":"E-mail address of the user.","type":"string"},"signup_source":{"default":"web","description":"Where the user came from.","type":"string"},"user_id":{"description":"The new user.","type":"string"},"user_name":{"description":"The name the user chose.","type":"string"}},"required":["user_id","email","user_name"],"title":"UserSignup","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "49851a3fc065ca53e302a6f64262a7b4b917cc245f7521d7e0c3dabf017ed1bb",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UserSignup",
@@ -466,7 +470,7 @@ pub mod auth_user_signup {
         }
         impl ::celerysalt::Broadcast for UserSignup {}
         /// Builds a `UserSignup`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UserSignupBuilder {
             user_id: Option<String>,
@@ -499,24 +503,22 @@ pub mod auth_user_signup {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UserSignup, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("user_id", self.user_id.is_none()),
                     ("email", self.email.is_none()),
                     ("user_name", self.user_name.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(user_id), Some(email), Some(user_name)) = (
                     self.user_id,
                     self.email,
                     self.user_name,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             UserSignup,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = UserSignup {
@@ -528,10 +530,7 @@ pub mod auth_user_signup {
                         .unwrap_or_else(default_user_signup_signup_source),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UserSignup,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UserSignup, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -541,7 +540,8 @@ pub mod auth_user_signup {
 pub use self::auth_user_signup::UserSignup;
 /// OrderCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_created {
     //! Topic `orders.created`.
     /// Version `v1`.
@@ -549,6 +549,7 @@ pub mod orders_created {
         //! Topic `orders.created`, version `v1`, from `orders.created/v1.json`.
         //!
         //! Fingerprint `b7c71286f81de4ff5916dd7a70b4e800e4def64a29ca71e3a95ced768590e285`.
+        use ::celerysalt::__private;
         /// An order has been placed.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderCreated {
@@ -567,13 +568,15 @@ pub mod orders_created {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_order_created_replay() -> bool {
             false
         }
         impl ::celerysalt::Json for OrderCreated {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut order_id = None;
                 let mut company_id = None;
                 let mut event_id = None;
@@ -601,9 +604,12 @@ pub mod orders_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(order_id), Some(company_id)) = (order_id, company_id) else {
+                    return Err(__private::Mismatch)
+                };
                 Ok(Self {
-                    order_id: ::celerysalt::__private::required(order_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
+                    order_id,
+                    company_id,
                     event_id,
                     timestamp,
                     replay: rest.or_absent(4, replay, default_order_created_replay),
@@ -611,7 +617,8 @@ pub mod orders_created {
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "order_id", &self.order_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -640,52 +647,50 @@ pub mod orders_created {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "An order has been placed.",
                     schema: r##"{"$defs":{"order_base":{"description":"What every event about an order carries.","properties":{"company_id":{"description":"The company that placed the order.","type":"integer"},"order_id":{"description":"Identifier of the order.","type":"string"}},"required":["order_id","company_id"],"title":"OrderEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/order_base"}],"description":"An order has been placed.","properties":{"amount":{"description":"The total of the order.","type":"number"},"event_id":{"description":"Identifier of this event, for replays.","type":"string"},"replay":{"default":false,"description":"Whether this is a repetition of an earlier event.","type":"boolean"},"timestamp":{"description":"When the order was placed.","format":"date-time","type":"string"}},"title":"OrderCreated","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "b7c71286f81de4ff5916dd7a70b4e800e4def64a29ca71e3a95ced768590e285",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderCreated",
@@ -697,15 +702,17 @@ pub mod orders_created {
         }
         impl ::celerysalt::Broadcast for OrderCreated {}
         impl super::super::shared::common_order_base::OrderEvent for OrderCreated {
+            #[inline]
             fn order_id(&self) -> &str {
                 &self.order_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
         }
         /// Builds a `OrderCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderCreatedBuilder {
             order_id: Option<String>,
@@ -753,20 +760,18 @@ pub mod orders_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("order_id", self.order_id.is_none()),
                     ("company_id", self.company_id.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(order_id), Some(company_id)) = (self.order_id, self.company_id)
                 else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = OrderCreated {
@@ -778,10 +783,7 @@ pub mod orders_created {
                     amount: self.amount,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderCreated,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderCreated, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -791,7 +793,8 @@ pub mod orders_created {
 pub use self::orders_created::OrderCreated;
 /// OrderShipped
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_shipped {
     //! Topic `orders.shipped`.
     /// Version `v1`.
@@ -799,6 +802,7 @@ pub mod orders_shipped {
         //! Topic `orders.shipped`, version `v1`, from `orders.shipped/v1.json`.
         //!
         //! Fingerprint `740dc43fea8bd80dcf0cad436f15c8beee099130a65fa708ebd3e76ee1ea0b84`.
+        use ::celerysalt::__private;
         /// An order has left the warehouse.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderShipped {
@@ -812,9 +816,10 @@ pub mod orders_shipped {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderShipped {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut order_id = None;
                 let mut company_id = None;
                 let mut tracking_number = None;
@@ -829,14 +834,20 @@ pub mod orders_shipped {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(order_id), Some(company_id), Some(tracking_number)) = (
+                    order_id,
+                    company_id,
+                    tracking_number,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    order_id: ::celerysalt::__private::required(order_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    tracking_number: ::celerysalt::__private::required(tracking_number)?,
+                    order_id,
+                    company_id,
+                    tracking_number,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "order_id", &self.order_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -849,52 +860,50 @@ pub mod orders_shipped {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderShipped {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderShipped {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderShipped {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderShipped {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderShipped {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderShippedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderShipped {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.shipped",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "An order has left the warehouse.",
                     schema: r##"{"$defs":{"order_base":{"description":"What every event about an order carries.","properties":{"company_id":{"description":"The company that placed the order.","type":"integer"},"order_id":{"description":"Identifier of the order.","type":"string"}},"required":["order_id","company_id"],"title":"OrderEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/order_base"}],"description":"An order has left the warehouse.","properties":{"tracking_number":{"description":"The carrier's number of the parcel.","type":"string"}},"required":["tracking_number"],"title":"OrderShipped","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "740dc43fea8bd80dcf0cad436f15c8beee099130a65fa708ebd3e76ee1ea0b84",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderShipped",
@@ -906,15 +915,17 @@ pub mod orders_shipped {
         }
         impl ::celerysalt::Broadcast for OrderShipped {}
         impl super::super::shared::common_order_base::OrderEvent for OrderShipped {
+            #[inline]
             fn order_id(&self) -> &str {
                 &self.order_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
         }
         /// Builds a `OrderShipped`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderShippedBuilder {
             order_id: Option<String>,
@@ -944,24 +955,22 @@ pub mod orders_shipped {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderShipped, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("order_id", self.order_id.is_none()),
                     ("company_id", self.company_id.is_none()),
                     ("tracking_number", self.tracking_number.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(order_id), Some(company_id), Some(tracking_number)) = (
                     self.order_id,
                     self.company_id,
                     self.tracking_number,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderShipped,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = OrderShipped {
@@ -970,10 +979,7 @@ pub mod orders_shipped {
                     tracking_number,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderShipped,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderShipped, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -983,7 +989,8 @@ pub mod orders_shipped {
 pub use self::orders_shipped::OrderShipped;
 /// PaymentProcessed
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod payments_processed {
     //! Topic `payments.processed`.
     /// Version `v1`.
@@ -991,6 +998,7 @@ pub mod payments_processed {
         //! Topic `payments.processed`, version `v1`, from `payments.processed/v1.json`.
         //!
         //! Fingerprint `f83e6104b2d684d826f70f8129d57d4be3d71a4cbbdd89937de2c31cdef4dc26`.
+        use ::celerysalt::__private;
         /// A payment has been processed.
         #[derive(Clone, Debug, PartialEq)]
         pub struct PaymentProcessed {
@@ -1004,9 +1012,10 @@ pub mod payments_processed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for PaymentProcessed {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut payment_id = None;
                 let mut amount = None;
                 let mut currency = None;
@@ -1021,14 +1030,20 @@ pub mod payments_processed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(payment_id), Some(amount), Some(currency)) = (
+                    payment_id,
+                    amount,
+                    currency,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    payment_id: ::celerysalt::__private::required(payment_id)?,
-                    amount: ::celerysalt::__private::required(amount)?,
-                    currency: ::celerysalt::__private::required(currency)?,
+                    payment_id,
+                    amount,
+                    currency,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "payment_id", &self.payment_id);
                 self.rest.write_field(writer, 1, "amount", &self.amount);
@@ -1036,19 +1051,14 @@ pub mod payments_processed {
                 writer.close_with(&self.rest, &["payment_id", "amount", "currency"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PaymentProcessed {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PaymentProcessed {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for PaymentProcessed {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PaymentProcessed {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// The currency of the amount.
@@ -1060,6 +1070,7 @@ pub mod payments_processed {
         }
         impl PaymentProcessedCurrency {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Usd => "USD",
@@ -1069,72 +1080,72 @@ pub mod payments_processed {
             }
         }
         impl ::core::fmt::Display for PaymentProcessedCurrency {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for PaymentProcessedCurrency {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "USD" => Ok(Self::Usd),
                     "EUR" => Ok(Self::Eur),
                     "GBP" => Ok(Self::Gbp),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for PaymentProcessedCurrency {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for PaymentProcessedCurrency {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for PaymentProcessedCurrency {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for PaymentProcessedCurrency {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl PaymentProcessed {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> PaymentProcessedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for PaymentProcessed {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "payments.processed",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A payment has been processed.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A payment has been processed.","properties":{"amount":{"description":"How much was paid.","exclusiveMinimum":0,"type":"number"},"currency":{"description":"The currency of the amount.","enum":["USD","EUR","GBP"],"type":"string"},"payment_id":{"description":"Identifier of the payment.","type":"string"}},"required":["payment_id","amount","currency"],"title":"PaymentProcessed","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "f83e6104b2d684d826f70f8129d57d4be3d71a4cbbdd89937de2c31cdef4dc26",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "PaymentProcessed",
@@ -1146,7 +1157,7 @@ pub mod payments_processed {
         }
         impl ::celerysalt::Broadcast for PaymentProcessed {}
         /// Builds a `PaymentProcessed`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct PaymentProcessedBuilder {
             payment_id: Option<String>,
@@ -1176,24 +1187,22 @@ pub mod payments_processed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<PaymentProcessed, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("payment_id", self.payment_id.is_none()),
                     ("amount", self.amount.is_none()),
                     ("currency", self.currency.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(payment_id), Some(amount), Some(currency)) = (
                     self.payment_id,
                     self.amount,
                     self.currency,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             PaymentProcessed,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = PaymentProcessed {
@@ -1202,7 +1211,7 @@ pub mod payments_processed {
                     currency,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     PaymentProcessed,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1215,7 +1224,8 @@ pub mod payments_processed {
 pub use self::payments_processed::PaymentProcessed;
 /// RiskAssessmentCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod pulse_risk_created {
     //! Topic `pulse.risk.created`.
     /// Version `v1`.
@@ -1223,6 +1233,7 @@ pub mod pulse_risk_created {
         //! Topic `pulse.risk.created`, version `v1`, from `pulse.risk.created/v1.json`.
         //!
         //! Fingerprint `25327f678683f68b3cf69df913699e4a02cf2c108a15f0966cc8849ab77a426f`.
+        use ::celerysalt::__private;
         /// A new risk assessment has been created.
         #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentCreated {
@@ -1240,9 +1251,10 @@ pub mod pulse_risk_created {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for RiskAssessmentCreated {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut assessment_id = None;
                 let mut company_id = None;
                 let mut risk_score = None;
@@ -1267,16 +1279,22 @@ pub mod pulse_risk_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(assessment_id), Some(company_id), Some(risk_score)) = (
+                    assessment_id,
+                    company_id,
+                    risk_score,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    risk_score: ::celerysalt::__private::required(risk_score)?,
+                    assessment_id,
+                    company_id,
+                    risk_score,
                     created_by,
                     assessment_type,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -1297,53 +1315,50 @@ pub mod pulse_risk_created {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for RiskAssessmentCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for RiskAssessmentCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for RiskAssessmentCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl RiskAssessmentCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> RiskAssessmentCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for RiskAssessmentCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "pulse.risk.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A new risk assessment has been created.",
                     schema: r##"{"$defs":{"risk_base":{"description":"What every event about a risk assessment carries.","properties":{"assessment_id":{"description":"Identifier of the assessment, such as RA-123.","type":"string"},"company_id":{"description":"The company the assessment is about.","type":"integer"},"risk_score":{"description":"From 0 (no risk) to 10 (the highest).","maximum":10,"minimum":0,"type":"number"}},"required":["assessment_id","company_id","risk_score"],"title":"RiskEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/risk_base"}],"description":"A new risk assessment has been created.","properties":{"assessment_type":{"description":"The kind of assessment, such as supplier_audit.","type":"string"},"created_by":{"description":"E-mail address of the analyst who created it.","type":"string"}},"title":"RiskAssessmentCreated","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "25327f678683f68b3cf69df913699e4a02cf2c108a15f0966cc8849ab77a426f",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "RiskAssessmentCreated",
@@ -1356,18 +1371,21 @@ pub mod pulse_risk_created {
         impl ::celerysalt::Broadcast for RiskAssessmentCreated {}
         impl super::super::shared::common_risk_base::RiskEvent
         for RiskAssessmentCreated {
+            #[inline]
             fn assessment_id(&self) -> &str {
                 &self.assessment_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
+            #[inline]
             fn risk_score(&self) -> f64 {
                 self.risk_score
             }
         }
         /// Builds a `RiskAssessmentCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct RiskAssessmentCreatedBuilder {
             assessment_id: Option<String>,
@@ -1409,24 +1427,22 @@ pub mod pulse_risk_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<RiskAssessmentCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("assessment_id", self.assessment_id.is_none()),
                     ("company_id", self.company_id.is_none()),
                     ("risk_score", self.risk_score.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(assessment_id), Some(company_id), Some(risk_score)) = (
                     self.assessment_id,
                     self.company_id,
                     self.risk_score,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             RiskAssessmentCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = RiskAssessmentCreated {
@@ -1437,7 +1453,7 @@ pub mod pulse_risk_created {
                     assessment_type: self.assessment_type,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     RiskAssessmentCreated,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1450,7 +1466,8 @@ pub mod pulse_risk_created {
 pub use self::pulse_risk_created::RiskAssessmentCreated;
 /// RiskAssessmentUpdated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod pulse_risk_updated {
     //! Topic `pulse.risk.updated`.
     /// Version `v1`.
@@ -1458,6 +1475,7 @@ pub mod pulse_risk_updated {
         //! Topic `pulse.risk.updated`, version `v1`, from `pulse.risk.updated/v1.json`.
         //!
         //! Fingerprint `2b701415360b97ad234a5b81a59a630f4a6c4ceaad6f0336fb4df2883a69188d`.
+        use ::celerysalt::__private;
         /// A risk assessment has been updated.
         #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentUpdated {
@@ -1475,9 +1493,10 @@ pub mod pulse_risk_updated {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for RiskAssessmentUpdated {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut assessment_id = None;
                 let mut company_id = None;
                 let mut risk_score = None;
@@ -1502,16 +1521,25 @@ pub mod pulse_risk_updated {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (
+                    Some(assessment_id),
+                    Some(company_id),
+                    Some(risk_score),
+                    Some(updated_by),
+                    Some(previous_score),
+                ) = (assessment_id, company_id, risk_score, updated_by, previous_score)
+                else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    risk_score: ::celerysalt::__private::required(risk_score)?,
-                    updated_by: ::celerysalt::__private::required(updated_by)?,
-                    previous_score: ::celerysalt::__private::required(previous_score)?,
+                    assessment_id,
+                    company_id,
+                    risk_score,
+                    updated_by,
+                    previous_score,
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
                 self.rest.write_field(writer, 1, "company_id", &self.company_id);
@@ -1531,53 +1559,50 @@ pub mod pulse_risk_updated {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for RiskAssessmentUpdated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for RiskAssessmentUpdated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for RiskAssessmentUpdated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentUpdated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl RiskAssessmentUpdated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> RiskAssessmentUpdatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for RiskAssessmentUpdated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "pulse.risk.updated",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A risk assessment has been updated.",
                     schema: r##"{"$defs":{"risk_base":{"description":"What every event about a risk assessment carries.","properties":{"assessment_id":{"description":"Identifier of the assessment, such as RA-123.","type":"string"},"company_id":{"description":"The company the assessment is about.","type":"integer"},"risk_score":{"description":"From 0 (no risk) to 10 (the highest).","maximum":10,"minimum":0,"type":"number"}},"required":["assessment_id","company_id","risk_score"],"title":"RiskEvent","type":"object"}},"$schema":"https://json-schema.org/draft/2020-12/schema","allOf":[{"$ref":"#/$defs/risk_base"}],"description":"A risk assessment has been updated.","properties":{"previous_score":{"description":"The risk score before the update.","type":"number"},"updated_by":{"description":"E-mail address of the analyst who updated it.","type":"string"}},"required":["updated_by","previous_score"],"title":"RiskAssessmentUpdated","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2b701415360b97ad234a5b81a59a630f4a6c4ceaad6f0336fb4df2883a69188d",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "RiskAssessmentUpdated",
@@ -1590,18 +1615,21 @@ pub mod pulse_risk_updated {
         impl ::celerysalt::Broadcast for RiskAssessmentUpdated {}
         impl super::super::shared::common_risk_base::RiskEvent
         for RiskAssessmentUpdated {
+            #[inline]
             fn assessment_id(&self) -> &str {
                 &self.assessment_id
             }
+            #[inline]
             fn company_id(&self) -> &::celerysalt::Integer {
                 &self.company_id
             }
+            #[inline]
             fn risk_score(&self) -> f64 {
                 self.risk_score
             }
         }
         /// Builds a `RiskAssessmentUpdated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct RiskAssessmentUpdatedBuilder {
             assessment_id: Option<String>,
@@ -1643,17 +1671,15 @@ pub mod pulse_risk_updated {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<RiskAssessmentUpdated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("assessment_id", self.assessment_id.is_none()),
                     ("company_id", self.company_id.is_none()),
                     ("risk_score", self.risk_score.is_none()),
                     ("updated_by", self.updated_by.is_none()),
                     ("previous_score", self.previous_score.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (
                     Some(assessment_id),
                     Some(company_id),
@@ -1668,9 +1694,9 @@ pub mod pulse_risk_updated {
                     self.previous_score,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             RiskAssessmentUpdated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = RiskAssessmentUpdated {
@@ -1681,7 +1707,7 @@ pub mod pulse_risk_updated {
                     previous_score,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     RiskAssessmentUpdated,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1694,7 +1720,8 @@ pub mod pulse_risk_updated {
 pub use self::pulse_risk_updated::RiskAssessmentUpdated;
 /// GetRiskAssessment
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod rpc_pulse_risk_get {
     //! Topic `rpc.pulse.risk.get`.
     /// Version `v1`.
@@ -1702,6 +1729,7 @@ pub mod rpc_pulse_risk_get {
         //! Topic `rpc.pulse.risk.get`, version `v1`, from `rpc.pulse.risk.get/v1.json`.
         //!
         //! Fingerprint `7ac3eda6c5529d07017b52c656f72d66b17542b7d32f4973c5369d74ecaea392`.
+        use ::celerysalt::__private;
         /// Asks for one risk assessment.
         #[derive(Clone, Debug, PartialEq)]
         pub struct GetRiskAssessment {
@@ -1711,9 +1739,10 @@ pub mod rpc_pulse_risk_get {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for GetRiskAssessment {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut assessment_id = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1724,59 +1753,56 @@ pub mod rpc_pulse_risk_get {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                    rest,
-                })
+                let Some(assessment_id) = assessment_id else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { assessment_id, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "assessment_id", &self.assessment_id);
                 writer.close_with(&self.rest, &["assessment_id"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for GetRiskAssessment {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for GetRiskAssessment {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for GetRiskAssessment {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for GetRiskAssessment {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl GetRiskAssessment {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> GetRiskAssessmentBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for GetRiskAssessment {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "rpc.pulse.risk.get",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Asks for one risk assessment.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Asks for one risk assessment.","properties":{"assessment_id":{"description":"Identifier of the assessment asked for.","type":"string"}},"required":["assessment_id"],"title":"GetRiskAssessment","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"The assessment asked for.","properties":{"assessment_id":{"description":"Identifier of the assessment.","type":"string"},"risk_score":{"description":"Its risk score.","type":"number"},"status":{"description":"Where the assessment stands, such as open or closed.","type":"string"}},"required":["assessment_id","risk_score","status"],"title":"GetRiskAssessmentResponse","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::Some(
+                    error_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Why the assessment can't be given.","properties":{"details":{"anyOf":[{"type":"object"},{"type":"null"}],"default":null,"description":"Whatever else helps to understand the error."},"error_code":{"description":"For programs, such as NOT_FOUND.","type":"string"},"error_message":{"description":"For people.","type":"string"}},"required":["error_code","error_message"],"title":"GetRiskAssessmentError","type":"object"}"#,
                     ),
                     fingerprint: "7ac3eda6c5529d07017b52c656f72d66b17542b7d32f4973c5369d74ecaea392",
@@ -1793,7 +1819,7 @@ pub mod rpc_pulse_risk_get {
             type Error = self::error::GetRiskAssessmentError;
         }
         /// Builds a `GetRiskAssessment`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct GetRiskAssessmentBuilder {
             assessment_id: Option<String>,
@@ -1808,19 +1834,20 @@ pub mod rpc_pulse_risk_get {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<GetRiskAssessment, ::celerysalt::Invalid> {
                 let Some(assessment_id) = self.assessment_id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             GetRiskAssessment,
-                        >(::celerysalt::Part::Payload, &["assessment_id"]),
+                        >(::celerysalt::Part::Payload, &[("assessment_id", true)]),
                     );
                 };
                 let value = GetRiskAssessment {
                     assessment_id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     GetRiskAssessment,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -1828,6 +1855,7 @@ pub mod rpc_pulse_risk_get {
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// The assessment asked for.
             #[derive(Clone, Debug, PartialEq)]
             pub struct GetRiskAssessmentResponse {
@@ -1841,9 +1869,10 @@ pub mod rpc_pulse_risk_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for GetRiskAssessmentResponse {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut assessment_id = None;
                     let mut risk_score = None;
                     let mut status = None;
@@ -1858,14 +1887,20 @@ pub mod rpc_pulse_risk_get {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (Some(assessment_id), Some(risk_score), Some(status)) = (
+                        assessment_id,
+                        risk_score,
+                        status,
+                    ) else { return Err(__private::Mismatch) };
                     Ok(Self {
-                        assessment_id: ::celerysalt::__private::required(assessment_id)?,
-                        risk_score: ::celerysalt::__private::required(risk_score)?,
-                        status: ::celerysalt::__private::required(status)?,
+                        assessment_id,
+                        risk_score,
+                        status,
                         rest,
                     })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest
                         .write_field(writer, 0, "assessment_id", &self.assessment_id);
@@ -1878,31 +1913,25 @@ pub mod rpc_pulse_risk_get {
                         );
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize
-            for GetRiskAssessmentResponse {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for GetRiskAssessmentResponse {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for GetRiskAssessmentResponse {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for GetRiskAssessmentResponse {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl GetRiskAssessmentResponse {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> GetRiskAssessmentResponseBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `GetRiskAssessmentResponse`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct GetRiskAssessmentResponseBuilder {
                 assessment_id: Option<String>,
@@ -1929,26 +1958,24 @@ pub mod rpc_pulse_risk_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<GetRiskAssessmentResponse, ::celerysalt::Invalid> {
-                    let missing: ::std::vec::Vec<&str> = [
+                    let is_missing = [
                         ("assessment_id", self.assessment_id.is_none()),
                         ("risk_score", self.risk_score.is_none()),
                         ("status", self.status.is_none()),
-                    ]
-                        .into_iter()
-                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                        .collect();
+                    ];
                     let (Some(assessment_id), Some(risk_score), Some(status)) = (
                         self.assessment_id,
                         self.risk_score,
                         self.status,
                     ) else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::GetRiskAssessment,
-                            >(::celerysalt::Part::Response, &missing),
+                            >(::celerysalt::Part::Response, &is_missing),
                         );
                     };
                     let value = GetRiskAssessmentResponse {
@@ -1957,7 +1984,7 @@ pub mod rpc_pulse_risk_get {
                         status,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetRiskAssessment,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -1967,6 +1994,7 @@ pub mod rpc_pulse_risk_get {
         pub use self::response::GetRiskAssessmentResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
+            use ::celerysalt::__private;
             /// Why the assessment can't be given.
             #[derive(Clone, Debug, PartialEq)]
             pub struct GetRiskAssessmentError {
@@ -1985,9 +2013,10 @@ pub mod rpc_pulse_risk_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for GetRiskAssessmentError {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut error_code = None;
                     let mut error_message = None;
                     let mut details = None;
@@ -2002,14 +2031,19 @@ pub mod rpc_pulse_risk_get {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (Some(error_code), Some(error_message)) = (
+                        error_code,
+                        error_message,
+                    ) else { return Err(__private::Mismatch) };
                     Ok(Self {
-                        error_code: ::celerysalt::__private::required(error_code)?,
-                        error_message: ::celerysalt::__private::required(error_message)?,
+                        error_code,
+                        error_message,
                         details: rest.or_absent(2, details, || None),
                         rest,
                     })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
                     self.rest
@@ -2023,24 +2057,19 @@ pub mod rpc_pulse_risk_get {
                         );
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for GetRiskAssessmentError {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for GetRiskAssessmentError {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for GetRiskAssessmentError {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for GetRiskAssessmentError {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for GetRiskAssessmentError {}
             impl ::core::fmt::Display for GetRiskAssessmentError {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -2051,12 +2080,13 @@ pub mod rpc_pulse_risk_get {
             impl ::core::error::Error for GetRiskAssessmentError {}
             impl GetRiskAssessmentError {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> GetRiskAssessmentErrorBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `GetRiskAssessmentError`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct GetRiskAssessmentErrorBuilder {
                 error_code: Option<String>,
@@ -2096,24 +2126,22 @@ pub mod rpc_pulse_risk_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<GetRiskAssessmentError, ::celerysalt::Invalid> {
-                    let missing: ::std::vec::Vec<&str> = [
+                    let is_missing = [
                         ("error_code", self.error_code.is_none()),
                         ("error_message", self.error_message.is_none()),
-                    ]
-                        .into_iter()
-                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                        .collect();
+                    ];
                     let (Some(error_code), Some(error_message)) = (
                         self.error_code,
                         self.error_message,
                     ) else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::GetRiskAssessment,
-                            >(::celerysalt::Part::Error, &missing),
+                            >(::celerysalt::Part::Error, &is_missing),
                         );
                     };
                     let value = GetRiskAssessmentError {
@@ -2122,7 +2150,7 @@ pub mod rpc_pulse_risk_get {
                         details: self.details,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetRiskAssessment,
                         _,
                     >(::celerysalt::Part::Error, value)
@@ -2143,7 +2171,8 @@ pub use self::rpc_pulse_risk_get::GetRiskAssessmentResponse;
 pub use self::rpc_pulse_risk_get::GetRiskAssessmentError;
 /// RiskAssessmentInformationRequest
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod rpc_pulse_risk_information {
     //! Topic `rpc.pulse.risk.information`.
     /// Version `v1`.
@@ -2151,6 +2180,7 @@ pub mod rpc_pulse_risk_information {
         //! Topic `rpc.pulse.risk.information`, version `v1`, from `rpc.pulse.risk.information/v1.json`.
         //!
         //! Fingerprint `2c26b5cec6af50d1563e9e7f24c6516b8098f1752c69a3c8033531a193e4ef86`.
+        use ::celerysalt::__private;
         /// Request information about a risk assessment.
         #[derive(Clone, Debug, PartialEq)]
         pub struct RiskAssessmentInformationRequest {
@@ -2163,13 +2193,15 @@ pub mod rpc_pulse_risk_information {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_risk_assessment_information_request_include_history() -> bool {
             false
         }
         impl ::celerysalt::Json for RiskAssessmentInformationRequest {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut identifier = None;
                 let mut assessment_type = None;
                 let mut include_history = None;
@@ -2184,9 +2216,13 @@ pub mod rpc_pulse_risk_information {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (Some(identifier), Some(assessment_type)) = (
+                    identifier,
+                    assessment_type,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    identifier: ::celerysalt::__private::required(identifier)?,
-                    assessment_type: ::celerysalt::__private::required(assessment_type)?,
+                    identifier,
+                    assessment_type,
                     include_history: rest
                         .or_absent(
                             2,
@@ -2196,7 +2232,8 @@ pub mod rpc_pulse_risk_information {
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "identifier", &self.identifier);
                 self.rest
@@ -2216,49 +2253,44 @@ pub mod rpc_pulse_risk_information {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize
-        for RiskAssessmentInformationRequest {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for RiskAssessmentInformationRequest {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for RiskAssessmentInformationRequest {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentInformationRequest {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl RiskAssessmentInformationRequest {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> RiskAssessmentInformationRequestBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for RiskAssessmentInformationRequest {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "rpc.pulse.risk.information",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "Request information about a risk assessment.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Request information about a risk assessment.","properties":{"assessment_type":{"description":"The kind of assessment, such as supplier_audit.","type":"string"},"identifier":{"description":"Identifier of the assessment.","maxLength":1024,"type":"string"},"include_history":{"default":false,"description":"Whether earlier states of the assessment are wanted too.","type":"boolean"}},"required":["identifier","assessment_type"],"title":"RiskAssessmentInformationRequest","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"What is known about the assessment.","properties":{"cached":{"default":false,"description":"Whether it came from a cache.","type":"boolean"},"information":{"description":"The information, by topic.","type":"object"}},"required":["information"],"title":"RiskAssessmentInformationResponse","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::Some(
+                    error_schema: Some(
                         r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"Why the information can't be given.","properties":{"details":{"anyOf":[{"type":"object"},{"type":"null"}],"default":null,"description":"Whatever else helps to understand the error."},"error_code":{"description":"For programs, such as NOT_FOUND.","type":"string"},"error_message":{"description":"For people.","type":"string"}},"required":["error_code","error_message"],"title":"RiskAssessmentInformationError","type":"object"}"#,
                     ),
                     fingerprint: "2c26b5cec6af50d1563e9e7f24c6516b8098f1752c69a3c8033531a193e4ef86",
@@ -2275,7 +2307,7 @@ pub mod rpc_pulse_risk_information {
             type Error = self::error::RiskAssessmentInformationError;
         }
         /// Builds a `RiskAssessmentInformationRequest`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct RiskAssessmentInformationRequestBuilder {
             identifier: Option<String>,
@@ -2302,24 +2334,22 @@ pub mod rpc_pulse_risk_information {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(
                 self,
             ) -> Result<RiskAssessmentInformationRequest, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("identifier", self.identifier.is_none()),
                     ("assessment_type", self.assessment_type.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (Some(identifier), Some(assessment_type)) = (
                     self.identifier,
                     self.assessment_type,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             RiskAssessmentInformationRequest,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = RiskAssessmentInformationRequest {
@@ -2332,7 +2362,7 @@ pub mod rpc_pulse_risk_information {
                         ),
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     RiskAssessmentInformationRequest,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -2340,6 +2370,7 @@ pub mod rpc_pulse_risk_information {
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// What is known about the assessment.
             #[derive(Clone, Debug, PartialEq)]
             pub struct RiskAssessmentInformationResponse {
@@ -2353,13 +2384,15 @@ pub mod rpc_pulse_risk_information {
                 /// What the payload holds besides, so that nothing of it is lost.
                 pub rest: ::celerysalt::Rest,
             }
+            #[inline]
             fn default_risk_assessment_information_response_cached() -> bool {
                 false
             }
             impl ::celerysalt::Json for RiskAssessmentInformationResponse {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut information = None;
                     let mut cached = None;
                     let mut rest = ::celerysalt::Rest::default();
@@ -2372,8 +2405,11 @@ pub mod rpc_pulse_risk_information {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let Some(information) = information else {
+                        return Err(__private::Mismatch)
+                    };
                     Ok(Self {
-                        information: ::celerysalt::__private::required(information)?,
+                        information,
                         cached: rest
                             .or_absent(
                                 1,
@@ -2383,7 +2419,8 @@ pub mod rpc_pulse_risk_information {
                         rest,
                     })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "information", &self.information);
                     self.rest
@@ -2397,31 +2434,25 @@ pub mod rpc_pulse_risk_information {
                     writer.close_with(&self.rest, &["information", "cached"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize
-            for RiskAssessmentInformationResponse {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for RiskAssessmentInformationResponse {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for RiskAssessmentInformationResponse {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentInformationResponse {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl RiskAssessmentInformationResponse {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> RiskAssessmentInformationResponseBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `RiskAssessmentInformationResponse`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct RiskAssessmentInformationResponseBuilder {
                 information: Option<
@@ -2455,14 +2486,15 @@ pub mod rpc_pulse_risk_information {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<RiskAssessmentInformationResponse, ::celerysalt::Invalid> {
                     let Some(information) = self.information else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::RiskAssessmentInformationRequest,
-                            >(::celerysalt::Part::Response, &["information"]),
+                            >(::celerysalt::Part::Response, &[("information", true)]),
                         );
                     };
                     let value = RiskAssessmentInformationResponse {
@@ -2474,7 +2506,7 @@ pub mod rpc_pulse_risk_information {
                             ),
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::RiskAssessmentInformationRequest,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -2484,6 +2516,7 @@ pub mod rpc_pulse_risk_information {
         pub use self::response::RiskAssessmentInformationResponse;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
+            use ::celerysalt::__private;
             /// Why the information can't be given.
             #[derive(Clone, Debug, PartialEq)]
             pub struct RiskAssessmentInformationError {
@@ -2502,9 +2535,10 @@ pub mod rpc_pulse_risk_information {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for RiskAssessmentInformationError {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut error_code = None;
                     let mut error_message = None;
                     let mut details = None;
@@ -2519,14 +2553,19 @@ pub mod rpc_pulse_risk_information {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
+                    let (Some(error_code), Some(error_message)) = (
+                        error_code,
+                        error_message,
+                    ) else { return Err(__private::Mismatch) };
                     Ok(Self {
-                        error_code: ::celerysalt::__private::required(error_code)?,
-                        error_message: ::celerysalt::__private::required(error_message)?,
+                        error_code,
+                        error_message,
                         details: rest.or_absent(2, details, || None),
                         rest,
                     })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "error_code", &self.error_code);
                     self.rest
@@ -2540,25 +2579,19 @@ pub mod rpc_pulse_risk_information {
                         );
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize
-            for RiskAssessmentInformationError {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for RiskAssessmentInformationError {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for RiskAssessmentInformationError {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for RiskAssessmentInformationError {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for RiskAssessmentInformationError {}
             impl ::core::fmt::Display for RiskAssessmentInformationError {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -2569,12 +2602,13 @@ pub mod rpc_pulse_risk_information {
             impl ::core::error::Error for RiskAssessmentInformationError {}
             impl RiskAssessmentInformationError {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> RiskAssessmentInformationErrorBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `RiskAssessmentInformationError`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct RiskAssessmentInformationErrorBuilder {
                 error_code: Option<String>,
@@ -2614,24 +2648,22 @@ pub mod rpc_pulse_risk_information {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(
                     self,
                 ) -> Result<RiskAssessmentInformationError, ::celerysalt::Invalid> {
-                    let missing: ::std::vec::Vec<&str> = [
+                    let is_missing = [
                         ("error_code", self.error_code.is_none()),
                         ("error_message", self.error_message.is_none()),
-                    ]
-                        .into_iter()
-                        .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                        .collect();
+                    ];
                     let (Some(error_code), Some(error_message)) = (
                         self.error_code,
                         self.error_message,
                     ) else {
                         return Err(
-                            ::celerysalt::__private::missing::<
+                            __private::missing::<
                                 super::RiskAssessmentInformationRequest,
-                            >(::celerysalt::Part::Error, &missing),
+                            >(::celerysalt::Part::Error, &is_missing),
                         );
                     };
                     let value = RiskAssessmentInformationError {
@@ -2640,7 +2672,7 @@ pub mod rpc_pulse_risk_information {
                         details: self.details,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::RiskAssessmentInformationRequest,
                         _,
                     >(::celerysalt::Part::Error, value)
@@ -2661,7 +2693,8 @@ pub use self::rpc_pulse_risk_information::RiskAssessmentInformationResponse;
 pub use self::rpc_pulse_risk_information::RiskAssessmentInformationError;
 /// TaggedItemCreated
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod scranton_tagged_item_created {
     //! Topic `scranton.tagged_item.created`.
     /// Version `v1`.
@@ -2669,6 +2702,7 @@ pub mod scranton_tagged_item_created {
         //! Topic `scranton.tagged_item.created`, version `v1`, from `scranton.tagged_item.created/v1.json`.
         //!
         //! Fingerprint `9958cffe374bee20a2a2f58ce70a3b1649bc5459f5981ecfc02f494033ee6afd`.
+        use ::celerysalt::__private;
         /// A tag has been added to a model.
         #[derive(Clone, Debug, PartialEq)]
         pub struct TaggedItemCreated {
@@ -2694,13 +2728,15 @@ pub mod scranton_tagged_item_created {
             /// What the payload holds besides, so that nothing of it is lost.
             pub rest: ::celerysalt::Rest,
         }
+        #[inline]
         fn default_tagged_item_created_action() -> TaggedItemCreatedAction {
             TaggedItemCreatedAction::Created
         }
         impl ::celerysalt::Json for TaggedItemCreated {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut company_id = None;
                 let mut identifier = None;
                 let mut model_identifier = None;
@@ -2734,22 +2770,36 @@ pub mod scranton_tagged_item_created {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let (
+                    Some(company_id),
+                    Some(identifier),
+                    Some(model_identifier),
+                    Some(object_json),
+                    Some(tag_name),
+                    Some(tag_slug),
+                ) = (
+                    company_id,
+                    identifier,
+                    model_identifier,
+                    object_json,
+                    tag_name,
+                    tag_slug,
+                ) else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    company_id: ::celerysalt::__private::required(company_id)?,
-                    identifier: ::celerysalt::__private::required(identifier)?,
-                    model_identifier: ::celerysalt::__private::required(
-                        model_identifier,
-                    )?,
-                    object_json: ::celerysalt::__private::required(object_json)?,
-                    tag_name: ::celerysalt::__private::required(tag_name)?,
-                    tag_slug: ::celerysalt::__private::required(tag_slug)?,
+                    company_id,
+                    identifier,
+                    model_identifier,
+                    object_json,
+                    tag_name,
+                    tag_slug,
                     action: rest
                         .or_absent(6, action, default_tagged_item_created_action),
                     value_chain_id: rest.or_absent(7, value_chain_id, || None),
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "company_id", &self.company_id);
                 self.rest.write_field(writer, 1, "identifier", &self.identifier);
@@ -2790,20 +2840,14 @@ pub mod scranton_tagged_item_created {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for TaggedItemCreated {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for TaggedItemCreated {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for TaggedItemCreated {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for TaggedItemCreated {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// Whether the tag was added or removed.
@@ -2815,6 +2859,7 @@ pub mod scranton_tagged_item_created {
         }
         impl TaggedItemCreatedAction {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Created => "created",
@@ -2823,71 +2868,71 @@ pub mod scranton_tagged_item_created {
             }
         }
         impl ::core::fmt::Display for TaggedItemCreatedAction {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for TaggedItemCreatedAction {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "created" => Ok(Self::Created),
                     "deleted" => Ok(Self::Deleted),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for TaggedItemCreatedAction {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for TaggedItemCreatedAction {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for TaggedItemCreatedAction {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for TaggedItemCreatedAction {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl TaggedItemCreated {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> TaggedItemCreatedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for TaggedItemCreated {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "scranton.tagged_item.created",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "A tag has been added to a model.",
                     schema: r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","description":"A tag has been added to a model.","properties":{"action":{"default":"created","description":"Whether the tag was added or removed.","enum":["created","deleted"],"type":"string"},"company_id":{"description":"The company the tagged model belongs to.","type":"integer"},"identifier":{"description":"The tagged model, e.g., 'order:123'.","type":"string"},"model_identifier":{"description":"The kind of the tagged model, e.g., 'order'.","type":"string"},"object_json":{"description":"The tagged model itself, or why it was tagged.","type":"object"},"tag_name":{"description":"The name of the tag, for people.","type":"string"},"tag_slug":{"description":"The name of the tag, for programs; `system_` tags don't cascade.","type":"string"},"value_chain_id":{"anyOf":[{"type":"integer"},{"type":"null"}],"default":null,"description":"The value chain that an order belongs to: its tags cascade to it."}},"required":["company_id","identifier","model_identifier","object_json","tag_name","tag_slug"],"title":"TaggedItemCreated","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "9958cffe374bee20a2a2f58ce70a3b1649bc5459f5981ecfc02f494033ee6afd",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "TaggedItemCreated",
@@ -2899,7 +2944,7 @@ pub mod scranton_tagged_item_created {
         }
         impl ::celerysalt::Broadcast for TaggedItemCreated {}
         /// Builds a `TaggedItemCreated`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct TaggedItemCreatedBuilder {
             company_id: Option<::celerysalt::Integer>,
@@ -2975,18 +3020,16 @@ pub mod scranton_tagged_item_created {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<TaggedItemCreated, ::celerysalt::Invalid> {
-                let missing: ::std::vec::Vec<&str> = [
+                let is_missing = [
                     ("company_id", self.company_id.is_none()),
                     ("identifier", self.identifier.is_none()),
                     ("model_identifier", self.model_identifier.is_none()),
                     ("object_json", self.object_json.is_none()),
                     ("tag_name", self.tag_name.is_none()),
                     ("tag_slug", self.tag_slug.is_none()),
-                ]
-                    .into_iter()
-                    .filter_map(|(field, is_missing)| is_missing.then_some(field))
-                    .collect();
+                ];
                 let (
                     Some(company_id),
                     Some(identifier),
@@ -3003,9 +3046,9 @@ pub mod scranton_tagged_item_created {
                     self.tag_slug,
                 ) else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             TaggedItemCreated,
-                        >(::celerysalt::Part::Payload, &missing),
+                        >(::celerysalt::Part::Payload, &is_missing),
                     );
                 };
                 let value = TaggedItemCreated {
@@ -3021,7 +3064,7 @@ pub mod scranton_tagged_item_created {
                     value_chain_id: self.value_chain_id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
+                __private::built::<
                     TaggedItemCreated,
                     _,
                 >(::celerysalt::Part::Payload, value)
@@ -3034,10 +3077,12 @@ pub mod scranton_tagged_item_created {
 pub use self::scranton_tagged_item_created::TaggedItemCreated;
 /// What several contracts have in common, one module a file.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod shared {
     /// From `_common/order_base.json`.
     pub mod common_order_base {
+        use ::celerysalt::__private;
         /// What every event about an order carries.
         pub trait OrderEvent {
             /// Identifier of the order.
@@ -3048,6 +3093,7 @@ pub mod shared {
     }
     /// From `_common/risk_base.json`.
     pub mod common_risk_base {
+        use ::celerysalt::__private;
         /// What every event about a risk assessment carries.
         pub trait RiskEvent {
             /// Identifier of the assessment, such as RA-123.
@@ -3061,7 +3107,8 @@ pub mod shared {
 }
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::auth_user_created::v1::UserCreated as ::celerysalt::Event>::contract(),

@@ -2,7 +2,8 @@
 
 /// UnionAsk
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod unions_answers {
     //! Topic `unions.answers`.
     /// Version `v1`.
@@ -10,6 +11,7 @@ pub mod unions_answers {
         //! Topic `unions.answers`, version `v1`, from `unions.answers/v1.json`.
         //!
         //! Fingerprint `d3d5f4358e0b5beefd0c8605685154f894936a04014f988b246aa66ea310e085`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct UnionAsk {
@@ -17,9 +19,10 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -30,52 +33,50 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionAsk {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for UnionAsk {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "unions.answers",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{},"title":"UnionAsk","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"anyOf":[{"description":"For the test.","properties":{"found":{"type":"string"}},"required":["found"],"title":"x","type":"object"},{"type":"null"}],"title":"UnionAnswer"}"#,
                     ),
-                    error_schema: ::core::option::Option::None,
+                    error_schema: None,
                     fingerprint: "d3d5f4358e0b5beefd0c8605685154f894936a04014f988b246aa66ea310e085",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UnionAsk",
@@ -90,7 +91,7 @@ pub mod unions_answers {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -98,48 +99,45 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UnionAsk,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UnionAsk, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAnswer(pub Option<UnionAnswerInner>);
             impl From<Option<UnionAnswerInner>> for UnionAnswer {
+                #[inline]
                 fn from(value: Option<UnionAnswerInner>) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for UnionAnswer {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for UnionAnswer {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for UnionAnswer {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAnswer {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for UnionAnswer {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             /// For the test.
@@ -150,9 +148,10 @@ pub mod unions_answers {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for UnionAnswerInner {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut found = None;
                     let mut rest = ::celerysalt::Rest::default();
                     reader
@@ -163,31 +162,24 @@ pub mod unions_answers {
                                 _ => rest.keep(name, reader),
                             },
                         )?;
-                    Ok(Self {
-                        found: ::celerysalt::__private::required(found)?,
-                        rest,
-                    })
+                    let Some(found) = found else { return Err(__private::Mismatch) };
+                    Ok(Self { found, rest })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_field(writer, 0, "found", &self.found);
                     writer.close_with(&self.rest, &["found"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for UnionAnswerInner {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for UnionAnswerInner {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for UnionAnswerInner {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for UnionAnswerInner {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
         }
@@ -198,6 +190,7 @@ pub mod unions_answers {
         //! Topic `unions.answers`, version `v2`, from `unions.answers/v2.json`.
         //!
         //! Fingerprint `08563d9a17d24b0236a406013da01dcdbd5b3d0bad173f7a0affde47cc67232c`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct UnionAsk {
@@ -205,9 +198,10 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -218,52 +212,48 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionAsk {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for UnionAsk {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "unions.answers",
                     version: "v2",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{},"title":"UnionAsk","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
-                        r#"{"description":"Anything."}"#,
-                    ),
-                    error_schema: ::core::option::Option::None,
+                    response_schema: Some(r#"{"description":"Anything."}"#),
+                    error_schema: None,
                     fingerprint: "08563d9a17d24b0236a406013da01dcdbd5b3d0bad173f7a0affde47cc67232c",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UnionAsk",
@@ -278,7 +268,7 @@ pub mod unions_answers {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -286,50 +276,46 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UnionAsk,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UnionAsk, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// Anything.
             #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAskResponse(pub ::celerysalt::__private::serde_json::Value);
             impl From<::celerysalt::__private::serde_json::Value> for UnionAskResponse {
+                #[inline]
                 fn from(value: ::celerysalt::__private::serde_json::Value) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for UnionAskResponse {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for UnionAskResponse {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for UnionAskResponse {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for UnionAskResponse {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for UnionAskResponse {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
         }
@@ -340,6 +326,7 @@ pub mod unions_answers {
         //! Topic `unions.answers`, version `v3`, from `unions.answers/v3.json`.
         //!
         //! Fingerprint `5a2ff8a2671d4b9e1470f648b14f874a9e2050d6b85e4e49efc89b36897ab885`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct UnionAsk {
@@ -347,9 +334,10 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -360,52 +348,48 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionAsk {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for UnionAsk {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "unions.answers",
                     version: "v3",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{},"title":"UnionAsk","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
-                        r#"{"title":"Count","type":"integer"}"#,
-                    ),
-                    error_schema: ::core::option::Option::Some(r#"{"type":"string"}"#),
+                    response_schema: Some(r#"{"title":"Count","type":"integer"}"#),
+                    error_schema: Some(r#"{"type":"string"}"#),
                     fingerprint: "5a2ff8a2671d4b9e1470f648b14f874a9e2050d6b85e4e49efc89b36897ab885",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UnionAsk",
@@ -420,7 +404,7 @@ pub mod unions_answers {
             type Error = self::error::UnionAskError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -428,89 +412,85 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UnionAsk,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UnionAsk, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             #[derive(Clone, Debug, PartialEq)]
             pub struct Count(pub ::celerysalt::Integer);
             impl From<::celerysalt::Integer> for Count {
+                #[inline]
                 fn from(value: ::celerysalt::Integer) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for Count {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for Count {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for Count {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Count {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for Count {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
         }
         pub use self::response::Count;
         /// What the request is answered when it can't be fulfilled.
         pub mod error {
+            use ::celerysalt::__private;
             #[derive(Clone, Debug, PartialEq)]
             pub struct UnionAskError(pub String);
             impl From<String> for UnionAskError {
+                #[inline]
                 fn from(value: String) -> Self {
                     Self(value)
                 }
             }
             impl ::celerysalt::Json for UnionAskError {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     ::celerysalt::Json::read(reader).map(Self)
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     ::celerysalt::Json::write(&self.0, writer);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for UnionAskError {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for UnionAskError {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-            for UnionAskError {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for UnionAskError {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl ::celerysalt::DeclaredError for UnionAskError {}
             impl ::core::fmt::Display for UnionAskError {
+                #[inline]
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
@@ -527,6 +507,7 @@ pub mod unions_answers {
         //! Topic `unions.answers`, version `v4`, from `unions.answers/v4.json`.
         //!
         //! Fingerprint `45001578637ecc50ad2dac741602de89e9c8de86bcf167431296abea9c566f79`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct UnionAsk {
@@ -534,9 +515,10 @@ pub mod unions_answers {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionAsk {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -547,50 +529,48 @@ pub mod unions_answers {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionAsk {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionAsk {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionAsk {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionAsk {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UnionAsk {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionAskBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for UnionAsk {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "unions.answers",
                     version: "v4",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{},"title":"UnionAsk","type":"object","x-celerysalt":{"mode":"rpc"}}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "45001578637ecc50ad2dac741602de89e9c8de86bcf167431296abea9c566f79",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UnionAsk",
@@ -601,11 +581,11 @@ pub mod unions_answers {
             }
         }
         impl ::celerysalt::Rpc for UnionAsk {
-            type Response = ::celerysalt::__private::serde_json::Value;
+            type Response = __private::serde_json::Value;
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `UnionAsk`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionAskBuilder {}
         impl UnionAskBuilder {
@@ -613,18 +593,17 @@ pub mod unions_answers {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionAsk, ::celerysalt::Invalid> {
                 let value = UnionAsk {
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UnionAsk,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UnionAsk, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
     impl ::core::convert::From<self::v1::UnionAsk> for self::v2::UnionAsk {
+        #[inline]
         fn from(value: self::v1::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -632,6 +611,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v2::UnionAsk> for self::v1::UnionAsk {
+        #[inline]
         fn from(value: self::v2::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -639,6 +619,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v2::UnionAsk> for self::v3::UnionAsk {
+        #[inline]
         fn from(value: self::v2::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -646,6 +627,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v3::UnionAsk> for self::v2::UnionAsk {
+        #[inline]
         fn from(value: self::v3::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -653,6 +635,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v3::UnionAsk> for self::v4::UnionAsk {
+        #[inline]
         fn from(value: self::v3::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -660,6 +643,7 @@ pub mod unions_answers {
         }
     }
     impl ::core::convert::From<self::v4::UnionAsk> for self::v3::UnionAsk {
+        #[inline]
         fn from(value: self::v4::UnionAsk) -> Self {
             Self {
                 rest: value.rest.only_members(),
@@ -672,7 +656,8 @@ pub mod unions_answers {
 pub use self::unions_answers::UnionAsk;
 /// UnionFields
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod unions_fields {
     //! Topic `unions.fields`.
     /// Version `v1`.
@@ -680,6 +665,7 @@ pub mod unions_fields {
         //! Topic `unions.fields`, version `v1`, from `unions.fields/v1.json`.
         //!
         //! Fingerprint `4aee4f1d2008289d4c493d351b6705a9c139547f21ecff2225dad6f17aac469a`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct UnionFields {
@@ -706,9 +692,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFields {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut pet = None;
                 let mut maybe_pet = None;
                 let mut one_cat = None;
@@ -772,8 +759,9 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
+                let Some(pet) = pet else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    pet: ::celerysalt::__private::required(pet)?,
+                    pet,
                     maybe_pet,
                     one_cat,
                     id,
@@ -794,7 +782,8 @@ pub mod unions_fields {
                     rest,
                 })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 12, "pet", &self.pet);
                 self.rest.write_optional(writer, 6, "maybe_pet", &self.maybe_pet);
@@ -841,19 +830,14 @@ pub mod unions_fields {
                     );
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFields {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFields {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFields {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFields {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -864,45 +848,44 @@ pub mod unions_fields {
             Dog(Dog),
         }
         impl From<UnionFieldsPetCat> for UnionFieldsPet {
+            #[inline]
             fn from(value: UnionFieldsPetCat) -> Self {
                 Self::Cat(value)
             }
         }
         impl From<Dog> for UnionFieldsPet {
+            #[inline]
             fn from(value: Dog) -> Self {
                 Self::Dog(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsPet {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.tag("kind")? {
                     "cat" => reader.tagged("kind").map(Self::Cat),
                     "dog" => reader.tagged("kind").map(Self::Dog),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::Cat(value) => writer.tagged("kind", "cat", value),
                     Self::Dog(value) => writer.tagged("kind", "dog", value),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsPet {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsPet {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsPet {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsPet {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -913,46 +896,44 @@ pub mod unions_fields {
             Dog(Dog),
         }
         impl From<UnionFieldsPetCat> for UnionFieldsMaybePet {
+            #[inline]
             fn from(value: UnionFieldsPetCat) -> Self {
                 Self::Cat(value)
             }
         }
         impl From<Dog> for UnionFieldsMaybePet {
+            #[inline]
             fn from(value: Dog) -> Self {
                 Self::Dog(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsMaybePet {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.tag("kind")? {
                     "cat" => reader.tagged("kind").map(Self::Cat),
                     "dog" => reader.tagged("kind").map(Self::Dog),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::Cat(value) => writer.tagged("kind", "cat", value),
                     Self::Dog(value) => writer.tagged("kind", "dog", value),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsMaybePet {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsMaybePet {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsMaybePet {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsMaybePet {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// A cat.
@@ -964,9 +945,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Cat {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut kind = None;
                 let mut meows = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -979,32 +961,27 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    kind: ::celerysalt::__private::required(kind)?,
-                    meows: ::celerysalt::__private::required(meows)?,
-                    rest,
-                })
+                let (Some(kind), Some(meows)) = (kind, meows) else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { kind, meows, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "kind", &self.kind);
                 self.rest.write_field(writer, 1, "meows", &self.meows);
                 writer.close_with(&self.rest, &["kind", "meows"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Cat {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Cat {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Cat {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Cat {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1013,47 +990,46 @@ pub mod unions_fields {
             Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsId {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<::celerysalt::Integer> for UnionFieldsId {
+            #[inline]
             fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsId {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::String(value));
                 }
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Integer(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
                     Self::Integer(value) => ::celerysalt::Json::write(value, writer),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsId {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsId {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsId {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsId {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1062,48 +1038,46 @@ pub mod unions_fields {
             Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsIdOrNull {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<::celerysalt::Integer> for UnionFieldsIdOrNull {
+            #[inline]
             fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsIdOrNull {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::String(value));
                 }
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Integer(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
                     Self::Integer(value) => ::celerysalt::Json::write(value, writer),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsIdOrNull {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsIdOrNull {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsIdOrNull {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsIdOrNull {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1112,47 +1086,46 @@ pub mod unions_fields {
             String(String),
         }
         impl From<UnionFieldsOpenKnown> for UnionFieldsOpen {
+            #[inline]
             fn from(value: UnionFieldsOpenKnown) -> Self {
                 Self::Known(value)
             }
         }
         impl From<String> for UnionFieldsOpen {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsOpen {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Known(value));
                 }
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::String(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::Known(value) => ::celerysalt::Json::write(value, writer),
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsOpen {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsOpen {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsOpen {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsOpen {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1161,47 +1134,46 @@ pub mod unions_fields {
             ARectangle(UnionFieldsShapeARectangle),
         }
         impl From<UnionFieldsShapeVariant1> for UnionFieldsShape {
+            #[inline]
             fn from(value: UnionFieldsShapeVariant1) -> Self {
                 Self::Variant1(value)
             }
         }
         impl From<UnionFieldsShapeARectangle> for UnionFieldsShape {
+            #[inline]
             fn from(value: UnionFieldsShapeARectangle) -> Self {
                 Self::ARectangle(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsShape {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Variant1(value));
                 }
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::ARectangle(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::Variant1(value) => ::celerysalt::Json::write(value, writer),
                     Self::ARectangle(value) => ::celerysalt::Json::write(value, writer),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsShape {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsShape {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsShape {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsShape {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1210,48 +1182,46 @@ pub mod unions_fields {
             Variant2(UnionFieldsClosedVariant2),
         }
         impl From<UnionFieldsClosedVariant1> for UnionFieldsClosed {
+            #[inline]
             fn from(value: UnionFieldsClosedVariant1) -> Self {
                 Self::Variant1(value)
             }
         }
         impl From<UnionFieldsClosedVariant2> for UnionFieldsClosed {
+            #[inline]
             fn from(value: UnionFieldsClosedVariant2) -> Self {
                 Self::Variant2(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsClosed {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Variant1(value));
                 }
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Variant2(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::Variant1(value) => ::celerysalt::Json::write(value, writer),
                     Self::Variant2(value) => ::celerysalt::Json::write(value, writer),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsClosed {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsClosed {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsClosed {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsClosed {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -1263,9 +1233,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsApart {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut x = None;
                 let mut z = None;
                 let mut y = None;
@@ -1282,7 +1253,8 @@ pub mod unions_fields {
                     )?;
                 Ok(Self { x, z, y, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "x", &self.x);
                 self.rest.write_optional(writer, 1, "z", &self.z);
@@ -1290,19 +1262,14 @@ pub mod unions_fields {
                 writer.close_with(&self.rest, &["x", "z", "y"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsApart {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsApart {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionFieldsApart {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsApart {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -1313,9 +1280,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsRequiredOnly {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1330,27 +1298,22 @@ pub mod unions_fields {
                     )?;
                 Ok(Self { a, b, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 self.rest.write_optional(writer, 1, "b", &self.b);
                 writer.close_with(&self.rest, &["a", "b"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsRequiredOnly {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsRequiredOnly {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsRequiredOnly {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsRequiredOnly {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1359,46 +1322,44 @@ pub mod unions_fields {
             Phone(UnionFieldsWithBasePhone),
         }
         impl From<UnionFieldsWithBaseMail> for UnionFieldsWithBase {
+            #[inline]
             fn from(value: UnionFieldsWithBaseMail) -> Self {
                 Self::Mail(value)
             }
         }
         impl From<UnionFieldsWithBasePhone> for UnionFieldsWithBase {
+            #[inline]
             fn from(value: UnionFieldsWithBasePhone) -> Self {
                 Self::Phone(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsWithBase {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.tag("how")? {
                     "mail" => reader.tagged("how").map(Self::Mail),
                     "phone" => reader.tagged("how").map(Self::Phone),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::Mail(value) => writer.tagged("how", "mail", value),
                     Self::Phone(value) => writer.tagged("how", "phone", value),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsWithBase {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsWithBase {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsWithBase {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsWithBase {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1407,48 +1368,46 @@ pub mod unions_fields {
             Array(Vec<String>),
         }
         impl From<String> for UnionFieldsOneOrMany {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<Vec<String>> for UnionFieldsOneOrMany {
+            #[inline]
             fn from(value: Vec<String>) -> Self {
                 Self::Array(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsOneOrMany {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::String(value));
                 }
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Array(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
                     Self::Array(value) => ::celerysalt::Json::write(value, writer),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsOneOrMany {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsOneOrMany {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsOneOrMany {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsOneOrMany {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1458,24 +1417,28 @@ pub mod unions_fields {
             Integer(::celerysalt::Integer),
         }
         impl From<String> for UnionFieldsNested {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<bool> for UnionFieldsNested {
+            #[inline]
             fn from(value: bool) -> Self {
                 Self::Boolean(value)
             }
         }
         impl From<::celerysalt::Integer> for UnionFieldsNested {
+            #[inline]
             fn from(value: ::celerysalt::Integer) -> Self {
                 Self::Integer(value)
             }
         }
         impl ::celerysalt::Json for UnionFieldsNested {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::String(value));
                 }
@@ -1485,9 +1448,10 @@ pub mod unions_fields {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Integer(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
                     Self::Boolean(value) => ::celerysalt::Json::write(value, writer),
@@ -1495,20 +1459,14 @@ pub mod unions_fields {
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsNested {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsNested {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsNested {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsNested {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1517,47 +1475,46 @@ pub mod unions_fields {
             Variant2(ExpressionVariant2),
         }
         impl From<String> for Expression {
+            #[inline]
             fn from(value: String) -> Self {
                 Self::String(value)
             }
         }
         impl From<ExpressionVariant2> for Expression {
+            #[inline]
             fn from(value: ExpressionVariant2) -> Self {
                 Self::Variant2(value)
             }
         }
         impl ::celerysalt::Json for Expression {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::String(value));
                 }
                 if let Some(value) = reader.attempt() {
                     return Ok(Self::Variant2(value));
                 }
-                Err(::celerysalt::__private::Mismatch)
+                Err(__private::Mismatch)
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::String(value) => ::celerysalt::Json::write(value, writer),
                     Self::Variant2(value) => ::celerysalt::Json::write(value, writer),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Expression {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Expression {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Expression {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Expression {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// A cat.
@@ -1568,9 +1525,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsPetCat {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut meows = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1581,31 +1539,24 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    meows: ::celerysalt::__private::required(meows)?,
-                    rest,
-                })
+                let Some(meows) = meows else { return Err(__private::Mismatch) };
+                Ok(Self { meows, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "meows", &self.meows);
                 writer.close_with(&self.rest, &["meows"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsPetCat {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsPetCat {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsPetCat {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsPetCat {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -1616,9 +1567,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Dog {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut barks = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1629,30 +1581,24 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    barks: ::celerysalt::__private::required(barks)?,
-                    rest,
-                })
+                let Some(barks) = barks else { return Err(__private::Mismatch) };
+                Ok(Self { barks, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "barks", &self.barks);
                 writer.close_with(&self.rest, &["barks"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Dog {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Dog {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Dog {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Dog {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1661,6 +1607,7 @@ pub mod unions_fields {
         }
         impl CatKind {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Cat => "cat",
@@ -1668,36 +1615,34 @@ pub mod unions_fields {
             }
         }
         impl ::core::fmt::Display for CatKind {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for CatKind {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "cat" => Ok(Self::Cat),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for CatKind {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for CatKind {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for CatKind {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for CatKind {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1707,6 +1652,7 @@ pub mod unions_fields {
         }
         impl UnionFieldsOpenKnown {
             /// The value as the wire has it.
+            #[inline]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Low => "low",
@@ -1715,38 +1661,35 @@ pub mod unions_fields {
             }
         }
         impl ::core::fmt::Display for UnionFieldsOpenKnown {
+            #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
         impl ::celerysalt::Json for UnionFieldsOpenKnown {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.string()? {
                     "low" => Ok(Self::Low),
                     "high" => Ok(Self::High),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.string(self.as_str());
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsOpenKnown {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsOpenKnown {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsOpenKnown {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsOpenKnown {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1756,9 +1699,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsShapeVariant1 {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut radius = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1769,31 +1713,24 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    radius: ::celerysalt::__private::required(radius)?,
-                    rest,
-                })
+                let Some(radius) = radius else { return Err(__private::Mismatch) };
+                Ok(Self { radius, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "radius", &self.radius);
                 writer.close_with(&self.rest, &["radius"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsShapeVariant1 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsShapeVariant1 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsShapeVariant1 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsShapeVariant1 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1804,9 +1741,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsShapeARectangle {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut width = None;
                 let mut height = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1819,33 +1757,27 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    width: ::celerysalt::__private::required(width)?,
-                    height: ::celerysalt::__private::required(height)?,
-                    rest,
-                })
+                let (Some(width), Some(height)) = (width, height) else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { width, height, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "width", &self.width);
                 self.rest.write_field(writer, 1, "height", &self.height);
                 writer.close_with(&self.rest, &["width", "height"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsShapeARectangle {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsShapeARectangle {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsShapeARectangle {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsShapeARectangle {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -1855,9 +1787,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsClosedVariant1 {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -1865,31 +1798,26 @@ pub mod unions_fields {
                         &["a"],
                         &mut |reader, index, name| match index {
                             Some(0) => rest.field(reader, 0, &mut a),
-                            _ => Err(::celerysalt::__private::Mismatch),
+                            _ => Err(__private::Mismatch),
                         },
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close();
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsClosedVariant1 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsClosedVariant1 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsClosedVariant1 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsClosedVariant1 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1900,9 +1828,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsClosedVariant2 {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1915,33 +1844,25 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    a,
-                    b: ::celerysalt::__private::required(b)?,
-                    rest,
-                })
+                let Some(b) = b else { return Err(__private::Mismatch) };
+                Ok(Self { a, b, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 self.rest.write_field(writer, 1, "b", &self.b);
                 writer.close_with(&self.rest, &["a", "b"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsClosedVariant2 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsClosedVariant2 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsClosedVariant2 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsClosedVariant2 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -1952,9 +1873,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsWithBaseMail {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut at = None;
                 let mut address = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1967,33 +1889,27 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    at: ::celerysalt::__private::required(at)?,
-                    address: ::celerysalt::__private::required(address)?,
-                    rest,
-                })
+                let (Some(at), Some(address)) = (at, address) else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { at, address, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "at", &self.at);
                 self.rest.write_field(writer, 1, "address", &self.address);
                 writer.close_with(&self.rest, &["at", "address"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsWithBaseMail {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsWithBaseMail {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsWithBaseMail {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsWithBaseMail {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -2004,9 +1920,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionFieldsWithBasePhone {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut at = None;
                 let mut number = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -2019,33 +1936,25 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    at: ::celerysalt::__private::required(at)?,
-                    number,
-                    rest,
-                })
+                let Some(at) = at else { return Err(__private::Mismatch) };
+                Ok(Self { at, number, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "at", &self.at);
                 self.rest.write_optional(writer, 1, "number", &self.number);
                 writer.close_with(&self.rest, &["at", "number"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionFieldsWithBasePhone {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionFieldsWithBasePhone {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for UnionFieldsWithBasePhone {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionFieldsWithBasePhone {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         #[derive(Clone, Debug, PartialEq)]
@@ -2056,9 +1965,10 @@ pub mod unions_fields {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for ExpressionVariant2 {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut left = None;
                 let mut right = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -2071,66 +1981,63 @@ pub mod unions_fields {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    left: ::celerysalt::__private::required(left)?,
-                    right: ::celerysalt::__private::required(right)?,
-                    rest,
-                })
+                let (Some(left), Some(right)) = (left, right) else {
+                    return Err(__private::Mismatch)
+                };
+                Ok(Self { left, right, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "left", &self.left);
                 self.rest.write_field(writer, 1, "right", &self.right);
                 writer.close_with(&self.rest, &["left", "right"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for ExpressionVariant2 {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for ExpressionVariant2 {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de>
-        for ExpressionVariant2 {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for ExpressionVariant2 {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UnionFields {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> UnionFieldsBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UnionFields {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "unions.fields",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r##"{"$defs":{"Cat":{"description":"A cat.","properties":{"kind":{"const":"cat"},"meows":{"type":"integer"}},"required":["kind","meows"],"title":"Cat","type":"object"},"Dog":{"description":"For the test.","properties":{"barks":{"type":"number"},"kind":{"const":"dog"}},"required":["kind","barks"],"title":"Dog","type":"object"},"Expression":{"oneOf":[{"type":"string"},{"properties":{"left":{"$ref":"#/$defs/Expression"},"right":{"$ref":"#/$defs/Expression"}},"required":["left","right"],"type":"object"}]},"Number":{"anyOf":[{"type":"integer"},{"type":"null"}]}},"description":"For the test.","properties":{"anything":{"anyOf":[{"type":"string"},{}]},"apart":{"anyOf":[{"properties":{"x":{"type":"string"},"z":{"type":"string"}},"type":"object"},{"properties":{"y":{"type":"integer"},"z":{"type":"integer"}},"type":"object"}]},"arrays":{"anyOf":[{"items":{"type":"string"},"type":"array"},{"items":{"type":"integer"},"type":"array"}]},"closed":{"oneOf":[{"additionalProperties":false,"properties":{"a":{"type":"string"}},"type":"object"},{"properties":{"a":{"type":"string"},"b":{"type":"integer"}},"required":["b"],"type":"object"}]},"id":{"type":["string","integer"]},"id_or_null":{"anyOf":[{"type":"string"},{"type":"integer"},{"type":"null"}]},"maybe_pet":{"anyOf":[{"$ref":"#/$defs/Cat"},{"$ref":"#/$defs/Dog"},{"type":"null"}]},"nested":{"anyOf":[{"anyOf":[{"type":"string"},{"type":"boolean"}]},{"$ref":"#/$defs/Number"}]},"number":{"anyOf":[{"type":"integer"},{"type":"number"}]},"one_cat":{"$ref":"#/$defs/Cat"},"one_or_many":{"anyOf":[{"type":"string"},{"items":{"type":"string"},"type":"array"}]},"open":{"anyOf":[{"type":"string"},{"enum":["low","high"]}]},"pet":{"discriminator":{"propertyName":"kind"},"oneOf":[{"$ref":"#/$defs/Cat"},{"$ref":"#/$defs/Dog"}]},"required_only":{"anyOf":[{"required":["a"]},{"required":["b"]}],"properties":{"a":{"type":"string"},"b":{"type":"string"}},"type":"object"},"same":{"anyOf":[{"format":"date","type":"string"},{"format":"date-time","type":"string"}]},"shape":{"oneOf":[{"properties":{"radius":{"type":"number"}},"required":["radius"],"type":"object"},{"properties":{"height":{"type":"number"},"width":{"type":"number"}},"required":["width","height"],"title":"A Rectangle","type":"object"}]},"tree":{"$ref":"#/$defs/Expression"},"with_base":{"oneOf":[{"properties":{"address":{"type":"string"},"how":{"const":"mail"}},"required":["how","address"]},{"properties":{"how":{"const":"phone"},"number":{"type":"string"}},"required":["how"]}],"properties":{"at":{"type":"string"}},"required":["at"],"type":"object"}},"required":["pet"],"title":"UnionFields","type":"object"}"##,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "4aee4f1d2008289d4c493d351b6705a9c139547f21ecff2225dad6f17aac469a",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UnionFields",
@@ -2142,7 +2049,7 @@ pub mod unions_fields {
         }
         impl ::celerysalt::Broadcast for UnionFields {}
         /// Builds a `UnionFields`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct UnionFieldsBuilder {
             pet: Option<UnionFieldsPet>,
@@ -2271,12 +2178,13 @@ pub mod unions_fields {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<UnionFields, ::celerysalt::Invalid> {
                 let Some(pet) = self.pet else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             UnionFields,
-                        >(::celerysalt::Part::Payload, &["pet"]),
+                        >(::celerysalt::Part::Payload, &[("pet", true)]),
                     );
                 };
                 let value = UnionFields {
@@ -2300,10 +2208,7 @@ pub mod unions_fields {
                     tree: self.tree,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    UnionFields,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<UnionFields, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -2313,7 +2218,8 @@ pub mod unions_fields {
 pub use self::unions_fields::UnionFields;
 /// UnionRoot
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod unions_root {
     //! Topic `unions.root`.
     /// Version `v1`.
@@ -2321,6 +2227,7 @@ pub mod unions_root {
         //! Topic `unions.root`, version `v1`, from `unions.root/v1.json`.
         //!
         //! Fingerprint `79da4eb59491e29c33e60ed9fec0c65cf0ecdf0e58706f6a43194f4de4396e15`.
+        use ::celerysalt::__private;
         /// An event of two kinds.
         #[derive(Clone, Debug, PartialEq)]
         pub enum UnionRoot {
@@ -2330,45 +2237,44 @@ pub mod unions_root {
             Clear(UnionRootClear),
         }
         impl From<UnionRootAdd> for UnionRoot {
+            #[inline]
             fn from(value: UnionRootAdd) -> Self {
                 Self::Add(value)
             }
         }
         impl From<UnionRootClear> for UnionRoot {
+            #[inline]
             fn from(value: UnionRootClear) -> Self {
                 Self::Clear(value)
             }
         }
         impl ::celerysalt::Json for UnionRoot {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 match &*reader.tag("op")? {
                     "add" => reader.tagged("op").map(Self::Add),
                     "clear" => reader.tagged("op").map(Self::Clear),
-                    _ => Err(::celerysalt::__private::Mismatch),
+                    _ => Err(__private::Mismatch),
                 }
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 match self {
                     Self::Add(value) => writer.tagged("op", "add", value),
                     Self::Clear(value) => writer.tagged("op", "clear", value),
                 }
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionRoot {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionRoot {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionRoot {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionRoot {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -2379,9 +2285,10 @@ pub mod unions_root {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionRootAdd {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut value = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -2392,30 +2299,24 @@ pub mod unions_root {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    value: ::celerysalt::__private::required(value)?,
-                    rest,
-                })
+                let Some(value) = value else { return Err(__private::Mismatch) };
+                Ok(Self { value, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "value", &self.value);
                 writer.close_with(&self.rest, &["value"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionRootAdd {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionRootAdd {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionRootAdd {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionRootAdd {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         /// For the test.
@@ -2425,9 +2326,10 @@ pub mod unions_root {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for UnionRootClear {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
                 reader
                     .object(
@@ -2438,53 +2340,51 @@ pub mod unions_root {
                     )?;
                 Ok(Self { rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 writer.close_with(&self.rest, &[]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for UnionRootClear {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for UnionRootClear {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for UnionRootClear {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for UnionRootClear {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl UnionRoot {
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for UnionRoot {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "unions.root",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "An event of two kinds.",
                     schema: r#"{"description":"An event of two kinds.","oneOf":[{"description":"For the test.","properties":{"op":{"const":"add"},"value":{"type":"integer"}},"required":["op","value"],"title":"x","type":"object"},{"description":"For the test.","properties":{"op":{"const":"clear"}},"required":["op"],"title":"x","type":"object"}],"title":"UnionRoot","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "79da4eb59491e29c33e60ed9fec0c65cf0ecdf0e58706f6a43194f4de4396e15",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UnionRoot",
@@ -2502,7 +2402,8 @@ pub mod unions_root {
 pub use self::unions_root::UnionRoot;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::unions_answers::v1::UnionAsk as ::celerysalt::Event>::contract(),

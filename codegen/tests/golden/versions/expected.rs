@@ -2,7 +2,8 @@
 
 /// GetItem
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod items_get {
     //! Topic `items.get`.
     /// Version `v1`.
@@ -10,6 +11,7 @@ pub mod items_get {
         //! Topic `items.get`, version `v1`, from `items.get/v1.json`.
         //!
         //! Fingerprint `f02b86ee4a5c4bd22b9c601e1aa9ee3068ad1aaf911be66d0d7701e7d78c9a27`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct GetItem {
@@ -18,9 +20,10 @@ pub mod items_get {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for GetItem {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -33,53 +36,51 @@ pub mod items_get {
                     )?;
                 Ok(Self { id, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "id", &self.id);
                 writer.close_with(&self.rest, &["id"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for GetItem {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for GetItem {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for GetItem {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for GetItem {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl GetItem {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> GetItemBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for GetItem {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "items.get",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"title":"GetItem","type":"object"}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"title":"Reply","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::None,
+                    error_schema: None,
                     fingerprint: "f02b86ee4a5c4bd22b9c601e1aa9ee3068ad1aaf911be66d0d7701e7d78c9a27",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "GetItem",
@@ -94,7 +95,7 @@ pub mod items_get {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `GetItem`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct GetItemBuilder {
             id: Option<String>,
@@ -109,19 +110,18 @@ pub mod items_get {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<GetItem, ::celerysalt::Invalid> {
                 let value = GetItem {
                     id: self.id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    GetItem,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<GetItem, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// For the test.
             #[derive(Clone, Debug, Default, PartialEq)]
             pub struct Reply {
@@ -130,9 +130,10 @@ pub mod items_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for Reply {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut id = None;
                     let mut rest = ::celerysalt::Rest::default();
                     reader
@@ -145,35 +146,32 @@ pub mod items_get {
                         )?;
                     Ok(Self { id, rest })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "id", &self.id);
                     writer.close_with(&self.rest, &["id"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for Reply {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for Reply {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Reply {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for Reply {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl Reply {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> ReplyBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `Reply`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct ReplyBuilder {
                 id: Option<String>,
@@ -188,12 +186,13 @@ pub mod items_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(self) -> Result<Reply, ::celerysalt::Invalid> {
                     let value = Reply {
                         id: self.id,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetItem,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -209,7 +208,8 @@ pub mod items_get {
 pub use self::items_get::GetItem;
 /// Moved
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod items_moved {
     //! Topic `items.moved`.
     /// Version `v1`.
@@ -217,6 +217,7 @@ pub mod items_moved {
         //! Topic `items.moved`, version `v1`, from `items.moved/v1.json`.
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Moved {
@@ -225,9 +226,10 @@ pub mod items_moved {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Moved {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -240,58 +242,57 @@ pub mod items_moved {
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Moved {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Moved {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Moved {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Moved {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Moved {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> MovedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Moved {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "items.moved",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"a":{"type":"string"}},"title":"Moved","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Moved",
@@ -303,7 +304,7 @@ pub mod items_moved {
         }
         impl ::celerysalt::Broadcast for Moved {}
         /// Builds a `Moved`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct MovedBuilder {
             a: Option<String>,
@@ -318,15 +319,13 @@ pub mod items_moved {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Moved, ::celerysalt::Invalid> {
                 let value = Moved {
                     a: self.a,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Moved,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Moved, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -334,7 +333,8 @@ pub mod items_moved {
 }
 /// GetOrder
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_get {
     //! Topic `orders.get`.
     /// Version `v1`.
@@ -342,6 +342,7 @@ pub mod orders_get {
         //! Topic `orders.get`, version `v1`, from `orders.get/v1.json`.
         //!
         //! Fingerprint `451e6447b60049138f3c8d6c6ac1ec262cffcb211b1e6e7803ab07f551af4806`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct GetOrder {
@@ -350,9 +351,10 @@ pub mod orders_get {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for GetOrder {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -363,58 +365,54 @@ pub mod orders_get {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { id, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 writer.close_with(&self.rest, &["id"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for GetOrder {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for GetOrder {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for GetOrder {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for GetOrder {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl GetOrder {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> GetOrderBuilder {
                 ::core::default::Default::default()
             }
             /// Asks for the answer once it is awaited.
+            #[inline]
             pub fn call<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Call<'a, Self> {
-                ::celerysalt::__private::call(self, salt)
+                __private::call(self, salt)
             }
         }
         impl ::celerysalt::Event for GetOrder {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.get",
                     version: "v1",
                     mode: ::celerysalt::Mode::Rpc,
-                    exchange: ::core::option::Option::Some("other"),
+                    exchange: Some("other"),
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"required":["id"],"title":"GetOrder","type":"object","x-celerysalt":{"auto_register":false,"exchange":"other","registry":false}}"#,
-                    response_schema: ::core::option::Option::Some(
+                    response_schema: Some(
                         r#"{"description":"For the test.","properties":{"id":{"type":"string"}},"title":"Reply","type":"object"}"#,
                     ),
-                    error_schema: ::core::option::Option::None,
+                    error_schema: None,
                     fingerprint: "451e6447b60049138f3c8d6c6ac1ec262cffcb211b1e6e7803ab07f551af4806",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "GetOrder",
@@ -429,7 +427,7 @@ pub mod orders_get {
             type Error = ::celerysalt::RpcError;
         }
         /// Builds a `GetOrder`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct GetOrderBuilder {
             id: Option<String>,
@@ -444,26 +442,25 @@ pub mod orders_get {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<GetOrder, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             GetOrder,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = GetOrder {
                     id,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    GetOrder,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<GetOrder, _>(::celerysalt::Part::Payload, value)
             }
         }
         /// What the request is answered.
         pub mod response {
+            use ::celerysalt::__private;
             /// For the test.
             #[derive(Clone, Debug, Default, PartialEq)]
             pub struct Reply {
@@ -472,9 +469,10 @@ pub mod orders_get {
                 pub rest: ::celerysalt::Rest,
             }
             impl ::celerysalt::Json for Reply {
+                #[inline]
                 fn read(
-                    reader: &mut ::celerysalt::__private::Reader<'_>,
-                ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                    reader: &mut __private::Reader<'_>,
+                ) -> Result<Self, __private::Mismatch> {
                     let mut id = None;
                     let mut rest = ::celerysalt::Rest::default();
                     reader
@@ -487,35 +485,32 @@ pub mod orders_get {
                         )?;
                     Ok(Self { id, rest })
                 }
-                fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+                #[inline]
+                fn write(&self, writer: &mut __private::Writer) {
                     writer.open();
                     self.rest.write_optional(writer, 0, "id", &self.id);
                     writer.close_with(&self.rest, &["id"]);
                 }
             }
-            impl ::celerysalt::__private::serde::Serialize for Reply {
-                fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                    &self,
-                    serializer: S,
-                ) -> Result<S::Ok, S::Error> {
-                    ::celerysalt::__private::serialize(self, serializer)
+            impl __private::serde::Serialize for Reply {
+                fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    __private::serialize(self, serializer)
                 }
             }
-            impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Reply {
-                fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> Result<Self, D::Error> {
-                    ::celerysalt::__private::deserialize(deserializer)
+            impl<'de> __private::serde::Deserialize<'de> for Reply {
+                fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    __private::deserialize(deserializer)
                 }
             }
             impl Reply {
                 /// Starts with nothing but defaults; a field that is not set stays absent.
+                #[inline]
                 pub fn builder() -> ReplyBuilder {
                     ::core::default::Default::default()
                 }
             }
             /// Builds a `Reply`.
-            #[derive(Clone, Debug, Default)]
+            #[derive(Default)]
             #[must_use]
             pub struct ReplyBuilder {
                 id: Option<String>,
@@ -530,12 +525,13 @@ pub mod orders_get {
                 ///
                 /// # Errors
                 /// Every required field that was not set, else everything that the contract refuses.
+                #[inline]
                 pub fn build(self) -> Result<Reply, ::celerysalt::Invalid> {
                     let value = Reply {
                         id: self.id,
                         rest: ::core::default::Default::default(),
                     };
-                    ::celerysalt::__private::built::<
+                    __private::built::<
                         super::GetOrder,
                         _,
                     >(::celerysalt::Part::Response, value)
@@ -551,7 +547,8 @@ pub mod orders_get {
 pub use self::orders_get::GetOrder;
 /// Moved
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_moved {
     //! Topic `orders.moved`.
     /// Version `v1`.
@@ -559,6 +556,7 @@ pub mod orders_moved {
         //! Topic `orders.moved`, version `v1`, from `orders.moved/v1.json`.
         //!
         //! Fingerprint `2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Moved {
@@ -567,9 +565,10 @@ pub mod orders_moved {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for Moved {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
                 reader
@@ -582,58 +581,57 @@ pub mod orders_moved {
                     )?;
                 Ok(Self { a, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_optional(writer, 0, "a", &self.a);
                 writer.close_with(&self.rest, &["a"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for Moved {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for Moved {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for Moved {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for Moved {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl Moved {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> MovedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for Moved {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.moved",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"a":{"type":"string"}},"title":"Moved","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "2a3f8f6575e4554a01b5144d833669f258a895ef0462a98ea2fa7184d3162d65",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Moved",
@@ -645,7 +643,7 @@ pub mod orders_moved {
         }
         impl ::celerysalt::Broadcast for Moved {}
         /// Builds a `Moved`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct MovedBuilder {
             a: Option<String>,
@@ -660,15 +658,13 @@ pub mod orders_moved {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<Moved, ::celerysalt::Invalid> {
                 let value = Moved {
                     a: self.a,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    Moved,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<Moved, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -676,7 +672,8 @@ pub mod orders_moved {
 }
 /// OrderPlaced
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub mod orders_placed {
     //! Topic `orders.placed`.
     /// Version `v1`.
@@ -684,6 +681,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v1`, from `orders.placed/v1.json`.
         //!
         //! Fingerprint `5231f20f53f50384b9b05337c0c2c44b2f4e218094cfeeaf30a384541f9a8bf7`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -693,9 +691,10 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v1 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -708,65 +707,61 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v1,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { id, v1, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v1", &self.v1);
                 writer.close_with(&self.rest, &["id", "v1"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v1",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v1":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "5231f20f53f50384b9b05337c0c2c44b2f4e218094cfeeaf30a384541f9a8bf7",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -778,7 +773,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -799,12 +794,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -812,10 +808,7 @@ pub mod orders_placed {
                     v1: self.v1,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -824,6 +817,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v1.2`, from `orders.placed/v1.2.json`.
         //!
         //! Fingerprint `af151ae5ff712a6ff5eee8827b7ffaa8d9dbf7d31a34073b8f01410baa163fb8`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -833,9 +827,10 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v1_2 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -848,65 +843,61 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v1_2,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { id, v1_2, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v1_2", &self.v1_2);
                 writer.close_with(&self.rest, &["id", "v1_2"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v1.2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v1_2":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "af151ae5ff712a6ff5eee8827b7ffaa8d9dbf7d31a34073b8f01410baa163fb8",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -918,7 +909,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -939,12 +930,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -952,10 +944,7 @@ pub mod orders_placed {
                     v1_2: self.v1_2,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -964,6 +953,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v1.10`, from `orders.placed/v1.10.json`.
         //!
         //! Fingerprint `8ffe635f1815353e7639cb1a2591502d39fd91de93c1361124272d10988d085a`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -973,9 +963,10 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v1_10 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -988,65 +979,61 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v1_10,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { id, v1_10, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v1_10", &self.v1_10);
                 writer.close_with(&self.rest, &["id", "v1_10"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v1.10",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v1_10":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "8ffe635f1815353e7639cb1a2591502d39fd91de93c1361124272d10988d085a",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -1058,7 +1045,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -1079,12 +1066,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -1092,10 +1080,7 @@ pub mod orders_placed {
                     v1_10: self.v1_10,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
@@ -1104,6 +1089,7 @@ pub mod orders_placed {
         //! Topic `orders.placed`, version `v2`, from `orders.placed/v2.json`.
         //!
         //! Fingerprint `d0cdb3547e076829af1572da07773ca34fd661b497da05f0837fb7e27e2d5442`.
+        use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
         pub struct OrderPlaced {
@@ -1113,9 +1099,10 @@ pub mod orders_placed {
             pub rest: ::celerysalt::Rest,
         }
         impl ::celerysalt::Json for OrderPlaced {
+            #[inline]
             fn read(
-                reader: &mut ::celerysalt::__private::Reader<'_>,
-            ) -> Result<Self, ::celerysalt::__private::Mismatch> {
+                reader: &mut __private::Reader<'_>,
+            ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut v2 = None;
                 let mut rest = ::celerysalt::Rest::default();
@@ -1128,65 +1115,61 @@ pub mod orders_placed {
                             _ => rest.keep(name, reader),
                         },
                     )?;
-                Ok(Self {
-                    id: ::celerysalt::__private::required(id)?,
-                    v2,
-                    rest,
-                })
+                let Some(id) = id else { return Err(__private::Mismatch) };
+                Ok(Self { id, v2, rest })
             }
-            fn write(&self, writer: &mut ::celerysalt::__private::Writer) {
+            #[inline]
+            fn write(&self, writer: &mut __private::Writer) {
                 writer.open();
                 self.rest.write_field(writer, 0, "id", &self.id);
                 self.rest.write_optional(writer, 1, "v2", &self.v2);
                 writer.close_with(&self.rest, &["id", "v2"]);
             }
         }
-        impl ::celerysalt::__private::serde::Serialize for OrderPlaced {
-            fn serialize<S: ::celerysalt::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                ::celerysalt::__private::serialize(self, serializer)
+        impl __private::serde::Serialize for OrderPlaced {
+            fn serialize<S: __private::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                __private::serialize(self, serializer)
             }
         }
-        impl<'de> ::celerysalt::__private::serde::Deserialize<'de> for OrderPlaced {
-            fn deserialize<D: ::celerysalt::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                ::celerysalt::__private::deserialize(deserializer)
+        impl<'de> __private::serde::Deserialize<'de> for OrderPlaced {
+            fn deserialize<D: __private::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                __private::deserialize(deserializer)
             }
         }
         impl OrderPlaced {
             /// Starts with nothing but defaults; a field that is not set stays absent.
+            #[inline]
             pub fn builder() -> OrderPlacedBuilder {
                 ::core::default::Default::default()
             }
             /// Publishes the event once it is awaited.
+            #[inline]
             pub fn publish<'a>(
                 &'a self,
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::Publish<'a, Self> {
-                ::celerysalt::__private::publish(self, salt)
+                __private::publish(self, salt)
             }
             /// Publishes many events in one go once it is awaited.
+            #[inline]
             pub fn publish_batch<'a>(
                 events: &'a [Self],
                 salt: &'a ::celerysalt::Salt,
             ) -> ::celerysalt::PublishBatch<'a, Self> {
-                ::celerysalt::__private::publish_batch(events, salt)
+                __private::publish_batch(events, salt)
             }
         }
         impl ::celerysalt::Event for OrderPlaced {
             fn contract() -> &'static ::celerysalt::EventContract {
-                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(::celerysalt::__private::Parts {
+                static CONTRACT: ::celerysalt::EventContract = ::celerysalt::EventContract::new(__private::Parts {
                     topic: "orders.placed",
                     version: "v2",
                     mode: ::celerysalt::Mode::Broadcast,
-                    exchange: ::core::option::Option::None,
+                    exchange: None,
                     description: "For the test.",
                     schema: r#"{"description":"For the test.","properties":{"id":{"type":"string"},"v2":{"type":"integer"}},"required":["id"],"title":"OrderPlaced","type":"object"}"#,
-                    response_schema: ::core::option::Option::None,
-                    error_schema: ::core::option::Option::None,
+                    response_schema: None,
+                    error_schema: None,
                     fingerprint: "d0cdb3547e076829af1572da07773ca34fd661b497da05f0837fb7e27e2d5442",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "OrderPlaced",
@@ -1198,7 +1181,7 @@ pub mod orders_placed {
         }
         impl ::celerysalt::Broadcast for OrderPlaced {}
         /// Builds a `OrderPlaced`.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Default)]
         #[must_use]
         pub struct OrderPlacedBuilder {
             id: Option<String>,
@@ -1219,12 +1202,13 @@ pub mod orders_placed {
             ///
             /// # Errors
             /// Every required field that was not set, else everything that the contract refuses.
+            #[inline]
             pub fn build(self) -> Result<OrderPlaced, ::celerysalt::Invalid> {
                 let Some(id) = self.id else {
                     return Err(
-                        ::celerysalt::__private::missing::<
+                        __private::missing::<
                             OrderPlaced,
-                        >(::celerysalt::Part::Payload, &["id"]),
+                        >(::celerysalt::Part::Payload, &[("id", true)]),
                     );
                 };
                 let value = OrderPlaced {
@@ -1232,15 +1216,13 @@ pub mod orders_placed {
                     v2: self.v2,
                     rest: ::core::default::Default::default(),
                 };
-                ::celerysalt::__private::built::<
-                    OrderPlaced,
-                    _,
-                >(::celerysalt::Part::Payload, value)
+                __private::built::<OrderPlaced, _>(::celerysalt::Part::Payload, value)
             }
         }
     }
     impl ::core::convert::TryFrom<self::v1::OrderPlaced> for self::v1_2::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1249,6 +1231,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_2::OrderPlaced> for self::v1::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_2::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1257,6 +1240,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_2::OrderPlaced> for self::v1_10::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_2::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1265,6 +1249,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_10::OrderPlaced> for self::v1_2::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_10::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1273,6 +1258,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v1_10::OrderPlaced> for self::v2::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v1_10::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1281,6 +1267,7 @@ pub mod orders_placed {
     }
     impl ::core::convert::TryFrom<self::v2::OrderPlaced> for self::v1_10::OrderPlaced {
         type Error = ::celerysalt::Invalid;
+        #[inline]
         fn try_from(
             value: self::v2::OrderPlaced,
         ) -> ::core::result::Result<Self, ::celerysalt::Invalid> {
@@ -1293,7 +1280,8 @@ pub mod orders_placed {
 pub use self::orders_placed::OrderPlaced;
 /// Every contract of this build, for `Salt::builder(..).contracts(..)`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-#[allow(missing_docs, nonstandard_style, rustdoc::all, unreachable_pub, unused)]
+#[allow(missing_debug_implementations, missing_docs, nonstandard_style)]
+#[allow(rustdoc::all, unreachable_pub, unused)]
 pub fn contracts() -> ::std::vec::Vec<&'static ::celerysalt::EventContract> {
     ::std::vec::Vec::from([
         <self::items_get::v1::GetItem as ::celerysalt::Event>::contract(),
