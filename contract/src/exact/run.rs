@@ -27,7 +27,6 @@ pub(super) struct Run<'t, const TELL: bool> {
     pub(super) program: &'t Program,
     pub(super) text: &'t str,
     pub(super) bytes: &'t [u8],
-    ascii: bool,
     /// Something was decided by a broken rule, or by a number of members, where members of the same name may matter.
     pub(super) doubted: bool,
     /// A part of the text in which no object has members of the same name.
@@ -52,7 +51,6 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
             program,
             text,
             bytes: text.as_bytes(),
-            ascii: text.is_ascii(),
             doubted: false,
             sure: 0..0,
             frames: 0,
@@ -247,15 +245,16 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
 
     #[inline]
     fn length(&mut self, node: &'t Node, rules: &'t TextRules, span: Span) -> Option<()> {
-        /// A character takes no more bytes: two escapes.
-        const LONGEST: u64 = 12;
+        /// The most bytes of a character, as it is and as two escapes.
+        const LONGEST: (u64, u64) = (4, 12);
         let bytes = (span.end - span.start) as u64;
         let short_enough = rules.most.is_none_or(|most| bytes <= most);
-        if short_enough && (rules.least == 0 || bytes / LONGEST >= rules.least) {
+        let surely = bytes.div_ceil(if span.escaped { LONGEST.1 } else { LONGEST.0 });
+        if short_enough && surely >= rules.least {
             return Some(());
         }
-        let plain = self.ascii && !span.escaped;
-        let length = if plain { bytes } else { scan::length(self.bytes.get(span.start..span.end)?) };
+        let text = self.bytes.get(span.start..span.end)?;
+        let length = if span.escaped { scan::length(text) } else { scan::characters(text) };
         if length < rules.least {
             self.fail(node, "minLength")?;
         }
@@ -283,9 +282,8 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
 
     #[inline]
     fn bounds(&mut self, node: &'t Node, rules: &'t NumberRules, at: usize, digits: Digits) -> Option<()> {
-        if digits.plain
-            && let (Some(number), Some(sure)) = (digits.short, &rules.sure)
-            && sure.contains(&number.mantissa)
+        if let (Some(number), Some(sure)) = (digits.short, &rules.sure)
+            && decimal::is_between(number, sure)
         {
             return Some(());
         }

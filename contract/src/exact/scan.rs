@@ -45,10 +45,19 @@ pub struct Short {
 #[must_use]
 pub fn space(text: &[u8], mut at: usize) -> usize {
     // Most texts have none, or one blank.
+    if text.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
     }
     at
+}
+
+/// The eight bytes at `at`, the first one lowest.
+#[inline]
+fn eight(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
 /// Which of eight bytes are a quote, a backslash or a control character: the high bit of each, exact up to the first.
@@ -64,8 +73,8 @@ fn special(chunk: u64) -> u64 {
 #[inline]
 #[must_use]
 pub fn plain(text: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let found = special(u64::from_le_bytes(chunk));
+    while let Some(chunk) = eight(text, at) {
+        let found = special(chunk);
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
@@ -162,6 +171,13 @@ pub fn unescape(raw: &str) -> String {
     out
 }
 
+/// How many characters a text has.
+#[inline]
+pub(super) fn characters(bytes: &[u8]) -> u64 {
+    // Further bytes of a character are no character.
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64
+}
+
 /// How many characters an escaped string stands for. `raw` is as for [`unescape`].
 pub(super) fn length(bytes: &[u8]) -> u64 {
     let (mut at, mut length) = (0, 0);
@@ -198,11 +214,41 @@ const MOST_SHORT: usize = 18;
 /// Behind the digits at `at`, and the number that they go on.
 #[inline]
 fn digits(text: &[u8], mut at: usize, mut mantissa: u64) -> (usize, u64) {
+    const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    while let Some(chunk) = eight(text, at) {
+        let count = leading_digits(chunk);
+        let power = POWERS.get(count).copied().unwrap_or_default();
+        mantissa = mantissa.wrapping_mul(power).wrapping_add(number_of(chunk, count));
+        at += count;
+        if count < 8 {
+            return (at, mantissa);
+        }
+    }
     while let Some(byte @ b'0'..=b'9') = text.get(at) {
         mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
         at += 1;
     }
     (at, mantissa)
+}
+
+/// With how many digits eight bytes start.
+#[inline]
+fn leading_digits(chunk: u64) -> usize {
+    // The high bit of each byte that is no digit, exact up to the first.
+    let others = (chunk.wrapping_add(ONES * 0x46) | chunk.wrapping_sub(ONES * 0x30)) & HIGHS;
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// The number that the first digits of eight bytes are.
+#[inline]
+fn number_of(chunk: u64, count: usize) -> u64 {
+    // As eight digits with zeros in front; in pairs, then all pairs at once.
+    let shift = u32::try_from(64 - 8 * count).unwrap_or_default();
+    let digits = (chunk ^ (ONES * 0x30)).checked_shl(shift).unwrap_or_default();
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let first = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(0x000F_4240_0000_0064);
+    let second = (pairs >> 16 & 0x0000_00FF_0000_00FF).wrapping_mul(0x0000_2710_0000_0001);
+    first.wrapping_add(second) >> 32
 }
 
 #[inline]
@@ -212,6 +258,7 @@ fn short(mantissa: u64, scale: u8, negative: bool) -> Option<Short> {
 }
 
 /// The rest of a number whose whole part ends at `at`.
+#[inline]
 fn fraction(text: &[u8], first: usize, mut at: usize, mut mantissa: u64, negative: bool) -> Option<Digits> {
     let whole = at - first;
     let mut scale = 0;
@@ -445,6 +492,23 @@ mod tests {
             let plain = serde_json::from_str::<String>(text).unwrap();
             let raw = &text[span.start..span.end];
             assert_eq!((unescape(raw), length(raw.as_bytes())), (plain.clone(), plain.chars().count() as u64));
+        }
+    }
+
+    #[test]
+    fn digits_are_read_eight_at_a_time() {
+        for count in 0..=20 {
+            for end in ["", ",", "}", ".", "e", "/", ":", "é", "\u{1}", ",12345678", "}]}]}]}]}"] {
+                let number = "98765432109876543210".get(..count).unwrap_or_default();
+                let wanted = number
+                    .bytes()
+                    .fold(7, |all: u64, digit| all.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+                assert_eq!(digits(format!("{number}{end}").as_bytes(), 0, 7), (count, wanted), "{number}{end}");
+            }
+        }
+        for byte in 0..=u8::MAX {
+            let chunk = u64::from_le_bytes([b'1', b'2', byte, b'4', b'5', b'6', b'7', b'8']);
+            assert_eq!(leading_digits(chunk), if byte.is_ascii_digit() { 8 } else { 2 }, "{byte}");
         }
     }
 

@@ -113,7 +113,7 @@ impl Rest {
     ) -> Result<(), Mismatch> {
         let (value, text) = reader.exactly()?;
         *slot = Some(value);
-        if text.is_some() || self.kept.is_some() || self.whole != 0 {
+        if text.is_some() || self.kept.is_some() || self.whole & bit_of(index) != 0 {
             self.form(index, text);
         }
         Ok(())
@@ -268,6 +268,7 @@ impl Rest {
 }
 
 /// The bit of a declared property; none for those far behind.
+#[inline]
 fn bit_of(index: usize) -> u64 {
     u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
 }
