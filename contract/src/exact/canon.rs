@@ -147,6 +147,15 @@ impl Choice {
         (!others).then(|| (0..self.texts.len()).filter_map(|text| self.texts.name(text)))
     }
 
+    /// Whether a string of the text is one of them.
+    #[inline]
+    pub(super) fn holds_string(&self, text: &str, span: Span) -> bool {
+        if span.escaped {
+            return self.texts.find(plain(text, span).as_bytes()).is_some();
+        }
+        text.as_bytes().get(span.start..span.end).is_some_and(|raw| self.texts.find(raw).is_some())
+    }
+
     /// Whether the value at `at`, which ends at `end`, is one of them.
     #[inline]
     pub(super) fn holds(&self, text: &str, at: usize, end: usize, depth: usize) -> bool {
@@ -155,14 +164,7 @@ impl Choice {
             Some(b'n') => self.null,
             Some(b't') => self.yes,
             Some(b'f') => self.no,
-            Some(b'"') => {
-                let raw = text.get(at + 1..end.saturating_sub(1)).unwrap_or_default();
-                if raw.as_bytes().contains(&b'\\') {
-                    self.texts.find(scan::unescape(raw).as_bytes()).is_some()
-                } else {
-                    self.texts.find(raw.as_bytes()).is_some()
-                }
-            }
+            Some(b'"') => scan::string(bytes, at).is_some_and(|span| self.holds_string(text, span)),
             Some(b'[' | b'{') => {
                 !self.nested.is_empty()
                     && Canon::read(text, at, depth).is_some_and(|(value, _)| self.nested.contains(&value))

@@ -13,7 +13,7 @@ use super::{
     node::{ANY, ArrayRules, Id, Node, ObjectRules, Program},
     run::{FEW_FRAMES, Run},
     scan::{Digits, Span},
-    slots::Slots,
+    slots::{NOWHERE, Slot, Slots},
     tagged::Chosen,
 };
 
@@ -21,21 +21,34 @@ pub use super::node::kind;
 
 /// What is asked of the value that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
-    node: Id,
-    /// The kinds of which nothing is asked.
-    free: u8,
-}
+pub struct Asked(
+    /// The number of a node, and above it the kinds of which nothing is asked.
+    u32,
+);
+
+/// How many bits of an [`Asked`] are a node's: more than there may be nodes.
+const NODE_BITS: u32 = 24;
 
 impl Asked {
     /// Every value will do.
-    pub const NOTHING: Self = Self { node: ANY, free: kind::ALL };
+    pub const NOTHING: Self = Self::new(ANY, kind::ALL);
+
+    /// A node that has no place does not count as one of which something is free.
+    const fn new(node: Id, free: u8) -> Self {
+        let free = if node >> NODE_BITS == 0 { free } else { 0 };
+        Self(node | (free as u32) << NODE_BITS)
+    }
+
+    #[inline]
+    fn node(self) -> Id {
+        self.0 & ((1 << NODE_BITS) - 1)
+    }
 
     /// Whether every value will do.
     #[inline]
     #[must_use]
     pub fn is_nothing(self) -> bool {
-        self.free == kind::ALL
+        self.0 >> NODE_BITS == u32::from(kind::ALL)
     }
 
     /// Whether every value of a kind will do. [`kind::INTEGER`] stands for the numbers that are written without a
@@ -43,7 +56,7 @@ impl Asked {
     #[inline]
     #[must_use]
     pub fn takes(self, kind: u8) -> bool {
-        self.free & kind != 0
+        self.0 & u32::from(kind) << NODE_BITS != 0
     }
 }
 
@@ -58,8 +71,8 @@ impl Program {
     #[inline]
     pub(super) fn asked(&self, id: Id) -> Asked {
         match self.nodes.get(id as usize) {
-            Some(node) => Asked { node: node.merged.unwrap_or(id), free: node.shortcut.free },
-            None => Asked { node: id, free: 0 },
+            Some(node) => Asked::new(node.merged.unwrap_or(id), node.shortcut.free),
+            None => Asked::new(id, 0),
         }
     }
 }
@@ -97,27 +110,49 @@ pub struct Expected {
 #[derive(Debug, Default)]
 pub struct Members<'t> {
     rules: Option<&'t ObjectRules>,
-    /// None where more is asked of a member than its name tells.
+    /// None where they are for another reader.
     slots: Option<&'t Slots>,
-    /// What is asked of the others.
-    additional: Asked,
-    seen: Bits,
-    count: u64,
-    /// The number of the last name that the rules know.
+    /// The slots of names that may be expected: none where more is asked of a member than its name tells.
+    names: &'t [Slot],
+    /// The slot of the name that comes next most likely.
+    next: usize,
+    /// The number of the last name that the rules know, which is its slot and one.
     last: usize,
+    /// What is asked of the members that no rule names.
+    additional: Asked,
+    count: u64,
+    seen: Bits,
 }
 
-impl Members<'_> {
+impl<'t> Members<'t> {
+    #[inline]
+    fn new(program: &'t Program, rules: &'t ObjectRules, names: &'static [&'static str]) -> Self {
+        let slots = rules.slots.get_or_init(|| Slots::new(program, rules, names));
+        let own = slots.is_of(names);
+        let by_name = own && slots.by_name;
+        Self {
+            rules: Some(rules),
+            slots: if own { Some(slots) } else { None },
+            names: if by_name { &slots.slots } else { &[] },
+            next: slots.first(),
+            last: 0,
+            additional: slots.additional,
+            count: 0,
+            seen: Bits::default(),
+        }
+    }
+
     /// The member whose name starts at `at` in the text, if it is the one that comes next most often. If not,
     /// [`Guide::member`] knows.
     #[inline]
     pub fn expected(&mut self, text: &[u8], at: usize) -> Option<Expected> {
-        let (index, slot) = self.slots?.likely(self.last)?;
+        let slot = self.names.get(self.next)?;
         let end = slot.end(text, at)?;
-        self.last = index + 1;
+        self.seen.set(self.next);
         self.count += 1;
-        self.seen.set(index);
-        Some(Expected { end, asked: slot.asked, place: slot.place? })
+        self.last = self.next + 1;
+        self.next = slot.next();
+        Some(Expected { end, asked: slot.asked, place: slot.place })
     }
 }
 
@@ -168,7 +203,7 @@ impl<'t> Guide<'t> {
     fn node(&self, asked: &mut Asked, place: usize) -> Result<&'t Node, Refused> {
         let program: &'t Program = self.run.program;
         loop {
-            let mut node = program.nodes.get(asked.node as usize).ok_or(Refused)?;
+            let mut node = program.nodes.get(asked.node() as usize).ok_or(Refused)?;
             if let Some(merged) = node.merged {
                 node = program.nodes.get(merged as usize).ok_or(Refused)?;
             }
@@ -190,7 +225,7 @@ impl<'t> Guide<'t> {
     /// # Errors
     /// [`Refused`].
     pub fn value(&mut self, asked: Asked, place: usize, depth: usize) -> Result<usize, Refused> {
-        let end = self.run.eval(asked.node, place, depth, None).ok_or(Refused)?;
+        let end = self.run.eval(asked.node(), place, depth, None).ok_or(Refused)?;
         if self.run.doubted || self.run.overflow { Err(Refused) } else { Ok(end) }
     }
 
@@ -198,17 +233,19 @@ impl<'t> Guide<'t> {
     ///
     /// # Errors
     /// [`Refused`].
-    #[inline]
     pub fn string(&mut self, mut asked: Asked, place: usize, span: Span, depth: usize) -> Result<(), Refused> {
-        let node = self.node(&mut asked, place)?;
+        let mut node = self.run.program.nodes.get(asked.node() as usize).ok_or(Refused)?;
         if node.branches.is_some() {
-            return self.value(asked, place, depth).map(drop);
+            node = self.node(&mut asked, place)?;
+            if node.branches.is_some() {
+                return self.value(asked, place, depth).map(drop);
+            }
         }
         self.run.kind(node, kind::STRING).ok_or(Refused)?;
         if let Some(rules) = node.text.as_deref() {
             self.run.string(node, rules, span).ok_or(Refused)?;
         }
-        self.run.values(node, place, span.end + 1, depth).ok_or(Refused)
+        self.run.string_values(node, span).ok_or(Refused)
     }
 
     /// The number at `place`.
@@ -216,14 +253,19 @@ impl<'t> Guide<'t> {
     /// # Errors
     /// [`Refused`].
     #[inline]
-    pub fn number(&mut self, mut asked: Asked, place: usize, digits: Digits, depth: usize) -> Result<(), Refused> {
+    pub fn number(&mut self, asked: Asked, place: usize, digits: Digits, depth: usize) -> Result<(), Refused> {
         if digits.plain
             && let Some(short) = digits.short
-            && let Some(node) = self.run.program.nodes.get(asked.node as usize)
-            && (node.shortcut.sure.0..=node.shortcut.sure.1).contains(&short.mantissa)
+            && let Some(node) = self.run.program.nodes.get(asked.node() as usize)
+            && node.shortcut.sure.0 <= short.mantissa
+            && short.mantissa <= node.shortcut.sure.1
         {
             return Ok(());
         }
+        self.any_number(asked, place, digits, depth)
+    }
+
+    fn any_number(&mut self, mut asked: Asked, place: usize, digits: Digits, depth: usize) -> Result<(), Refused> {
         let node = self.node(&mut asked, place)?;
         if node.branches.is_some() {
             return self.value(asked, place, depth).map(drop);
@@ -263,51 +305,56 @@ impl<'t> Guide<'t> {
     ///
     /// # Errors
     /// [`Refused`].
+    #[inline]
     pub fn object(
         &mut self,
-        mut asked: Asked,
+        asked: Asked,
         place: usize,
         depth: usize,
         names: &'static [&'static str],
     ) -> Result<Members<'t>, Refused> {
+        let program = self.run.program;
+        let node = program.nodes.get(asked.node() as usize).filter(|node| node.shortcut.by_member);
+        let rules = match node {
+            Some(node) => node.object.as_deref(),
+            None => self.rules(asked, place, depth)?,
+        };
+        Ok(rules.map_or_else(Members::default, |rules| Members::new(program, rules, names)))
+    }
+
+    /// The rules for the members of the object at `place`, when all else that is asked of it is kept.
+    fn rules(&mut self, mut asked: Asked, place: usize, depth: usize) -> Result<Option<&'t ObjectRules>, Refused> {
         loop {
             let node = self.node(&mut asked, place)?;
             let rules = node.object.as_deref();
-            if !node.shortcut.by_member {
-                if node.values.is_some() || node.kinds & kind::OBJECT == 0 {
-                    return self.value(asked, place, depth).map(|_| Members::default());
+            if node.shortcut.by_member {
+                return Ok(rules);
+            }
+            if node.values.is_some() || node.kinds & kind::OBJECT == 0 {
+                return self.value(asked, place, depth).map(|_| None);
+            }
+            if rules.is_some_and(|rules| {
+                rules.unevaluated.is_some() || rules.least > 1 || !rules.dependent_schemas.is_empty()
+            }) {
+                return self.value(asked, place, depth).map(|_| None);
+            }
+            if let Some(branches) = node.branches.as_deref() {
+                if !branches.library.is_empty() {
+                    return self.value(asked, place, depth).map(|_| None);
                 }
-                if rules.is_some_and(|rules| {
-                    rules.unevaluated.is_some() || rules.least > 1 || !rules.dependent_schemas.is_empty()
-                }) {
-                    return self.value(asked, place, depth).map(|_| Members::default());
+                if rules.is_none()
+                    && let Some(tagged) = branches.only_tagged()
+                    && let Chosen::Only(id) = tagged.choose(self.run.text, place, depth)
+                {
+                    asked = self.run.program.asked(id);
+                    continue;
                 }
-                if let Some(branches) = node.branches.as_deref() {
-                    if !branches.library.is_empty() {
-                        return self.value(asked, place, depth).map(|_| Members::default());
-                    }
-                    if rules.is_none()
-                        && let Some(tagged) = branches.only_tagged()
-                        && let Chosen::Only(id) = tagged.choose(self.run.text, place, depth)
-                    {
-                        asked = self.run.program.asked(id);
-                        continue;
-                    }
-                    self.run.branches(node, branches, place, place, depth, None).ok_or(Refused)?;
-                    if self.run.doubted || self.run.overflow {
-                        return Err(Refused);
-                    }
+                self.run.branches(node, branches, place, place, depth, None).ok_or(Refused)?;
+                if self.run.doubted || self.run.overflow {
+                    return Err(Refused);
                 }
             }
-            let Some(rules) = rules else { return Ok(Members::default()) };
-            let program = self.run.program;
-            let slots = rules.slots.get_or_init(|| Slots::new(program, rules, names)).of(names);
-            return Ok(Members {
-                rules: Some(rules),
-                slots: slots.filter(|_| rules.patterns.is_empty() && rules.names.is_none()),
-                additional: rules.additional.map_or(Asked::NOTHING, |id| program.asked(id)),
-                ..Members::default()
-            });
+            return Ok(rules);
         }
     }
 
@@ -316,7 +363,6 @@ impl<'t> Guide<'t> {
     ///
     /// # Errors
     /// [`Refused`].
-    #[inline]
     pub fn member(
         &mut self,
         members: &mut Members<'t>,
@@ -333,15 +379,22 @@ impl<'t> Guide<'t> {
             rules.table.find_after(bytes.get(name.start..name.end).ok_or(Refused)?, members.last)
         };
         let mut asked = None;
-        if let Some(slot) = slot {
-            let last = std::mem::replace(&mut members.last, slot + 1);
-            members.seen.set(slot);
+        let mut known = Known::Open;
+        if let Some(index) = slot {
+            members.seen.set(index);
+            let last = std::mem::replace(&mut members.last, index + 1);
             if let Some(slots) = members.slots {
-                slots.follow(last, slot);
-                let slot = slots.get(slot).ok_or(Refused)?;
-                return Ok((slot.asked, slot.place.map_or(Known::Open, Known::At)));
+                slots.follow(last, index);
+                let slot = slots.slots.get(index).ok_or(Refused)?;
+                members.next = slot.next();
+                if slot.place != NOWHERE {
+                    known = Known::At(slot.place);
+                }
+                if slots.by_name {
+                    return Ok((slot.asked, known));
+                }
             }
-            asked = rules.properties.get(slot).copied().flatten();
+            asked = rules.properties.get(index).copied().flatten();
         }
         if !rules.patterns.is_empty() {
             let name = canon::plain(self.run.text, name);
@@ -356,7 +409,7 @@ impl<'t> Guide<'t> {
         if let Some(id) = rules.names {
             self.value(self.run.program.asked(id), name.start - 1, depth)?;
         }
-        Ok((asked.map_or(members.additional, |id| self.run.program.asked(id)), Known::Open))
+        Ok((asked.map_or(members.additional, |id| self.run.program.asked(id)), known))
     }
 
     /// The end of an object.

@@ -6,7 +6,7 @@ use jsonschema_regex::{PatternAnalysis, analyze_pattern, to_rust_regex};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::states::States;
+use super::{canon, scan::Span, states::States};
 use crate::Validator;
 
 /// A compiled pattern.
@@ -44,7 +44,15 @@ impl Pattern {
         }
     }
 
+    /// Whether it is found in a string of the text.
     #[inline]
+    pub(super) fn matches_string(&self, text: &str, span: Span) -> bool {
+        if let (Self::States(states), false) = (self, span.escaped) {
+            return text.as_bytes().get(span.start..span.end).is_some_and(|raw| states.matches(raw));
+        }
+        self.matches(&canon::plain(text, span))
+    }
+
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Prefix(prefix) => text.starts_with(&**prefix),

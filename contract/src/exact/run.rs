@@ -180,7 +180,8 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
                 if let Some(rules) = node.text.as_deref() {
                     self.string(node, rules, span)?;
                 }
-                span.end + 1
+                self.string_values(node, span)?;
+                return Some(span.end + 1);
             }
             b'-' | b'0'..=b'9' => {
                 let digits = scan::number(bytes, at)?;
@@ -210,6 +211,19 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         if node.kinds & kind == 0 { self.fail(node, "type") } else { Some(()) }
     }
 
+    /// As [`Run::values`], of a string.
+    #[inline]
+    pub(super) fn string_values(&mut self, node: &'t Node, span: Span) -> Option<()> {
+        let Some(values) = node.values.as_deref() else { return Some(()) };
+        if values.constant.as_ref().is_some_and(|constant| !constant.holds_string(self.text, span)) {
+            self.fail(node, "const")?;
+        }
+        if values.one_of.as_ref().is_some_and(|all| !all.holds_string(self.text, span)) {
+            self.fail(node, "enum")?;
+        }
+        Some(())
+    }
+
     #[inline]
     pub(super) fn values(&mut self, node: &'t Node, at: usize, end: usize, depth: usize) -> Option<()> {
         let Some(values) = node.values.as_deref() else { return Some(()) };
@@ -227,15 +241,11 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         if rules.least > 0 || rules.most.is_some() {
             self.length(node, rules, span)?;
         }
-        if rules.pattern.is_none() && rules.content.is_none() {
-            return Some(());
-        }
-        let plain = canon::plain(self.text, span);
-        if rules.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&plain)) {
+        if rules.pattern.as_ref().is_some_and(|pattern| !pattern.matches_string(self.text, span)) {
             self.fail(node, "pattern")?;
         }
         if let Some(content) = &rules.content {
-            let value = plain.into_owned().into();
+            let value = canon::plain(self.text, span).into_owned().into();
             if !content.is_valid(&value) {
                 self.fail_as_said(content, &value)?;
             }

@@ -63,10 +63,10 @@ fn eight(text: &[u8], at: usize) -> Option<u64> {
 /// Which of eight bytes are a quote, a backslash or a control character: the high bit of each, exact up to the first.
 #[inline]
 fn special(chunk: u64) -> u64 {
-    let quote = chunk ^ (ONES * 0x22);
-    let backslash = chunk ^ (ONES * 0x5C);
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    (zero(quote) | zero(backslash) | (chunk.wrapping_sub(ONES * 0x20) & !chunk)) & HIGHS
+    // With its second bit turned, the quote comes right behind the control characters, and what was there behind it.
+    let low = (chunk ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (chunk ^ (ONES * 0x5C)).wrapping_sub(ONES);
+    (low | backslash) & !chunk & HIGHS
 }
 
 /// The next quote, backslash or control character from `at` on, or the end of the text.
@@ -214,11 +214,9 @@ const MOST_SHORT: usize = 18;
 /// Behind the digits at `at`, and the number that they go on.
 #[inline]
 fn digits(text: &[u8], mut at: usize, mut mantissa: u64) -> (usize, u64) {
-    const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
     while let Some(chunk) = eight(text, at) {
         let count = leading_digits(chunk);
-        let power = POWERS.get(count).copied().unwrap_or_default();
-        mantissa = mantissa.wrapping_mul(power).wrapping_add(number_of(chunk, count));
+        mantissa = mantissa.wrapping_mul(power(count)).wrapping_add(number_of(chunk, count));
         at += count;
         if count < 8 {
             return (at, mantissa);
@@ -229,6 +227,64 @@ fn digits(text: &[u8], mut at: usize, mut mantissa: u64) -> (usize, u64) {
         at += 1;
     }
     (at, mantissa)
+}
+
+/// A power of ten that eight digits reach.
+#[inline]
+fn power(digits: usize) -> u64 {
+    const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    POWERS.get(digits).copied().unwrap_or_default()
+}
+
+/// An integer of at most fifteen digits that is written with nothing else, and where it ends. None says nothing:
+/// [`number`] knows.
+#[inline]
+#[must_use]
+pub fn short_integer(text: &[u8], start: usize) -> Option<(i64, usize)> {
+    let negative = text.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let chunk = eight(text, first)?;
+    let mut count = leading_digits(chunk);
+    let mut value = number_of(chunk, count);
+    if count == 8 {
+        let chunk = eight(text, first + 8)?;
+        let more = leading_digits(chunk);
+        if more == 8 {
+            return None;
+        }
+        value = value * power(more) + number_of(chunk, more);
+        count += more;
+    }
+    let is_zero = chunk & 0xFF == u64::from(b'0');
+    if count == 0 || is_zero && (count > 1 || negative) || matches!(text.get(first + count), Some(b'.' | b'e' | b'E')) {
+        return None;
+    }
+    let value = i64::try_from(value).ok()?;
+    Some((if negative { -value } else { value }, first + count))
+}
+
+/// A number other than zero of at most seven digits before and behind the point, without an exponent, and where it
+/// ends. None says nothing: [`number`] knows.
+#[inline]
+#[must_use]
+pub fn short_fraction(text: &[u8], start: usize) -> Option<(Short, usize)> {
+    let negative = text.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let chunk = eight(text, first)?;
+    let whole = leading_digits(chunk);
+    let is_zero = chunk & 0xFF == u64::from(b'0');
+    if whole == 0 || is_zero && whole > 1 || text.get(first + whole) != Some(&b'.') {
+        return None;
+    }
+    let point = first + whole + 1;
+    let behind = eight(text, point)?;
+    let scale = leading_digits(behind);
+    if scale % 8 == 0 || whole == 8 || matches!(text.get(point + scale), Some(b'e' | b'E')) {
+        return None;
+    }
+    let mantissa = number_of(chunk, whole) * power(scale) + number_of(behind, scale);
+    let short = short(mantissa, u8::try_from(scale).ok()?, negative).filter(|short| short.mantissa != 0)?;
+    Some((short, point + scale))
 }
 
 /// With how many digits eight bytes start.
@@ -510,6 +566,33 @@ mod tests {
             let chunk = u64::from_le_bytes([b'1', b'2', byte, b'4', b'5', b'6', b'7', b'8']);
             assert_eq!(leading_digits(chunk), if byte.is_ascii_digit() { 8 } else { 2 }, "{byte}");
         }
+    }
+
+    /// What is told of short numbers is what is told of all.
+    #[test]
+    fn short_numbers_are_numbers() {
+        let parts =
+            ["", "-", "0", "7", "00", "12", "1234567", "12345678", "123456789012345", "9999999999999999", ".", "e5"];
+        let ends = ["", ",      12", "}]}]}]}]}", "e1,      "];
+        let (mut integers, mut fractions) = (0, 0);
+        for at in 0..parts.len().pow(3) * ends.len() {
+            let part = |step: usize| parts[at / ends.len() / step % parts.len()];
+            let text = [part(1), part(parts.len()), part(parts.len().pow(2)), ends[at % ends.len()]].concat();
+            let known = number(text.as_bytes(), 0);
+            if let Some((value, end)) = short_integer(text.as_bytes(), 0) {
+                let known = known.unwrap_or_else(|| panic!("{text}"));
+                assert_eq!((known.end, known.plain, known.short.unwrap().mantissa), (end, true, value), "{text}");
+                assert_eq!(text[..end].parse(), Ok(value), "{text}");
+                assert!(value != 0 || !text.starts_with('-'));
+                integers += 1;
+            }
+            if let Some((short, end)) = short_fraction(text.as_bytes(), 0) {
+                let known = known.unwrap_or_else(|| panic!("{text}"));
+                assert_eq!((known.end, known.plain, known.short), (end, false, Some(short)), "{text}");
+                fractions += 1;
+            }
+        }
+        assert!(integers > 500 && fractions > 30, "{integers} {fractions}");
     }
 
     #[test]

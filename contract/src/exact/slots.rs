@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::{
     guide::Asked,
-    node::{ObjectRules, Program},
+    node::{Id, ObjectRules, Program},
 };
 
 /// So many bytes of a name are compared at once.
@@ -17,10 +17,13 @@ pub(super) struct Slots {
     /// The reader's list of names, told by where it stands: it is there as long as the program.
     list: (usize, usize),
     /// As in the rules' table.
-    slots: Box<[Slot]>,
-    /// By the number of a name, which is its slot and one, the slot of the one that last came after it: senders write their
-    /// names in one order.
-    after: Box<[AtomicU32]>,
+    pub(super) slots: Box<[Slot]>,
+    /// The slot that last came first.
+    first: AtomicU32,
+    /// Whether nothing but its name tells what is asked of a member.
+    pub(super) by_name: bool,
+    /// What is asked of members that no rule names.
+    pub(super) additional: Asked,
 }
 
 /// A name that rules speak of.
@@ -34,12 +37,17 @@ pub(super) struct Slot {
     length: usize,
     /// What is asked of the value, by name alone.
     pub(super) asked: Asked,
-    /// The name's place in the reader's list.
-    pub(super) place: Option<usize>,
+    /// The name's place in the reader's list; beyond all lists for one that it has not.
+    pub(super) place: usize,
+    /// The slot that last came after it: senders write their names in one order.
+    next: AtomicU32,
 }
 
+/// No place in a list.
+pub(super) const NOWHERE: usize = usize::MAX;
+
 impl Slot {
-    fn new(name: &str, asked: Asked, place: Option<usize>) -> Self {
+    fn new(name: &str, asked: Asked, place: usize, next: u32) -> Self {
         let text = format!("\"{name}\":");
         let (first, more) = text.as_bytes().split_at(text.len().min(CHUNK));
         let chunk = |fill: &dyn Fn(usize) -> u8| u128::from_le_bytes(std::array::from_fn(fill));
@@ -50,13 +58,20 @@ impl Slot {
             length: text.len(),
             asked,
             place,
+            next: AtomicU32::new(next),
         };
         // A name that has to be written with escapes, or that the reader wants to see, is found the long way: no text
         // has these bytes.
-        if place.is_none() || name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        if place == NOWHERE || name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
             (slot.mask, slot.first) = (u128::MAX, u128::MAX);
         }
         slot
+    }
+
+    /// The slot that most likely comes next.
+    #[inline]
+    pub(super) fn next(&self) -> usize {
+        self.next.load(Relaxed) as usize
     }
 
     /// Behind the colon, if the name stands at `at`, without white space before the colon.
@@ -76,20 +91,26 @@ impl Slot {
 
 impl Slots {
     pub(super) fn new(program: &Program, rules: &ObjectRules, list: &'static [&'static str]) -> Self {
+        let asked = |id: Option<Id>| id.map_or(Asked::NOTHING, |id| program.asked(id));
         let slot = |slot| {
             let name = rules.table.name(slot).unwrap_or_default();
             let id = rules.properties.get(slot).copied().flatten().or(rules.additional);
-            let place = list.iter().position(|known| *known == name);
-            Slot::new(name, id.map_or(Asked::NOTHING, |id| program.asked(id)), place)
+            let place = list.iter().position(|known| *known == name).unwrap_or(NOWHERE);
+            Slot::new(name, asked(id), place, u32::try_from(slot + 1).unwrap_or(u32::MAX))
         };
-        let after = (0..=rules.table.len()).map(|next| AtomicU32::new(u32::try_from(next).unwrap_or(u32::MAX)));
-        Self { list: Self::id(list), slots: (0..rules.table.len()).map(slot).collect(), after: after.collect() }
+        Self {
+            list: Self::id(list),
+            slots: (0..rules.table.len()).map(slot).collect(),
+            first: AtomicU32::new(0),
+            by_name: rules.patterns.is_empty() && rules.names.is_none(),
+            additional: asked(rules.additional),
+        }
     }
 
-    /// These, if they are for that list.
+    /// Whether these are for that list.
     #[inline]
-    pub(super) fn of(&self, list: &'static [&'static str]) -> Option<&Self> {
-        (self.list == Self::id(list)).then_some(self)
+    pub(super) fn is_of(&self, list: &'static [&'static str]) -> bool {
+        self.list == Self::id(list)
     }
 
     #[inline]
@@ -97,22 +118,20 @@ impl Slots {
         (list.as_ptr().addr(), list.len())
     }
 
+    /// The slot that most likely comes first.
     #[inline]
-    pub(super) fn get(&self, slot: usize) -> Option<&Slot> {
-        self.slots.get(slot)
+    pub(super) fn first(&self) -> usize {
+        self.first.load(Relaxed) as usize
     }
 
-    /// The slot that most likely comes after the name of the number `last`, zero at first.
-    #[inline]
-    pub(super) fn likely(&self, last: usize) -> Option<(usize, &Slot)> {
-        let slot = self.after.get(last)?.load(Relaxed) as usize;
-        Some((slot, self.slots.get(slot)?))
-    }
-
-    /// That `slot` came after the name of the number `last`.
+    /// That `slot` came after the slot before `last`, zero at first.
     pub(super) fn follow(&self, last: usize, slot: usize) {
-        if let (Some(after), Ok(slot)) = (self.after.get(last), u32::try_from(slot)) {
-            after.store(slot, Relaxed);
+        let place = match last.checked_sub(1) {
+            None => Some(&self.first),
+            Some(last) => self.slots.get(last).map(|slot| &slot.next),
+        };
+        if let (Some(place), Ok(slot)) = (place, u32::try_from(slot)) {
+            place.store(slot, Relaxed);
         }
     }
 }
@@ -125,7 +144,7 @@ mod tests {
     fn a_name_is_known_by_all_of_its_bytes() {
         for name in ["", "a", "name", "exactly_13_bs", "fourteen_bytes", "a_name_that_is_longer_than_one_look", "naïve"]
         {
-            let slot = Slot::new(name, Asked::NOTHING, Some(0));
+            let slot = Slot::new(name, Asked::NOTHING, 0, 1);
             let text = format!("\"{name}\": 1, \"further\": 123456");
             assert_eq!(slot.end(text.as_bytes(), 0), Some(name.len() + 3), "{name}");
             assert_eq!(slot.end(format!(" {text}").as_bytes(), 1), Some(name.len() + 4), "{name}");
@@ -136,8 +155,8 @@ mod tests {
             }
             assert_eq!(slot.end(&text.as_bytes()[..name.len() + 2], 0), None);
         }
-        let odd = Slot::new("a\":1,\"b", Asked::NOTHING, Some(0));
+        let odd = Slot::new("a\":1,\"b", Asked::NOTHING, 0, 1);
         assert_eq!(odd.end(br#""a":1,"b":2, "c": 123456"#, 0), None);
-        assert_eq!(Slot::new("a", Asked::NOTHING, None).end(br#""a":1,"b":2, "c": 123456"#, 0), None);
+        assert_eq!(Slot::new("a", Asked::NOTHING, NOWHERE, 1).end(br#""a":1,"b":2, "c": 123456"#, 0), None);
     }
 }

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 
 use celerysalt_contract::exact::{
     guide::{Asked, Expected, Guide, Items, Known, Members, Refused, kind},
-    scan::{self, Span},
+    scan::{self, Digits, Short, Span},
 };
 
-use super::{Json, number::Number};
+use super::{
+    Json,
+    number::{self, Number},
+};
 
 /// The deepest nesting that is read: what serde_json reads.
 const MAX_DEPTH: u8 = 127;
@@ -45,9 +48,32 @@ pub struct Reader<'a> {
     tag: Option<&'static str>,
 }
 
-/// What is done with each member of an object: the place of its name in the list that was asked for; without one, its
-/// name.
-pub type Member<'a, 'f> = dyn FnMut(&mut Reader<'a>, Option<usize>, Cow<'a, str>) -> Result<(), Mismatch> + 'f;
+/// What is done with each member of an object: the place of its name in the list that was asked for; without one, where
+/// its name stands.
+pub type Member<'a, 'f> = dyn FnMut(&mut Reader<'a>, Option<usize>, Name) -> Result<(), Mismatch> + 'f;
+
+/// Where the name of a member stands: [`Reader::name`] reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Name {
+    start: usize,
+    /// Behind it, times two, and one if there is an escape in it.
+    end: usize,
+}
+
+impl Name {
+    /// The name of a member that has a place.
+    const KNOWN: Self = Self { start: 0, end: 0 };
+
+    #[inline]
+    fn at(span: Span) -> Self {
+        Self { start: span.start, end: span.end << 1 | usize::from(span.escaped) }
+    }
+
+    #[inline]
+    fn span(self) -> Span {
+        Span { start: self.start, end: self.end >> 1, escaped: self.end & 1 == 1 }
+    }
+}
 
 /// Where a reader was.
 #[derive(Clone, Copy, Debug)]
@@ -234,11 +260,6 @@ impl<'a> Reader<'a> {
 
     /// A number's text.
     pub(super) fn number(&mut self) -> Result<Number<'a>, Mismatch> {
-        self.some_number()
-    }
-
-    #[inline]
-    fn some_number(&mut self) -> Result<Number<'a>, Mismatch> {
         self.peek();
         let (start, depth) = (self.place, self.depth());
         let digits = scan::number(self.text.as_bytes(), start).ok_or(Mismatch)?;
@@ -251,7 +272,18 @@ impl<'a> Reader<'a> {
 
     /// An integer of 64 bits.
     pub(super) fn integer(&mut self) -> Result<i64, Mismatch> {
-        let number = self.some_number()?;
+        self.peek();
+        let start = self.place;
+        if let Some((value, end)) = scan::short_integer(self.text.as_bytes(), start) {
+            let depth = self.depth();
+            if let Some((guide, asked)) = self.take_asked(kind::INTEGER) {
+                let short = Some(Short { mantissa: value, scale: 0 });
+                guide.number(asked, start, Digits { end, plain: true, short }, depth)?;
+            }
+            self.place = end;
+            return Ok(value);
+        }
+        let number = self.number()?;
         let value = number.to_i64().ok_or(Mismatch)?;
         if !number.is_plain || (value == 0 && number.text.starts_with('-')) {
             self.not_exact();
@@ -261,7 +293,20 @@ impl<'a> Reader<'a> {
 
     /// A float.
     pub(super) fn float(&mut self) -> Result<f64, Mismatch> {
-        let number = self.some_number()?;
+        self.peek();
+        let start = self.place;
+        if let Some((short, end)) = scan::short_fraction(self.text.as_bytes(), start)
+            && let Some(value) = number::nearest(short)
+        {
+            let depth = self.depth();
+            if let Some((guide, asked)) = self.take_asked(kind::FRACTION) {
+                guide.number(asked, start, Digits { end, plain: false, short: Some(short) }, depth)?;
+            }
+            self.place = end;
+            // So few digits survive in every float.
+            return Ok(value);
+        }
+        let number = self.number()?;
         let value = number.to_f64();
         if !number.is_exact_float(value) {
             self.not_exact();
@@ -323,17 +368,22 @@ impl<'a> Reader<'a> {
         let tag = self.tag.take();
         self.peek();
         let (start, depth) = (self.place, self.depth());
-        let members = match self.take_asked(kind::OBJECT) {
+        let mut members = match self.take_asked(kind::OBJECT) {
             Some((guide, asked)) => guide.object(asked, start, depth, names)?,
             None => Members::default(),
         };
-        self.members(names, members, tag, member)
+        self.members(names, &mut members, tag, member)
+    }
+
+    /// The name of a member that has no place in the list that was asked for.
+    pub fn name(&self, name: Name) -> Cow<'a, str> {
+        self.plain(name.span()).unwrap_or_default()
     }
 
     fn members(
         &mut self,
         names: &[&str],
-        mut members: Members<'a>,
+        members: &mut Members<'a>,
         tag: Option<&'static str>,
         member: &mut Member<'a, '_>,
     ) -> Result<(), Mismatch> {
@@ -347,11 +397,11 @@ impl<'a> Reader<'a> {
                 if let Some(Expected { end, asked, place }) = members.expected(self.text.as_bytes(), self.place) {
                     (self.place, self.asked) = (end, asked);
                     match tag.filter(|tag| names.get(place) == Some(tag)) {
-                        None => member(self, Some(place), Cow::Borrowed(""))?,
+                        None => member(self, Some(place), Name::KNOWN)?,
                         Some(_) => drop(self.skip()?),
                     }
                 } else {
-                    self.further_member(names, &mut members, &mut next, tag, member)?;
+                    self.further_member(names, members, &mut next, tag, member)?;
                 }
                 self.read_all()?;
                 match self.peek() {
@@ -368,7 +418,7 @@ impl<'a> Reader<'a> {
             }
         }
         if let Some(guide) = &self.guide {
-            guide.end_of_object(&members)?;
+            guide.end_of_object(members)?;
         }
         self.levels += 1;
         Ok(())
@@ -393,7 +443,10 @@ impl<'a> Reader<'a> {
         if let Known::At(index) = known
             && tag.is_none_or(|tag| names.get(index) != Some(&tag))
         {
-            return member(self, Some(index), Cow::Borrowed(""));
+            return member(self, Some(index), Name::KNOWN);
+        }
+        if names.is_empty() && tag.is_none() {
+            return member(self, None, Name::at(span));
         }
         let name = self.plain(span)?;
         let index = position(names, &name, *next);
@@ -401,7 +454,7 @@ impl<'a> Reader<'a> {
         if tag.is_some_and(|tag| tag == name) {
             return self.skip().map(drop);
         }
-        member(self, index, name)
+        member(self, index, Name::at(span))
     }
 
     /// Reads the value of a property that the type keeps elsewhere.
@@ -426,12 +479,9 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Mismatch`] when it is no value of the type.
-    pub fn member<T: Json>(
-        &mut self,
-        name: Cow<'_, str>,
-        members: &mut impl Extend<(String, T)>,
-    ) -> Result<(), Mismatch> {
-        members.extend([(name.into_owned(), T::read(self)?)]);
+    pub fn member<T: Json>(&mut self, name: Name, members: &mut impl Extend<(String, T)>) -> Result<(), Mismatch> {
+        let name = self.name(name).into_owned();
+        members.extend([(name, T::read(self)?)]);
         Ok(())
     }
 
@@ -562,7 +612,7 @@ impl<'a> Reader<'a> {
         let mark = self.mark();
         let asked = std::mem::take(&mut self.asked);
         let mut found = None;
-        self.members(&[name], Members::default(), None, &mut |reader, index, _| {
+        self.members(&[name], &mut Members::default(), None, &mut |reader, index, _| {
             match index {
                 Some(_) => found = Some(reader.string()?),
                 None => drop(reader.skip()?),
@@ -639,7 +689,10 @@ pub(super) fn pointer_at(text: &str, place: usize) -> String {
             Ok(())
         };
         let read = match reader.peek() {
-            Some(b'{') => reader.object(&[], &mut |reader, _, name| look(reader, &name)),
+            Some(b'{') => reader.object(&[], &mut |reader, _, name| {
+                let name = reader.name(name);
+                look(reader, &name)
+            }),
             Some(b'[') => reader.array(|reader, index| look(reader, &index.to_string())),
             _ => Err(Mismatch),
         };

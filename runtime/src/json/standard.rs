@@ -111,7 +111,8 @@ impl<T: Json> Json for BTreeMap<String, T> {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
         let mut members = Self::new();
         reader.object(&[], &mut |reader, _, name| {
-            members.insert(name.into_owned(), T::read(reader)?);
+            let name = reader.name(name).into_owned();
+            members.insert(name, T::read(reader)?);
             Ok(())
         })?;
         Ok(members)
@@ -130,7 +131,8 @@ impl Json for Map<String, Value> {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
         let mut members = Self::new();
         reader.object(&[], &mut |reader, _, name| {
-            members.insert(name.into_owned(), Value::read(reader)?);
+            let name = reader.name(name).into_owned();
+            members.insert(name, Value::read(reader)?);
             Ok(())
         })?;
         Ok(members)
