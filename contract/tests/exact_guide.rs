@@ -39,10 +39,10 @@ impl Walk<'_> {
         let text = self.text;
         match text.get(at) {
             Some(b'{') => {
-                let mut members = match asked.takes(kind::OBJECT) {
-                    true => Members::default(),
-                    false => self.guide.object(asked, at, depth, self.names)?,
-                };
+                let mut members = Members::default();
+                if !asked.takes(kind::OBJECT) {
+                    self.guide.object(asked, at, depth, self.names, &mut members)?;
+                }
                 let mut here = scan::space(text, at + 1);
                 if text.get(here) != Some(&b'}') {
                     loop {

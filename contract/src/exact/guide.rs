@@ -126,19 +126,16 @@ pub struct Members<'t> {
 
 impl<'t> Members<'t> {
     #[inline]
-    fn new(program: &'t Program, rules: &'t ObjectRules, names: &'static [&'static str]) -> Self {
+    fn follow(&mut self, program: &'t Program, rules: &'t ObjectRules, names: &'static [&'static str]) {
         let slots = rules.slots.get_or_init(|| Slots::new(program, rules, names));
-        let own = slots.is_of(names);
-        let by_name = own && slots.by_name;
-        Self {
-            rules: Some(rules),
-            slots: if own { Some(slots) } else { None },
-            names: if by_name { &slots.slots } else { &[] },
-            next: slots.first(),
-            last: 0,
-            additional: slots.additional,
-            count: 0,
-            seen: Bits::default(),
+        self.rules = Some(rules);
+        self.additional = slots.additional;
+        if slots.is_of(names) {
+            self.slots = Some(slots);
+            self.next = slots.first();
+            if slots.by_name {
+                self.names = &slots.slots;
+            }
         }
     }
 
@@ -300,8 +297,9 @@ impl<'t> Guide<'t> {
         Some((span, self.run.program.asked(id)))
     }
 
-    /// The object at `place`, before its members are read. `names` are those that the reader wants to be told from each
-    /// other: [`Guide::member`] says which of them a member is.
+    /// The object at `place`, before its members are read; `members`, which are to be new ones, are told what is asked of
+    /// them. `names` are those that the reader wants to be told from each other: [`Guide::member`] says which of them a
+    /// member is.
     ///
     /// # Errors
     /// [`Refused`].
@@ -312,14 +310,18 @@ impl<'t> Guide<'t> {
         place: usize,
         depth: usize,
         names: &'static [&'static str],
-    ) -> Result<Members<'t>, Refused> {
+        members: &mut Members<'t>,
+    ) -> Result<(), Refused> {
         let program = self.run.program;
         let node = program.nodes.get(asked.node() as usize).filter(|node| node.shortcut.by_member);
         let rules = match node {
             Some(node) => node.object.as_deref(),
             None => self.rules(asked, place, depth)?,
         };
-        Ok(rules.map_or_else(Members::default, |rules| Members::new(program, rules, names)))
+        if let Some(rules) = rules {
+            members.follow(program, rules, names);
+        }
+        Ok(())
     }
 
     /// The rules for the members of the object at `place`, when all else that is asked of it is kept.

@@ -69,16 +69,39 @@ fn special(chunk: u64) -> u64 {
     (low | backslash) & !chunk & HIGHS
 }
 
+/// Strings of fewer bytes end soon.
+const SOON: usize = 48;
+
+/// A place behind which the next quote, backslash or control character from `at` on is near.
+fn far(text: &[u8], mut at: usize) -> usize {
+    while let Some([a, b, c, d]) = text
+        .get(at..)
+        .and_then(|text| text.first_chunk::<32>())
+        .map(|chunk| std::array::from_fn(|part| eight(chunk, part * 8).map_or(u64::MAX, special)))
+    {
+        if a | b | c | d != 0 {
+            break;
+        }
+        at += 32;
+    }
+    at
+}
+
 /// The next quote, backslash or control character from `at` on, or the end of the text.
 #[inline]
 #[must_use]
 pub fn plain(text: &[u8], mut at: usize) -> usize {
+    // Most strings end soon; in those that don't, four times as much is looked at at once.
+    let soon = at.saturating_add(SOON);
     while let Some(chunk) = eight(text, at) {
         let found = special(chunk);
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
+        if at >= soon {
+            at = far(text, at);
+        }
     }
     while text.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
         at += 1;
@@ -605,7 +628,7 @@ mod tests {
                 let wanted = byte < 0x20 || byte == b'"' || byte == b'\\';
                 assert_eq!(found != 0, wanted, "{byte}");
                 assert!(!wanted || (found.trailing_zeros() / 8) as usize == place, "{byte} at {place}");
-                for length in 1..=9 {
+                for length in (1..=9).chain(40..=100) {
                     let text = [vec![b'a'; length], chunk.to_vec(), vec![0xC3; 3]].concat();
                     let end = if wanted { length + place } else { text.len() };
                     assert_eq!(plain(&text, 0), end, "{byte} at {place} behind {length}");

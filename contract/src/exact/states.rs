@@ -95,13 +95,17 @@ impl States {
     /// Whether the pattern is found in the text.
     #[inline]
     pub(super) fn matches(&self, text: &[u8]) -> bool {
+        /// After so many bytes it is asked whether the rest matters.
+        const PART: usize = 16;
         let mut state = self.start;
-        for byte in text {
+        for part in text.chunks(PART) {
+            for byte in part {
+                let class = self.classes.get(usize::from(*byte)).copied().unwrap_or_default();
+                state = self.next.get(usize::from(state) + usize::from(class)).copied().unwrap_or_default();
+            }
             if state <= self.found {
                 break;
             }
-            let class = self.classes.get(usize::from(*byte)).copied().unwrap_or_default();
-            state = self.next.get(usize::from(state) + usize::from(class)).copied().unwrap_or_default();
         }
         state == self.found || self.ends.contains(&state)
     }

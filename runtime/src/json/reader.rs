@@ -234,7 +234,16 @@ impl<'a> Reader<'a> {
     /// A string that keeps what is asked.
     #[inline]
     fn asked_span(&mut self) -> Result<Span, Mismatch> {
-        let (start, span) = self.span()?;
+        let quote = self.peek();
+        let start = self.place;
+        let bytes = self.text.as_bytes();
+        let end = scan::plain(bytes, start + 1);
+        let span = if quote == Some(b'"') && bytes.get(end) == Some(&b'"') {
+            self.place = end + 1;
+            Span { start: start + 1, end, escaped: false }
+        } else {
+            self.span()?.1
+        };
         let depth = self.depth();
         if let Some((guide, asked)) = self.take_asked(kind::STRING) {
             guide.string(asked, start, span, depth)?;
@@ -368,10 +377,10 @@ impl<'a> Reader<'a> {
         let tag = self.tag.take();
         self.peek();
         let (start, depth) = (self.place, self.depth());
-        let mut members = match self.take_asked(kind::OBJECT) {
-            Some((guide, asked)) => guide.object(asked, start, depth, names)?,
-            None => Members::default(),
-        };
+        let mut members = Members::default();
+        if let Some((guide, asked)) = self.take_asked(kind::OBJECT) {
+            guide.object(asked, start, depth, names, &mut members)?;
+        }
         self.members(names, &mut members, tag, member)
     }
 
