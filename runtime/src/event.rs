@@ -73,7 +73,11 @@ pub trait Event: Json + Serialize + DeserializeOwned + fmt::Debug + Send + Sync 
     /// violation when the schema refuses it.
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let contract = Self::contract();
-        let text = std::str::from_utf8(payload).map_err(|error| DecodeError::utf8(contract, payload, &error))?;
+        let text = match simdutf8::basic::from_utf8(payload) {
+            Ok(text) => text,
+            // The other one knows where.
+            Err(_) => std::str::from_utf8(payload).map_err(|error| DecodeError::utf8(contract, payload, &error))?,
+        };
         contract.decode(Part::Payload, text).map_err(|invalid| DecodeError::of(contract, text, invalid))
     }
 }

@@ -147,6 +147,15 @@ impl Choice {
         (!others).then(|| (0..self.texts.len()).filter_map(|text| self.texts.name(text)))
     }
 
+    /// Whether a string of the text is one of them.
+    #[inline]
+    pub(super) fn holds_string(&self, text: &str, span: Span) -> bool {
+        if span.escaped {
+            return self.texts.find(plain(text, span).as_bytes()).is_some();
+        }
+        text.as_bytes().get(span.start..span.end).is_some_and(|raw| self.texts.find(raw).is_some())
+    }
+
     /// Whether the value at `at`, which ends at `end`, is one of them.
     #[inline]
     pub(super) fn holds(&self, text: &str, at: usize, end: usize, depth: usize) -> bool {
@@ -155,14 +164,7 @@ impl Choice {
             Some(b'n') => self.null,
             Some(b't') => self.yes,
             Some(b'f') => self.no,
-            Some(b'"') => {
-                let raw = text.get(at + 1..end.saturating_sub(1)).unwrap_or_default();
-                if raw.as_bytes().contains(&b'\\') {
-                    self.texts.find(scan::unescape(raw).as_bytes()).is_some()
-                } else {
-                    self.texts.find(raw.as_bytes()).is_some()
-                }
-            }
+            Some(b'"') => scan::string(bytes, at).is_some_and(|span| self.holds_string(text, span)),
             Some(b'[' | b'{') => {
                 !self.nested.is_empty()
                     && Canon::read(text, at, depth).is_some_and(|(value, _)| self.nested.contains(&value))
@@ -176,26 +178,42 @@ impl Choice {
     }
 }
 
-/// The items of an array of texts without escapes.
-fn plain_texts(bytes: &[u8], at: usize) -> Option<Vec<&[u8]>> {
-    let mut texts = Vec::new();
+/// Whether no text of an array equals another one; none where it has other items, or texts with escapes.
+fn plain_texts_are_unique(bytes: &[u8], at: usize) -> Option<bool> {
+    /// So many texts are compared each with each other.
+    const FEW: usize = 8;
+    let mut few: [&[u8]; FEW] = [&[]; FEW];
+    let mut all = Vec::new();
+    let mut count = 0;
+    let mut unique = true;
     let mut at = scan::space(bytes, at + 1);
     loop {
         let span = scan::string_at(bytes, at).filter(|span| !span.escaped)?;
-        texts.push(bytes.get(span.start..span.end)?);
+        let text = bytes.get(span.start..span.end)?;
+        if let Some(slot) = few.get_mut(count) {
+            *slot = text;
+            unique &= !few.iter().take(count).any(|earlier| *earlier == text);
+        } else {
+            if count == FEW {
+                all.extend(few);
+            }
+            all.push(text);
+        }
+        count += 1;
         let (next, more) = scan::next(bytes, span.end + 1, b']')?;
         at = next;
         if !more {
-            return Some(texts);
+            break;
         }
     }
+    all.sort_unstable();
+    Some(unique && all.windows(2).all(|pair| pair.first() != pair.last()))
 }
 
 /// Whether no item of the array at `at` equals another one. The array is known to be JSON.
 pub(super) fn is_unique(text: &str, at: usize, depth: usize) -> bool {
-    if let Some(mut texts) = plain_texts(text.as_bytes(), at) {
-        texts.sort_unstable();
-        return texts.windows(2).all(|pair| pair.first() != pair.last());
+    if let Some(unique) = plain_texts_are_unique(text.as_bytes(), at) {
+        return unique;
     }
     let Some((Canon::Array(mut items), _)) = Canon::read(text, at, depth) else { return true };
     items.sort_unstable();
@@ -384,6 +402,13 @@ mod tests {
             ("[1,2,1.0]", false),
             ("[{\"a\":1,\"b\":2},{\"b\":2,\"a\":1.0}]", false),
             ("[[1],[1,1],[]]", true),
+            (r#"["a","b","c"]"#, true),
+            (r#"["a","b","a"]"#, false),
+            (r#"["a","b","\u0061"]"#, false),
+            (r#"["1","2","3","4","5","6","7","8","9","10"]"#, true),
+            (r#"["1","2","3","4","5","6","7","8","9","1"]"#, false),
+            (r#"["1","2","3","4","5","6","7","8","9","9"]"#, false),
+            (r#"["1","2","3","4","5","6","3","8","9"]"#, false),
         ] {
             assert_eq!(is_unique(text, 0, 0), unique, "{text}");
         }

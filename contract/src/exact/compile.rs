@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     Explained, Way, keywords, merge,
     node::{ANY, Branches, Id, Node, Program},
+    shortcut,
     tagged::{ByKind, Tagged},
 };
 use crate::{Draft, Formats, Validator, for_each_subschema, library::Names, uri};
@@ -54,6 +55,7 @@ pub(super) fn compile(schema: &Value, draft: Draft) -> Result<(Program, Vec<Expl
             branches.by_kind = by_kind;
         }
     }
+    shortcut::add(&mut program.nodes);
     explained.sort_by(|a, b| a.pointer.cmp(&b.pointer).then(b.way.cmp(&a.way)));
     explained.dedup_by(|a, b| a.pointer == b.pointer && (a.why == b.why || a.way == Way::Compiled));
     Ok((program, explained))

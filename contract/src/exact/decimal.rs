@@ -2,7 +2,7 @@
 //!
 //! `1e999999999` is one digit and an exponent here, and stays that. Work is linear in the length of the text.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, ops::RangeInclusive};
 
 use super::scan::Short;
 
@@ -173,6 +173,25 @@ impl Bound {
 }
 
 const POWERS: [i128; 19] = {
+    let mut powers = [1; 19];
+    let mut at = 1;
+    while at < 19 {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
+/// Whether a number surely is between two integers, or one of them.
+#[inline]
+pub(super) fn is_between(number: Short, integers: &RangeInclusive<i64>) -> bool {
+    let Some(power) = SMALL_POWERS.get(usize::from(number.scale)) else { return false };
+    // Where it is cut off, the limit is beyond all that a short number can be, or nothing is between.
+    integers.start().saturating_mul(*power) <= number.mantissa
+        && number.mantissa <= integers.end().saturating_mul(*power)
+}
+
+const SMALL_POWERS: [i64; 19] = {
     let mut powers = [1; 19];
     let mut at = 1;
     while at < 19 {

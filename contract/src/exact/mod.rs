@@ -20,6 +20,9 @@ mod node;
 mod pattern;
 mod run;
 pub mod scan;
+mod shortcut;
+mod slots;
+mod states;
 mod table;
 mod tagged;
 

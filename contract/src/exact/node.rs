@@ -11,6 +11,7 @@ use super::{
     canon::Choice,
     decimal::{Bound, Step},
     pattern::Pattern,
+    slots::Slots,
     table::Table,
     tagged::{ByKind, Tagged},
 };
@@ -23,16 +24,25 @@ pub(super) type Id = u32;
 pub(super) const ANY: Id = 0;
 
 /// The kinds of values, one bit each. An integer and a number that is none are two kinds.
-pub(super) mod kind {
-    pub(in crate::exact) const NULL: u8 = 1;
-    pub(in crate::exact) const BOOLEAN: u8 = 2;
-    pub(in crate::exact) const INTEGER: u8 = 4;
-    pub(in crate::exact) const FRACTION: u8 = 8;
-    pub(in crate::exact) const STRING: u8 = 16;
-    pub(in crate::exact) const ARRAY: u8 = 32;
-    pub(in crate::exact) const OBJECT: u8 = 64;
-    pub(in crate::exact) const NUMBER: u8 = INTEGER | FRACTION;
-    pub(in crate::exact) const ALL: u8 = 127;
+pub mod kind {
+    /// `null`.
+    pub const NULL: u8 = 1;
+    /// `true` and `false`.
+    pub const BOOLEAN: u8 = 2;
+    /// A whole number.
+    pub const INTEGER: u8 = 4;
+    /// A number that is not whole.
+    pub const FRACTION: u8 = 8;
+    /// A string.
+    pub const STRING: u8 = 16;
+    /// An array.
+    pub const ARRAY: u8 = 32;
+    /// An object.
+    pub const OBJECT: u8 = 64;
+    /// Every number.
+    pub const NUMBER: u8 = INTEGER | FRACTION;
+    /// Everything.
+    pub const ALL: u8 = 127;
 }
 
 /// A compiled schema.
@@ -62,6 +72,24 @@ pub(super) struct Node {
     pub(super) alias: Option<Id>,
     /// A node that asks the same in one sweep.
     pub(super) merged: Option<Id>,
+    pub(super) shortcut: Shortcut,
+}
+
+/// What is told of a value at once, for whoever reads in one sweep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shortcut {
+    /// The kinds of which every value passes, whatever it holds: of integers those that are written without a fraction
+    /// and without an exponent, and the numbers with one of them all or none.
+    pub(super) free: u8,
+    /// From the first to the second, integers that are so written pass.
+    pub(super) sure: (i64, i64),
+    /// An object is held against its rules member by member, and nothing else.
+    pub(super) by_member: bool,
+}
+
+impl Shortcut {
+    /// Nothing is told at once.
+    pub(super) const NONE: Self = Self { free: 0, sure: (1, 0), by_member: false };
 }
 
 impl Node {
@@ -77,6 +105,7 @@ impl Node {
             branches: None,
             alias: None,
             merged: None,
+            shortcut: Shortcut::NONE,
         }
     }
 
@@ -163,34 +192,8 @@ pub(super) struct ObjectRules {
     /// And whether what such a schema evaluates counts: what stands in `dependencies`, which 2019-09 split, does not.
     pub(super) dependent_schemas: Vec<(usize, Id, bool)>,
     pub(super) unevaluated: Option<Id>,
-    /// Where a reader that goes by the rules has the names of the table in a list of its own.
-    pub(super) places: OnceLock<Places>,
-}
-
-/// For each name of a table, its place in a reader's list.
-#[derive(Debug)]
-pub(super) struct Places {
-    /// The list, told by where it stands: it is there as long as the program.
-    list: (usize, usize),
-    places: Box<[Option<usize>]>,
-}
-
-impl Places {
-    pub(super) fn new(table: &Table, list: &'static [&'static str]) -> Self {
-        let place = |slot| list.iter().position(|name| Some(*name) == table.name(slot));
-        Self { list: Self::id(list), places: (0..table.len()).map(place).collect() }
-    }
-
-    /// The places in `list`, if this is about that list.
-    #[inline]
-    pub(super) fn of(&self, list: &'static [&'static str]) -> Option<&[Option<usize>]> {
-        (self.list == Self::id(list)).then_some(&*self.places)
-    }
-
-    #[inline]
-    fn id(list: &'static [&'static str]) -> (usize, usize) {
-        (list.as_ptr().addr(), list.len())
-    }
+    /// The members as a reader that goes by the rules expects them.
+    pub(super) slots: OnceLock<Slots>,
 }
 
 /// The schemas that look at the same value again.

@@ -4,13 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jsonschema_regex::{PatternAnalysis, analyze_pattern, to_rust_regex};
 use regex::Regex;
-use regex_automata::{
-    Anchored, Input,
-    dfa::{Automaton, StartKind, dense},
-    util::syntax,
-};
 use serde_json::{Value, json};
 
+use super::{canon, scan::Span, states::States};
 use crate::Validator;
 
 /// A compiled pattern.
@@ -20,7 +16,7 @@ pub(super) enum Pattern {
     Exact(Box<str>),
     OneOf(Vec<Box<str>>),
     /// A small table of states, one look-up a byte.
-    Table(Box<dense::DFA<Vec<u32>>>),
+    States(Box<States>),
     Linear(Regex),
     /// Look-around and back-references: the library runs them, under its bound.
     Library(Box<Validator>),
@@ -38,8 +34,8 @@ impl Pattern {
             _ => {}
         }
         let translated = to_rust_regex(pattern).ok();
-        if let Some(table) = translated.as_deref().and_then(table) {
-            return Some(Self::Table(Box::new(table)));
+        if let Some(states) = translated.as_deref().and_then(States::new) {
+            return Some(Self::States(Box::new(states)));
         }
         let linear = translated.and_then(|translated| Regex::new(&translated).ok());
         match linear {
@@ -48,16 +44,21 @@ impl Pattern {
         }
     }
 
+    /// Whether it is found in a string of the text.
     #[inline]
+    pub(super) fn matches_string(&self, text: &str, span: Span) -> bool {
+        if let (Self::States(states), false) = (self, span.escaped) {
+            return text.as_bytes().get(span.start..span.end).is_some_and(|raw| states.matches(raw));
+        }
+        self.matches(&canon::plain(text, span))
+    }
+
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Prefix(prefix) => text.starts_with(&**prefix),
             Self::Exact(exact) => *text == **exact,
             Self::OneOf(all) => all.iter().any(|one| **one == *text),
-            // It never gives up: what would make it is refused when it is built.
-            Self::Table(table) => {
-                matches!(table.try_search_fwd(&Input::new(text).anchored(Anchored::No).earliest(true)), Ok(Some(_)))
-            }
+            Self::States(states) => states.matches(text.as_bytes()),
             // The engine is known to panic on some patterns (rust-lang/regex#1344). The library, which takes such a
             // text for one that does not match, is followed.
             Self::Linear(regex) => catch_unwind(AssertUnwindSafe(|| regex.is_match(text))).unwrap_or(false),
@@ -68,15 +69,4 @@ impl Pattern {
     pub(super) fn is_library(&self) -> bool {
         matches!(self, Self::Library(_))
     }
-}
-
-/// The states of a pattern, where they are few.
-fn table(pattern: &str) -> Option<dense::DFA<Vec<u32>>> {
-    /// For the states, in bytes.
-    const MOST: usize = 32 * 1024;
-    let config = dense::Config::new()
-        .start_kind(StartKind::Unanchored)
-        .dfa_size_limit(Some(MOST))
-        .determinize_size_limit(Some(4 * MOST));
-    dense::Builder::new().syntax(syntax::Config::new()).configure(config).build(pattern).ok()
 }

@@ -27,7 +27,6 @@ pub(super) struct Run<'t, const TELL: bool> {
     pub(super) program: &'t Program,
     pub(super) text: &'t str,
     pub(super) bytes: &'t [u8],
-    ascii: bool,
     /// Something was decided by a broken rule, or by a number of members, where members of the same name may matter.
     pub(super) doubted: bool,
     /// A part of the text in which no object has members of the same name.
@@ -52,7 +51,6 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
             program,
             text,
             bytes: text.as_bytes(),
-            ascii: text.is_ascii(),
             doubted: false,
             sure: 0..0,
             frames: 0,
@@ -182,7 +180,8 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
                 if let Some(rules) = node.text.as_deref() {
                     self.string(node, rules, span)?;
                 }
-                span.end + 1
+                self.string_values(node, span)?;
+                return Some(span.end + 1);
             }
             b'-' | b'0'..=b'9' => {
                 let digits = scan::number(bytes, at)?;
@@ -212,6 +211,19 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         if node.kinds & kind == 0 { self.fail(node, "type") } else { Some(()) }
     }
 
+    /// As [`Run::values`], of a string.
+    #[inline]
+    pub(super) fn string_values(&mut self, node: &'t Node, span: Span) -> Option<()> {
+        let Some(values) = node.values.as_deref() else { return Some(()) };
+        if values.constant.as_ref().is_some_and(|constant| !constant.holds_string(self.text, span)) {
+            self.fail(node, "const")?;
+        }
+        if values.one_of.as_ref().is_some_and(|all| !all.holds_string(self.text, span)) {
+            self.fail(node, "enum")?;
+        }
+        Some(())
+    }
+
     #[inline]
     pub(super) fn values(&mut self, node: &'t Node, at: usize, end: usize, depth: usize) -> Option<()> {
         let Some(values) = node.values.as_deref() else { return Some(()) };
@@ -229,18 +241,14 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
         if rules.least > 0 || rules.most.is_some() {
             self.length(node, rules, span)?;
         }
-        if rules.pattern.is_none() && rules.content.is_none() && rules.format.is_none() {
-            return Some(());
-        }
-        let plain = canon::plain(self.text, span);
-        if rules.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&plain)) {
+        if rules.pattern.as_ref().is_some_and(|pattern| !pattern.matches_string(self.text, span)) {
             self.fail(node, "pattern")?;
         }
-        if rules.format.as_ref().is_some_and(|format| !format.allows(&plain)) {
+        if rules.format.as_ref().is_some_and(|format| !format.allows(&canon::plain(self.text, span))) {
             self.fail(node, "format")?;
         }
         if let Some(content) = &rules.content {
-            let value = plain.into_owned().into();
+            let value = canon::plain(self.text, span).into_owned().into();
             if !content.is_valid(&value) {
                 self.fail_as_said(content, &value)?;
             }
@@ -250,15 +258,16 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
 
     #[inline]
     fn length(&mut self, node: &'t Node, rules: &'t TextRules, span: Span) -> Option<()> {
-        /// A character takes no more bytes: two escapes.
-        const LONGEST: u64 = 12;
+        /// The most bytes of a character, as it is and as two escapes.
+        const LONGEST: (u64, u64) = (4, 12);
         let bytes = (span.end - span.start) as u64;
         let short_enough = rules.most.is_none_or(|most| bytes <= most);
-        if short_enough && (rules.least == 0 || bytes / LONGEST >= rules.least) {
+        let surely = bytes.div_ceil(if span.escaped { LONGEST.1 } else { LONGEST.0 });
+        if short_enough && surely >= rules.least {
             return Some(());
         }
-        let plain = self.ascii && !span.escaped;
-        let length = if plain { bytes } else { scan::length(self.bytes.get(span.start..span.end)?) };
+        let text = self.bytes.get(span.start..span.end)?;
+        let length = if span.escaped { scan::length(text) } else { scan::characters(text) };
         if length < rules.least {
             self.fail(node, "minLength")?;
         }
@@ -286,9 +295,8 @@ impl<'t, const TELL: bool> Run<'t, TELL> {
 
     #[inline]
     fn bounds(&mut self, node: &'t Node, rules: &'t NumberRules, at: usize, digits: Digits) -> Option<()> {
-        if digits.plain
-            && let (Some(number), Some(sure)) = (digits.short, &rules.sure)
-            && sure.contains(&number.mantissa)
+        if let (Some(number), Some(sure)) = (digits.short, &rules.sure)
+            && decimal::is_between(number, sure)
         {
             return Some(());
         }

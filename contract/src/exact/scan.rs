@@ -45,31 +45,63 @@ pub struct Short {
 #[must_use]
 pub fn space(text: &[u8], mut at: usize) -> usize {
     // Most texts have none, or one blank.
+    if text.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
     }
     at
 }
 
+/// The eight bytes at `at`, the first one lowest.
+#[inline]
+fn eight(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
 /// Which of eight bytes are a quote, a backslash or a control character: the high bit of each, exact up to the first.
 #[inline]
 fn special(chunk: u64) -> u64 {
-    let quote = chunk ^ (ONES * 0x22);
-    let backslash = chunk ^ (ONES * 0x5C);
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    (zero(quote) | zero(backslash) | (chunk.wrapping_sub(ONES * 0x20) & !chunk)) & HIGHS
+    // With its second bit turned, the quote comes right behind the control characters, and what was there behind it.
+    let low = (chunk ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (chunk ^ (ONES * 0x5C)).wrapping_sub(ONES);
+    (low | backslash) & !chunk & HIGHS
+}
+
+/// Strings of fewer bytes end soon.
+const SOON: usize = 48;
+
+/// A place behind which the next quote, backslash or control character from `at` on is near.
+fn far(text: &[u8], mut at: usize) -> usize {
+    while let Some([a, b, c, d]) = text
+        .get(at..)
+        .and_then(|text| text.first_chunk::<32>())
+        .map(|chunk| std::array::from_fn(|part| eight(chunk, part * 8).map_or(u64::MAX, special)))
+    {
+        if a | b | c | d != 0 {
+            break;
+        }
+        at += 32;
+    }
+    at
 }
 
 /// The next quote, backslash or control character from `at` on, or the end of the text.
 #[inline]
 #[must_use]
 pub fn plain(text: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let found = special(u64::from_le_bytes(chunk));
+    // Most strings end soon; in those that don't, four times as much is looked at at once.
+    let soon = at.saturating_add(SOON);
+    while let Some(chunk) = eight(text, at) {
+        let found = special(chunk);
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
+        if at >= soon {
+            at = far(text, at);
+        }
     }
     while text.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
         at += 1;
@@ -162,6 +194,13 @@ pub fn unescape(raw: &str) -> String {
     out
 }
 
+/// How many characters a text has.
+#[inline]
+pub(super) fn characters(bytes: &[u8]) -> u64 {
+    // Further bytes of a character are no character.
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64
+}
+
 /// How many characters an escaped string stands for. `raw` is as for [`unescape`].
 pub(super) fn length(bytes: &[u8]) -> u64 {
     let (mut at, mut length) = (0, 0);
@@ -198,11 +237,97 @@ const MOST_SHORT: usize = 18;
 /// Behind the digits at `at`, and the number that they go on.
 #[inline]
 fn digits(text: &[u8], mut at: usize, mut mantissa: u64) -> (usize, u64) {
+    while let Some(chunk) = eight(text, at) {
+        let count = leading_digits(chunk);
+        mantissa = mantissa.wrapping_mul(power(count)).wrapping_add(number_of(chunk, count));
+        at += count;
+        if count < 8 {
+            return (at, mantissa);
+        }
+    }
     while let Some(byte @ b'0'..=b'9') = text.get(at) {
         mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
         at += 1;
     }
     (at, mantissa)
+}
+
+/// A power of ten that eight digits reach.
+#[inline]
+fn power(digits: usize) -> u64 {
+    const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    POWERS.get(digits).copied().unwrap_or_default()
+}
+
+/// An integer of at most fifteen digits that is written with nothing else, and where it ends. None says nothing:
+/// [`number`] knows.
+#[inline]
+#[must_use]
+pub fn short_integer(text: &[u8], start: usize) -> Option<(i64, usize)> {
+    let negative = text.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let chunk = eight(text, first)?;
+    let mut count = leading_digits(chunk);
+    let mut value = number_of(chunk, count);
+    if count == 8 {
+        let chunk = eight(text, first + 8)?;
+        let more = leading_digits(chunk);
+        if more == 8 {
+            return None;
+        }
+        value = value * power(more) + number_of(chunk, more);
+        count += more;
+    }
+    let is_zero = chunk & 0xFF == u64::from(b'0');
+    if count == 0 || is_zero && (count > 1 || negative) || matches!(text.get(first + count), Some(b'.' | b'e' | b'E')) {
+        return None;
+    }
+    let value = i64::try_from(value).ok()?;
+    Some((if negative { -value } else { value }, first + count))
+}
+
+/// A number other than zero of at most seven digits before and behind the point, without an exponent, and where it
+/// ends. None says nothing: [`number`] knows.
+#[inline]
+#[must_use]
+pub fn short_fraction(text: &[u8], start: usize) -> Option<(Short, usize)> {
+    let negative = text.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let chunk = eight(text, first)?;
+    let whole = leading_digits(chunk);
+    let is_zero = chunk & 0xFF == u64::from(b'0');
+    if whole == 0 || is_zero && whole > 1 || text.get(first + whole) != Some(&b'.') {
+        return None;
+    }
+    let point = first + whole + 1;
+    let behind = eight(text, point)?;
+    let scale = leading_digits(behind);
+    if scale % 8 == 0 || whole == 8 || matches!(text.get(point + scale), Some(b'e' | b'E')) {
+        return None;
+    }
+    let mantissa = number_of(chunk, whole) * power(scale) + number_of(behind, scale);
+    let short = short(mantissa, u8::try_from(scale).ok()?, negative).filter(|short| short.mantissa != 0)?;
+    Some((short, point + scale))
+}
+
+/// With how many digits eight bytes start.
+#[inline]
+fn leading_digits(chunk: u64) -> usize {
+    // The high bit of each byte that is no digit, exact up to the first.
+    let others = (chunk.wrapping_add(ONES * 0x46) | chunk.wrapping_sub(ONES * 0x30)) & HIGHS;
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// The number that the first digits of eight bytes are.
+#[inline]
+fn number_of(chunk: u64, count: usize) -> u64 {
+    // As eight digits with zeros in front; in pairs, then all pairs at once.
+    let shift = u32::try_from(64 - 8 * count).unwrap_or_default();
+    let digits = (chunk ^ (ONES * 0x30)).checked_shl(shift).unwrap_or_default();
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let first = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(0x000F_4240_0000_0064);
+    let second = (pairs >> 16 & 0x0000_00FF_0000_00FF).wrapping_mul(0x0000_2710_0000_0001);
+    first.wrapping_add(second) >> 32
 }
 
 #[inline]
@@ -212,6 +337,7 @@ fn short(mantissa: u64, scale: u8, negative: bool) -> Option<Short> {
 }
 
 /// The rest of a number whose whole part ends at `at`.
+#[inline]
 fn fraction(text: &[u8], first: usize, mut at: usize, mut mantissa: u64, negative: bool) -> Option<Digits> {
     let whole = at - first;
     let mut scale = 0;
@@ -449,6 +575,50 @@ mod tests {
     }
 
     #[test]
+    fn digits_are_read_eight_at_a_time() {
+        for count in 0..=20 {
+            for end in ["", ",", "}", ".", "e", "/", ":", "é", "\u{1}", ",12345678", "}]}]}]}]}"] {
+                let number = "98765432109876543210".get(..count).unwrap_or_default();
+                let wanted = number
+                    .bytes()
+                    .fold(7, |all: u64, digit| all.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+                assert_eq!(digits(format!("{number}{end}").as_bytes(), 0, 7), (count, wanted), "{number}{end}");
+            }
+        }
+        for byte in 0..=u8::MAX {
+            let chunk = u64::from_le_bytes([b'1', b'2', byte, b'4', b'5', b'6', b'7', b'8']);
+            assert_eq!(leading_digits(chunk), if byte.is_ascii_digit() { 8 } else { 2 }, "{byte}");
+        }
+    }
+
+    /// What is told of short numbers is what is told of all.
+    #[test]
+    fn short_numbers_are_numbers() {
+        let parts =
+            ["", "-", "0", "7", "00", "12", "1234567", "12345678", "123456789012345", "9999999999999999", ".", "e5"];
+        let ends = ["", ",      12", "}]}]}]}]}", "e1,      "];
+        let (mut integers, mut fractions) = (0, 0);
+        for at in 0..parts.len().pow(3) * ends.len() {
+            let part = |step: usize| parts[at / ends.len() / step % parts.len()];
+            let text = [part(1), part(parts.len()), part(parts.len().pow(2)), ends[at % ends.len()]].concat();
+            let known = number(text.as_bytes(), 0);
+            if let Some((value, end)) = short_integer(text.as_bytes(), 0) {
+                let known = known.unwrap_or_else(|| panic!("{text}"));
+                assert_eq!((known.end, known.plain, known.short.unwrap().mantissa), (end, true, value), "{text}");
+                assert_eq!(text[..end].parse(), Ok(value), "{text}");
+                assert!(value != 0 || !text.starts_with('-'));
+                integers += 1;
+            }
+            if let Some((short, end)) = short_fraction(text.as_bytes(), 0) {
+                let known = known.unwrap_or_else(|| panic!("{text}"));
+                assert_eq!((known.end, known.plain, known.short), (end, false, Some(short)), "{text}");
+                fractions += 1;
+            }
+        }
+        assert!(integers > 500 && fractions > 30, "{integers} {fractions}");
+    }
+
+    #[test]
     fn special_bytes_are_seen_wherever_they_stand() {
         for byte in 0..=255u8 {
             for place in 0..8 {
@@ -458,7 +628,7 @@ mod tests {
                 let wanted = byte < 0x20 || byte == b'"' || byte == b'\\';
                 assert_eq!(found != 0, wanted, "{byte}");
                 assert!(!wanted || (found.trailing_zeros() / 8) as usize == place, "{byte} at {place}");
-                for length in 1..=9 {
+                for length in (1..=9).chain(40..=100) {
                     let text = [vec![b'a'; length], chunk.to_vec(), vec![0xC3; 3]].concat();
                     let end = if wanted { length + place } else { text.len() };
                     assert_eq!(plain(&text, 0), end, "{byte} at {place} behind {length}");

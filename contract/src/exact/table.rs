@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// So many names are compared with each other in less time than it takes to find a place.
+const FEW: usize = 6;
+
 /// A table of names that never change, without two in one place.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -108,6 +111,9 @@ impl Table {
     fn find_key(&self, key: Key, name: &[u8]) -> Option<usize> {
         if self.places.is_empty() {
             return self.names.iter().position(|known| known.as_bytes() == name);
+        }
+        if self.keys.len() <= FEW {
+            return self.keys.iter().position(|known| *known == key).filter(|index| self.is(*index, key, name));
         }
         let index = (*self.places.get(key.place(self.factor, self.shift))? as usize).checked_sub(1)?;
         self.is(index, key, name).then_some(index)

@@ -53,10 +53,13 @@ impl ByKind {
             b'n' => kind::NULL,
             _ => kind::INTEGER,
         };
-        match self.alternatives.get(kind.trailing_zeros() as usize) {
-            Some(Some(id)) => Chosen::Only(*id),
-            _ => Chosen::None,
-        }
+        self.of_kind(kind).map_or(Chosen::None, Chosen::Only)
+    }
+
+    /// The alternative for values of a kind.
+    #[inline]
+    pub(super) fn of_kind(&self, kind: u8) -> Option<Id> {
+        self.alternatives.get(kind.trailing_zeros() as usize).copied().flatten()
     }
 }
 

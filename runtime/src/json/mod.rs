@@ -23,7 +23,7 @@ pub(crate) use self::repeats::without_repeats;
 pub use self::{
     bridge::{deserialize, read_by_serde, serialize, write_by_serde},
     integer::{Integer, IntegerError},
-    reader::{Mismatch, Reader, required},
+    reader::{Mismatch, Name, Reader, required},
     rest::Rest,
     writer::Writer,
 };

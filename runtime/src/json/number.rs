@@ -25,6 +25,21 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
+/// The nearest float, if few digits tell it: zero has two.
+#[inline]
+pub(super) fn nearest(short: Short) -> Option<f64> {
+    /// Every integer below is a float.
+    const WHOLE: u64 = 1 << 53;
+    if short.mantissa == 0 || short.mantissa.unsigned_abs() > WHOLE {
+        return None;
+    }
+    // Two floats that are exact, and one rounding (Clinger, "How to read floating point numbers accurately").
+    let power = POWERS.get(usize::from(short.scale))?;
+    #[expect(clippy::cast_precision_loss, reason = "it is at most 2^53")]
+    let mantissa = short.mantissa as f64;
+    Some(mantissa / power)
+}
+
 impl<'a> Number<'a> {
     #[inline]
     pub(super) fn new(text: &'a str, digits: Digits) -> Self {
@@ -44,17 +59,8 @@ impl<'a> Number<'a> {
     /// The nearest float; infinite beyond what floats hold.
     #[inline]
     pub(super) fn to_f64(self) -> f64 {
-        /// Every integer below is a float.
-        const WHOLE: u64 = 1 << 53;
-        if let Some(short) = self.short
-            && short.mantissa != 0
-            && short.mantissa.unsigned_abs() <= WHOLE
-            && let Some(power) = POWERS.get(usize::from(short.scale))
-        {
-            // Two floats that are exact, and one rounding (Clinger, "How to read floating point numbers accurately").
-            #[expect(clippy::cast_precision_loss, reason = "it is at most 2^53")]
-            let mantissa = short.mantissa as f64;
-            return mantissa / power;
+        if let Some(float) = self.short.and_then(nearest) {
+            return float;
         }
         self.text.parse().unwrap_or(f64::NAN)
     }

@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 
 use celerysalt_contract::exact::{
-    guide::{Asked, Guide, Items, Known, Members, Refused},
-    scan::{self, Span},
+    guide::{Asked, Expected, Guide, Items, Known, Members, Refused, kind},
+    scan::{self, Digits, Short, Span},
 };
 
-use super::{Json, number::Number};
+use super::{
+    Json,
+    number::{self, Number},
+};
 
 /// The deepest nesting that is read: what serde_json reads.
 const MAX_DEPTH: u8 = 127;
@@ -39,22 +42,45 @@ pub struct Reader<'a> {
     asked: Asked,
     /// Something was read that the contract does not allow.
     refused: bool,
-    /// Whether everything since it was last set is written again as it was read.
-    exact: bool,
+    /// How many values were read that are not written again as they were read, and that nobody has noted yet.
+    inexact: usize,
     /// A property of the next object that is not the object's own: it tells which variant the object is.
     tag: Option<&'static str>,
 }
 
-/// What is done with each member of an object: the place of its name in the list that was asked for; without one, its
-/// name.
-pub type Member<'a, 'f> = dyn FnMut(&mut Reader<'a>, Option<usize>, Cow<'a, str>) -> Result<(), Mismatch> + 'f;
+/// What is done with each member of an object: the place of its name in the list that was asked for; without one, where
+/// its name stands.
+pub type Member<'a, 'f> = dyn FnMut(&mut Reader<'a>, Option<usize>, Name) -> Result<(), Mismatch> + 'f;
+
+/// Where the name of a member stands: [`Reader::name`] reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Name {
+    start: usize,
+    /// Behind it, times two, and one if there is an escape in it.
+    end: usize,
+}
+
+impl Name {
+    /// The name of a member that has a place.
+    const KNOWN: Self = Self { start: 0, end: 0 };
+
+    #[inline]
+    fn at(span: Span) -> Self {
+        Self { start: span.start, end: span.end << 1 | usize::from(span.escaped) }
+    }
+
+    #[inline]
+    fn span(self) -> Span {
+        Span { start: self.start, end: self.end >> 1, escaped: self.end & 1 == 1 }
+    }
+}
 
 /// Where a reader was.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     place: usize,
     levels: u8,
-    exact: bool,
+    inexact: usize,
 }
 
 /// The value of a property that must be there.
@@ -77,7 +103,7 @@ impl<'a> Reader<'a> {
             guide: None,
             asked: Asked::NOTHING,
             refused: false,
-            exact: true,
+            inexact: 0,
             tag: None,
         }
     }
@@ -104,11 +130,14 @@ impl<'a> Reader<'a> {
         usize::from(MAX_DEPTH - self.levels) + 1
     }
 
-    /// What is asked of the value that is read now.
+    /// What is asked of the value that is read now, if that takes more than a look at its kind.
     #[inline]
-    fn take_asked(&mut self) -> Option<(&mut Guide<'a>, Asked)> {
+    fn take_asked(&mut self, kind: u8) -> Option<(&mut Guide<'a>, Asked)> {
         let asked = std::mem::take(&mut self.asked);
-        self.guide.as_mut().filter(|_| !asked.is_nothing()).map(|guide| (guide, asked))
+        if asked.takes(kind) {
+            return None;
+        }
+        self.guide.as_mut().map(|guide| (guide, asked))
     }
 
     /// Holds the whole value that is next against what is asked; nothing is asked of its parts then. Gives its end, if
@@ -116,7 +145,8 @@ impl<'a> Reader<'a> {
     fn settle(&mut self) -> Result<Option<usize>, Mismatch> {
         self.peek();
         let (place, depth) = (self.place, self.depth());
-        let Some((guide, asked)) = self.take_asked() else { return Ok(None) };
+        let asked = std::mem::take(&mut self.asked);
+        let Some(guide) = self.guide.as_mut().filter(|_| !asked.is_nothing()) else { return Ok(None) };
         let end = guide.value(asked, place, depth);
         // Whoever tries to read the value as another type finds no more than the first one did.
         self.refused |= end.is_err();
@@ -127,13 +157,12 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
-        loop {
-            match bytes.get(self.place) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.place += 1,
-                Some(byte) => return Some(*byte),
-                None => return None,
-            }
+        let next = *bytes.get(self.place)?;
+        if next > b' ' {
+            return Some(next);
         }
+        self.place = scan::space(bytes, self.place);
+        bytes.get(self.place).copied()
     }
 
     #[inline]
@@ -151,26 +180,38 @@ impl<'a> Reader<'a> {
         self.peek() == Some(b'"')
     }
 
-    /// `true`, `false` or `null`, if it is next.
-    pub(super) fn word(&mut self, word: &str) -> bool {
+    /// `true`, `false` or `null`, if it is next; `N` is how long it is.
+    #[inline]
+    pub(super) fn word<const N: usize>(&mut self, word: &[u8; N], kind: u8) -> bool {
         self.peek();
-        let is_next = self.text.as_bytes().get(self.place..).is_some_and(|rest| rest.starts_with(word.as_bytes()));
-        if is_next {
-            let (place, depth) = (self.place, self.depth());
-            if let Some((guide, asked)) = self.take_asked()
-                && guide.word(asked, place, depth).is_err()
-            {
-                // Told at the end.
-                self.refused = true;
-            }
-            self.place += word.len();
+        let place = self.place;
+        if self.text.as_bytes().get(place..).and_then(<[u8]>::first_chunk) != Some(word) {
+            return false;
         }
-        is_next
+        let depth = self.depth();
+        if let Some((guide, asked)) = self.take_asked(kind)
+            && guide.word(asked, place, depth).is_err()
+        {
+            // Told at the end.
+            self.refused = true;
+        }
+        self.place += N;
+        true
     }
 
     /// Whether `null` was next; it is read then.
+    #[inline]
     pub fn null(&mut self) -> bool {
-        self.peek() == Some(b'n') && self.word("null")
+        self.peek() == Some(b'n') && self.word(b"null", kind::NULL)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self) -> Result<bool, Mismatch> {
+        match self.peek() {
+            Some(b't') if self.word(b"true", kind::BOOLEAN) => Ok(true),
+            Some(b'f') if self.word(b"false", kind::BOOLEAN) => Ok(false),
+            _ => Err(Mismatch),
+        }
     }
 
     /// A string, borrowed where it holds no escapes.
@@ -179,12 +220,35 @@ impl<'a> Reader<'a> {
     /// [`Mismatch`] for anything else, and for a surrogate without its other half, which no Rust string can hold.
     #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, str>, Mismatch> {
-        let (start, span) = self.span()?;
+        let span = self.asked_span()?;
+        self.plain(span)
+    }
+
+    /// A string of one's own.
+    pub(super) fn owned_string(&mut self) -> Result<String, Mismatch> {
+        let span = self.asked_span()?;
+        let raw = self.text.get(span.start..span.end).ok_or(Mismatch)?;
+        Ok(if span.escaped { scan::unescape(raw) } else { raw.to_owned() })
+    }
+
+    /// A string that keeps what is asked.
+    #[inline]
+    fn asked_span(&mut self) -> Result<Span, Mismatch> {
+        let quote = self.peek();
+        let start = self.place;
+        let bytes = self.text.as_bytes();
+        let end = scan::plain(bytes, start + 1);
+        let span = if quote == Some(b'"') && bytes.get(end) == Some(&b'"') {
+            self.place = end + 1;
+            Span { start: start + 1, end, escaped: false }
+        } else {
+            self.span()?.1
+        };
         let depth = self.depth();
-        if let Some((guide, asked)) = self.take_asked() {
+        if let Some((guide, asked)) = self.take_asked(kind::STRING) {
             guide.string(asked, start, span, depth)?;
         }
-        self.plain(span)
+        Ok(span)
     }
 
     /// A string, and where it starts; nothing is asked of it.
@@ -204,16 +268,59 @@ impl<'a> Reader<'a> {
     }
 
     /// A number's text.
-    #[inline]
     pub(super) fn number(&mut self) -> Result<Number<'a>, Mismatch> {
         self.peek();
         let (start, depth) = (self.place, self.depth());
         let digits = scan::number(self.text.as_bytes(), start).ok_or(Mismatch)?;
-        if let Some((guide, asked)) = self.take_asked() {
+        if let Some((guide, asked)) = self.take_asked(if digits.plain { kind::INTEGER } else { kind::FRACTION }) {
             guide.number(asked, start, digits, depth)?;
         }
         self.place = digits.end;
         Ok(Number::new(self.text.get(start..digits.end).ok_or(Mismatch)?, digits))
+    }
+
+    /// An integer of 64 bits.
+    pub(super) fn integer(&mut self) -> Result<i64, Mismatch> {
+        self.peek();
+        let start = self.place;
+        if let Some((value, end)) = scan::short_integer(self.text.as_bytes(), start) {
+            let depth = self.depth();
+            if let Some((guide, asked)) = self.take_asked(kind::INTEGER) {
+                let short = Some(Short { mantissa: value, scale: 0 });
+                guide.number(asked, start, Digits { end, plain: true, short }, depth)?;
+            }
+            self.place = end;
+            return Ok(value);
+        }
+        let number = self.number()?;
+        let value = number.to_i64().ok_or(Mismatch)?;
+        if !number.is_plain || (value == 0 && number.text.starts_with('-')) {
+            self.not_exact();
+        }
+        Ok(value)
+    }
+
+    /// A float.
+    pub(super) fn float(&mut self) -> Result<f64, Mismatch> {
+        self.peek();
+        let start = self.place;
+        if let Some((short, end)) = scan::short_fraction(self.text.as_bytes(), start)
+            && let Some(value) = number::nearest(short)
+        {
+            let depth = self.depth();
+            if let Some((guide, asked)) = self.take_asked(kind::FRACTION) {
+                guide.number(asked, start, Digits { end, plain: false, short: Some(short) }, depth)?;
+            }
+            self.place = end;
+            // So few digits survive in every float.
+            return Ok(value);
+        }
+        let number = self.number()?;
+        let value = number.to_f64();
+        if !number.is_exact_float(value) {
+            self.not_exact();
+        }
+        Ok(value)
     }
 
     /// An array, item by item.
@@ -223,7 +330,7 @@ impl<'a> Reader<'a> {
     pub fn array(&mut self, mut item: impl FnMut(&mut Self, usize) -> Result<(), Mismatch>) -> Result<(), Mismatch> {
         self.peek();
         let (start, depth) = (self.place, self.depth());
-        let items = match self.take_asked() {
+        let items = match self.take_asked(kind::ARRAY) {
             Some((guide, asked)) => guide.array(asked, start, depth)?,
             None => Items::default(),
         };
@@ -248,7 +355,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        if let Some(guide) = &mut self.guide {
+        if let Some(guide) = &self.guide {
             guide.end_of_array(&items, count)?;
         }
         self.levels += 1;
@@ -270,52 +377,47 @@ impl<'a> Reader<'a> {
         let tag = self.tag.take();
         self.peek();
         let (start, depth) = (self.place, self.depth());
-        let members = match self.take_asked() {
-            Some((guide, asked)) => guide.object(asked, start, depth, names)?,
-            None => Members::default(),
-        };
-        self.members(names, members, tag, member)
+        let mut members = Members::default();
+        if let Some((guide, asked)) = self.take_asked(kind::OBJECT) {
+            guide.object(asked, start, depth, names, &mut members)?;
+        }
+        self.members(names, &mut members, tag, member)
+    }
+
+    /// The name of a member that has no place in the list that was asked for.
+    pub fn name(&self, name: Name) -> Cow<'a, str> {
+        self.plain(name.span()).unwrap_or_default()
     }
 
     fn members(
         &mut self,
         names: &[&str],
-        mut members: Members<'a>,
+        members: &mut Members<'a>,
         tag: Option<&'static str>,
         member: &mut Member<'a, '_>,
     ) -> Result<(), Mismatch> {
         self.take(b'{')?;
         self.levels = self.levels.checked_sub(1).ok_or(Mismatch)?;
-        let depth = self.depth();
         let mut next = 0;
         if self.peek() == Some(b'}') {
             self.place += 1;
         } else {
             loop {
-                let (_, span) = self.span()?;
-                self.take(b':')?;
-                self.peek();
-                let mut known = Known::Open;
-                if let Some(guide) = &mut self.guide {
-                    (self.asked, known) = guide.member(&mut members, span, self.place, depth)?;
-                }
-                if let Known::At(index) = known
-                    && tag.is_none_or(|tag| names.get(index) != Some(&tag))
-                {
-                    member(self, Some(index), Cow::Borrowed(""))?;
-                } else {
-                    let name = self.plain(span)?;
-                    let index = position(names, &name, next);
-                    next = index.map_or(next, |index| index + 1);
-                    if tag.is_some_and(|tag| tag == name) {
-                        self.skip()?;
-                    } else {
-                        member(self, index, name)?;
+                if let Some(Expected { end, asked, place }) = members.expected(self.text.as_bytes(), self.place) {
+                    (self.place, self.asked) = (end, asked);
+                    match tag.filter(|tag| names.get(place) == Some(tag)) {
+                        None => member(self, Some(place), Name::KNOWN)?,
+                        Some(_) => drop(self.skip()?),
                     }
+                } else {
+                    self.further_member(names, members, &mut next, tag, member)?;
                 }
                 self.read_all()?;
                 match self.peek() {
-                    Some(b',') => self.place += 1,
+                    Some(b',') => {
+                        self.place += 1;
+                        self.peek();
+                    }
                     Some(b'}') => {
                         self.place += 1;
                         break;
@@ -324,11 +426,44 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        if let Some(guide) = &mut self.guide {
-            guide.end_of_object(&members)?;
+        if let Some(guide) = &self.guide {
+            guide.end_of_object(members)?;
         }
         self.levels += 1;
         Ok(())
+    }
+
+    /// A member that came out of order, or that is not known by its name alone.
+    fn further_member(
+        &mut self,
+        names: &[&str],
+        members: &mut Members<'a>,
+        next: &mut usize,
+        tag: Option<&'static str>,
+        member: &mut Member<'a, '_>,
+    ) -> Result<(), Mismatch> {
+        let (_, span) = self.span()?;
+        self.take(b':')?;
+        self.peek();
+        let mut known = Known::Open;
+        if let Some(guide) = &mut self.guide {
+            (self.asked, known) = guide.member(members, span, self.place, usize::from(MAX_DEPTH - self.levels) + 1)?;
+        }
+        if let Known::At(index) = known
+            && tag.is_none_or(|tag| names.get(index) != Some(&tag))
+        {
+            return member(self, Some(index), Name::KNOWN);
+        }
+        if names.is_empty() && tag.is_none() {
+            return member(self, None, Name::at(span));
+        }
+        let name = self.plain(span)?;
+        let index = position(names, &name, *next);
+        *next = index.map_or(*next, |index| index + 1);
+        if tag.is_some_and(|tag| tag == name) {
+            return self.skip().map(drop);
+        }
+        member(self, index, Name::at(span))
     }
 
     /// Reads the value of a property that the type keeps elsewhere.
@@ -353,12 +488,9 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Mismatch`] when it is no value of the type.
-    pub fn member<T: Json>(
-        &mut self,
-        name: Cow<'_, str>,
-        members: &mut impl Extend<(String, T)>,
-    ) -> Result<(), Mismatch> {
-        members.extend([(name.into_owned(), T::read(self)?)]);
+    pub fn member<T: Json>(&mut self, name: Name, members: &mut impl Extend<(String, T)>) -> Result<(), Mismatch> {
+        let name = self.name(name).into_owned();
+        members.extend([(name, T::read(self)?)]);
         Ok(())
     }
 
@@ -375,8 +507,12 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Mismatch`] when there is none.
     pub fn skip(&mut self) -> Result<&'a str, Mismatch> {
-        self.peek();
+        let first = self.peek();
         let start = self.place;
+        if first == Some(b'"') {
+            self.asked_span()?;
+            return self.text.get(start..self.place).ok_or(Mismatch);
+        }
         if let Some(end) = self.settle()? {
             self.place = end;
             return self.text.get(start..end).ok_or(Mismatch);
@@ -402,9 +538,10 @@ impl<'a> Reader<'a> {
                     self.levels += 1;
                     objects >>= 1;
                 }
-                b't' => self.expect("true")?,
-                b'f' => self.expect("false")?,
-                b'n' => self.expect("null")?,
+                b't' | b'f' => {
+                    self.boolean()?;
+                }
+                b'n' if self.null() => (),
                 _ => {
                     self.number()?;
                 }
@@ -439,13 +576,9 @@ impl<'a> Reader<'a> {
         self.take(b':')
     }
 
-    fn expect(&mut self, word: &str) -> Result<(), Mismatch> {
-        if self.word(word) { Ok(()) } else { Err(Mismatch) }
-    }
-
     /// This place, to come back to.
     pub fn mark(&self) -> Mark {
-        Mark { place: self.place, levels: self.levels, exact: self.exact }
+        Mark { place: self.place, levels: self.levels, inexact: self.inexact }
     }
 
     /// Tries to read a variant of an enum; goes back when it is another one.
@@ -470,7 +603,7 @@ impl<'a> Reader<'a> {
     pub fn go_back(&mut self, mark: Mark) {
         self.place = mark.place;
         self.levels = mark.levels;
-        self.exact = mark.exact;
+        self.inexact = mark.inexact;
     }
 
     /// The text of a property of the object that is next, which tells what the object is.
@@ -488,7 +621,7 @@ impl<'a> Reader<'a> {
         let mark = self.mark();
         let asked = std::mem::take(&mut self.asked);
         let mut found = None;
-        self.members(&[name], Members::default(), None, &mut |reader, index, _| {
+        self.members(&[name], &mut Members::default(), None, &mut |reader, index, _| {
             match index {
                 Some(_) => found = Some(reader.string()?),
                 None => drop(reader.skip()?),
@@ -510,19 +643,28 @@ impl<'a> Reader<'a> {
     }
 
     /// The value that was read is not written again as it stands in the text.
+    #[inline]
     pub fn not_exact(&mut self) {
-        self.exact = false;
+        self.inexact += 1;
     }
 
     /// Reads a value, and says whether it is written again as it was read; else the text of the value.
+    #[inline]
     pub(super) fn exactly<T: Json>(&mut self) -> Result<(T, Option<&'a str>), Mismatch> {
-        let outer = std::mem::replace(&mut self.exact, true);
-        self.peek();
-        let start = self.place;
+        let (start, before) = (self.place, self.inexact);
         let value = T::read(self)?;
-        let text = if self.exact { None } else { self.text.get(start..self.place) };
-        self.exact = outer;
-        Ok((value, text))
+        if self.inexact == before {
+            return Ok((value, None));
+        }
+        self.inexact = before;
+        Ok((value, Some(self.text_from(start))))
+    }
+
+    /// The text of the value that was read last, which starts behind `start` and white space.
+    #[cold]
+    fn text_from(&self, start: usize) -> &'a str {
+        let start = scan::space(self.text.as_bytes(), start);
+        self.text.get(start..self.place).unwrap_or_default()
     }
 }
 
@@ -556,7 +698,10 @@ pub(super) fn pointer_at(text: &str, place: usize) -> String {
             Ok(())
         };
         let read = match reader.peek() {
-            Some(b'{') => reader.object(&[], &mut |reader, _, name| look(reader, &name)),
+            Some(b'{') => reader.object(&[], &mut |reader, _, name| {
+                let name = reader.name(name);
+                look(reader, &name)
+            }),
             Some(b'[') => reader.array(|reader, index| look(reader, &index.to_string())),
             _ => Err(Mismatch),
         };

@@ -16,7 +16,7 @@ fn copy(reader: &mut Reader<'_>, out: &mut Writer, any: &mut bool) -> Result<(),
         Some(b'{') => {
             let mut members: Vec<(String, Mark)> = Vec::new();
             reader.object(&[], &mut |reader, _, name| {
-                members.push((name.into_owned(), reader.mark()));
+                members.push((reader.name(name).into_owned(), reader.mark()));
                 reader.ignore()
             })?;
             let end = reader.mark();

@@ -1,11 +1,11 @@
 //! What a payload held and its type has no field for.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Json, Mismatch, Reader, Writer, from_text};
+use super::{Json, Mismatch, Name, Reader, Writer, from_text};
 
 /// What an event held besides its declared properties, kept so that nothing is lost when it is written again.
 ///
@@ -26,7 +26,9 @@ use super::{Json, Mismatch, Reader, Writer, from_text};
 pub struct Rest {
     kept: Option<Box<Kept>>,
     /// The declared properties, by their place, whose number was written without a fraction and is a float here.
-    whole: u64,
+    whole: u32,
+    /// Those that were null, which is not written.
+    null: u32,
 }
 
 #[derive(Clone, Default)]
@@ -81,7 +83,7 @@ impl Rest {
     #[must_use]
     pub fn only_members(self) -> Self {
         let members = self.kept.map(|kept| kept.members).filter(|members| !members.is_empty());
-        Self { kept: members.map(|members| Box::new(Kept { members, ..Kept::default() })), whole: 0 }
+        Self { kept: members.map(|members| Box::new(Kept { members, ..Kept::default() })), ..Self::default() }
     }
 
     fn kept(&mut self) -> &mut Kept {
@@ -93,9 +95,9 @@ impl Rest {
     /// # Errors
     /// [`Mismatch`] when there is none.
     #[doc(hidden)]
-    pub fn keep(&mut self, name: Cow<'_, str>, reader: &mut Reader<'_>) -> Result<(), Mismatch> {
+    pub fn keep(&mut self, name: Name, reader: &mut Reader<'_>) -> Result<(), Mismatch> {
         let text = reader.skip()?;
-        self.kept().members.insert(name.into_owned().into(), text.into());
+        self.kept().members.insert(reader.name(name).into(), text.into());
         Ok(())
     }
 
@@ -113,7 +115,7 @@ impl Rest {
     ) -> Result<(), Mismatch> {
         let (value, text) = reader.exactly()?;
         *slot = Some(value);
-        if text.is_some() || self.kept.is_some() || self.whole != 0 {
+        if text.is_some() || self.kept.is_some() || (self.whole | self.null) & bit_of(index) != 0 {
             self.form(index, text);
         }
         Ok(())
@@ -156,9 +158,10 @@ impl Rest {
     pub fn extra<T: Json>(
         &mut self,
         reader: &mut Reader<'_>,
-        name: Cow<'_, str>,
+        name: Name,
         members: &mut impl Extend<(String, T)>,
     ) -> Result<(), Mismatch> {
+        let name = reader.name(name);
         let (value, text) = reader.exactly()?;
         if let Some(kept) = &mut self.kept {
             kept.extras.remove(&*name);
@@ -193,15 +196,20 @@ impl Rest {
         }
         let bit = bit_of(index);
         self.whole &= !bit;
+        self.null &= !bit;
         match text {
-            // By far the most common form, so it has a place that costs nothing.
+            // By far the most common forms, so they have a place that costs nothing.
             Some(text) if bit != 0 && is_whole(text) => self.whole |= bit,
+            Some("null") if bit != 0 => self.null |= bit,
             Some(text) => self.kept().forms.push((index, text.into())),
             None => (),
         }
     }
 
     fn form_of(&self, index: usize) -> Option<&str> {
+        if self.null & bit_of(index) != 0 {
+            return Some("null");
+        }
         let (_, text) = self.kept.as_ref()?.forms.iter().find(|(known, _)| *known == index)?;
         Some(text)
     }
@@ -268,8 +276,9 @@ impl Rest {
 }
 
 /// The bit of a declared property; none for those far behind.
-fn bit_of(index: usize) -> u64 {
-    u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
+#[inline]
+fn bit_of(index: usize) -> u32 {
+    u32::try_from(index).ok().and_then(|index| 1_u32.checked_shl(index)).unwrap_or(0)
 }
 
 /// Whether a text is a number without a fraction that every float holds.

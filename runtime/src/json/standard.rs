@@ -9,7 +9,7 @@ use super::{Integer, Json, Mismatch, Reader, Writer};
 impl Json for String {
     #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
-        reader.string().map(std::borrow::Cow::into_owned)
+        reader.owned_string()
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -18,14 +18,9 @@ impl Json for String {
 }
 
 impl Json for bool {
+    #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
-        if reader.word("true") {
-            Ok(true)
-        } else if reader.word("false") {
-            Ok(false)
-        } else {
-            Err(Mismatch)
-        }
+        reader.boolean()
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -36,12 +31,7 @@ impl Json for bool {
 impl Json for i64 {
     #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
-        let number = reader.number()?;
-        let value = number.to_i64().ok_or(Mismatch)?;
-        if !number.is_plain || (value == 0 && number.text.starts_with('-')) {
-            reader.not_exact();
-        }
-        Ok(value)
+        reader.integer()
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -70,12 +60,7 @@ impl Json for Integer {
 impl Json for f64 {
     #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
-        let number = reader.number()?;
-        let value = number.to_f64();
-        if !number.is_exact_float(value) {
-            reader.not_exact();
-        }
-        Ok(value)
+        reader.float()
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -126,7 +111,8 @@ impl<T: Json> Json for BTreeMap<String, T> {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
         let mut members = Self::new();
         reader.object(&[], &mut |reader, _, name| {
-            members.insert(name.into_owned(), T::read(reader)?);
+            let name = reader.name(name).into_owned();
+            members.insert(name, T::read(reader)?);
             Ok(())
         })?;
         Ok(members)
@@ -145,7 +131,8 @@ impl Json for Map<String, Value> {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
         let mut members = Self::new();
         reader.object(&[], &mut |reader, _, name| {
-            members.insert(name.into_owned(), Value::read(reader)?);
+            let name = reader.name(name).into_owned();
+            members.insert(name, Value::read(reader)?);
             Ok(())
         })?;
         Ok(members)

@@ -426,7 +426,7 @@ fn event(inner: &str) -> Result<(String, Option<Meta>), WireError> {
         let text = reader.skip()?;
         match index {
             Some(_) => meta = Some(text),
-            None => payload.raw_field(&name, text),
+            None => payload.raw_field(&reader.name(name), text),
         }
         Ok(())
     });
