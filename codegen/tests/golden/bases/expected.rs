@@ -10,7 +10,7 @@ pub mod bases_constraints {
     pub mod v1 {
         //! Topic `bases.constraints`, version `v1`, from `bases.constraints/v1.json`.
         //!
-        //! Fingerprint `c127bdaeb988eff75116cd1be07046c0d3e6b677fe5aa7f7e97dd2a52464459e`.
+        //! Fingerprint `b73caa3599956cc253a49a6f2bcaa78917dea4d20725137eb7964075640c063e`.
         use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, Default, PartialEq)]
@@ -212,7 +212,7 @@ pub mod bases_constraints {
                     schema: r#"{"description":"For the test.","properties":{"big":{"maximum":18446744073709551615,"minimum":0,"type":"integer"},"codes":{"enum":[1,2,3]},"email":{"format":"email","minLength":3,"pattern":"^(a+)+$","type":"string"},"flags":{"const":true},"map":{"additionalProperties":{"type":"number"},"propertyNames":{"pattern":"^x"},"type":"object"},"maybe":{"enum":["a",null]},"mixed":{"enum":["a",1]},"not":{"not":{"const":"x"},"type":"string"},"set":{"contains":{"const":"a"},"items":{"type":"string"},"minItems":1,"type":"array","uniqueItems":true},"step":{"multipleOf":0.1,"type":"number"},"uuid":{"format":"uuid","type":"string"}},"title":"Constraints","type":"object"}"#,
                     response_schema: None,
                     error_schema: None,
-                    fingerprint: "c127bdaeb988eff75116cd1be07046c0d3e6b677fe5aa7f7e97dd2a52464459e",
+                    fingerprint: "b73caa3599956cc253a49a6f2bcaa78917dea4d20725137eb7964075640c063e",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Constraints",
                     registry: true,
@@ -338,7 +338,7 @@ pub mod bases_derived {
     pub mod v1 {
         //! Topic `bases.derived`, version `v1`, from `bases.derived/v1.json`.
         //!
-        //! Fingerprint `8e3896137e9e11cb5e90b57d1659ff496f70a424cd4cddd610169b213cea2f2d`.
+        //! Fingerprint `29cfeb968d4de11bad7bbb3c53d1c80e64fc6e1bff76e495c017efcec038f196`.
         use ::celerysalt::__private;
         /// Two bases deep.
         #[derive(Clone, Debug, PartialEq)]
@@ -500,7 +500,7 @@ pub mod bases_derived {
                     schema: r##"{"$defs":{"base":{"description":"What all have.","properties":{"id":{"type":"integer"},"level":{"enum":["low","high"]},"z_first":{"type":"string"}},"required":["id"],"title":"Base","type":"object"},"stamped":{"allOf":[{"$ref":"#/$defs/base"}],"properties":{"at":{"format":"date-time","type":"string"}},"required":["at"],"title":"Stamped","type":"object"}},"allOf":[{"$ref":"#/$defs/stamped"},{"$ref":"#/$defs/base"}],"description":"Two bases deep.","properties":{"a_own":{"$ref":"#/$defs/base"},"level":{"const":"high"},"many":{"items":{"$ref":"#/$defs/base"},"type":"array"},"z_own":{"type":"string"}},"required":["level"],"title":"Derived","type":"object"}"##,
                     response_schema: None,
                     error_schema: None,
-                    fingerprint: "8e3896137e9e11cb5e90b57d1659ff496f70a424cd4cddd610169b213cea2f2d",
+                    fingerprint: "29cfeb968d4de11bad7bbb3c53d1c80e64fc6e1bff76e495c017efcec038f196",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "Derived",
                     registry: true,

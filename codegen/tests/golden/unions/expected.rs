@@ -664,7 +664,7 @@ pub mod unions_fields {
     pub mod v1 {
         //! Topic `unions.fields`, version `v1`, from `unions.fields/v1.json`.
         //!
-        //! Fingerprint `4aee4f1d2008289d4c493d351b6705a9c139547f21ecff2225dad6f17aac469a`.
+        //! Fingerprint `d6b050935b8779e512f337489f1fd6511009d74dff5b4698fa53517095392cb8`.
         use ::celerysalt::__private;
         /// For the test.
         #[derive(Clone, Debug, PartialEq)]
@@ -2038,7 +2038,7 @@ pub mod unions_fields {
                     schema: r##"{"$defs":{"Cat":{"description":"A cat.","properties":{"kind":{"const":"cat"},"meows":{"type":"integer"}},"required":["kind","meows"],"title":"Cat","type":"object"},"Dog":{"description":"For the test.","properties":{"barks":{"type":"number"},"kind":{"const":"dog"}},"required":["kind","barks"],"title":"Dog","type":"object"},"Expression":{"oneOf":[{"type":"string"},{"properties":{"left":{"$ref":"#/$defs/Expression"},"right":{"$ref":"#/$defs/Expression"}},"required":["left","right"],"type":"object"}]},"Number":{"anyOf":[{"type":"integer"},{"type":"null"}]}},"description":"For the test.","properties":{"anything":{"anyOf":[{"type":"string"},{}]},"apart":{"anyOf":[{"properties":{"x":{"type":"string"},"z":{"type":"string"}},"type":"object"},{"properties":{"y":{"type":"integer"},"z":{"type":"integer"}},"type":"object"}]},"arrays":{"anyOf":[{"items":{"type":"string"},"type":"array"},{"items":{"type":"integer"},"type":"array"}]},"closed":{"oneOf":[{"additionalProperties":false,"properties":{"a":{"type":"string"}},"type":"object"},{"properties":{"a":{"type":"string"},"b":{"type":"integer"}},"required":["b"],"type":"object"}]},"id":{"type":["string","integer"]},"id_or_null":{"anyOf":[{"type":"string"},{"type":"integer"},{"type":"null"}]},"maybe_pet":{"anyOf":[{"$ref":"#/$defs/Cat"},{"$ref":"#/$defs/Dog"},{"type":"null"}]},"nested":{"anyOf":[{"anyOf":[{"type":"string"},{"type":"boolean"}]},{"$ref":"#/$defs/Number"}]},"number":{"anyOf":[{"type":"integer"},{"type":"number"}]},"one_cat":{"$ref":"#/$defs/Cat"},"one_or_many":{"anyOf":[{"type":"string"},{"items":{"type":"string"},"type":"array"}]},"open":{"anyOf":[{"type":"string"},{"enum":["low","high"]}]},"pet":{"discriminator":{"propertyName":"kind"},"oneOf":[{"$ref":"#/$defs/Cat"},{"$ref":"#/$defs/Dog"}]},"required_only":{"anyOf":[{"required":["a"]},{"required":["b"]}],"properties":{"a":{"type":"string"},"b":{"type":"string"}},"type":"object"},"same":{"anyOf":[{"format":"date","type":"string"},{"format":"date-time","type":"string"}]},"shape":{"oneOf":[{"properties":{"radius":{"type":"number"}},"required":["radius"],"type":"object"},{"properties":{"height":{"type":"number"},"width":{"type":"number"}},"required":["width","height"],"title":"A Rectangle","type":"object"}]},"tree":{"$ref":"#/$defs/Expression"},"with_base":{"oneOf":[{"properties":{"address":{"type":"string"},"how":{"const":"mail"}},"required":["how","address"]},{"properties":{"how":{"const":"phone"},"number":{"type":"string"}},"required":["how"]}],"properties":{"at":{"type":"string"}},"required":["at"],"type":"object"}},"required":["pet"],"title":"UnionFields","type":"object"}"##,
                     response_schema: None,
                     error_schema: None,
-                    fingerprint: "4aee4f1d2008289d4c493d351b6705a9c139547f21ecff2225dad6f17aac469a",
+                    fingerprint: "d6b050935b8779e512f337489f1fd6511009d74dff5b4698fa53517095392cb8",
                     publisher_module: ::core::module_path!(),
                     publisher_class: "UnionFields",
                     registry: true,
