@@ -112,8 +112,8 @@ impl AmqpOptions {
         self
     }
 
-    /// How long a message waits for a broker that is away before its [`Confirmation`] fails, and how long a call waits
-    /// for room or for the connection. Default 10 s.
+    /// How long a message waits for a broker that is away, or that confirms nothing at all any more (it is out of memory or
+    /// disk), before its [`Confirmation`] fails; and how long a call waits for room or for the connection. Default 10 s.
     #[must_use]
     pub fn unavailable_after(mut self, limit: Duration) -> Self {
         self.unavailable_after = limit.min(LONGEST_WAIT);
