@@ -17,7 +17,7 @@ use celerysalt::{
     registry::memory::MemoryRegistry,
     service::{Retry, Running},
     transport::{
-        Transport, TransportError,
+        Binding, QueueKind, QueueSpec, Transport, TransportError,
         amqp::{AmqpOptions, AmqpTransport},
     },
 };
@@ -67,7 +67,12 @@ pub(crate) fn name(number: u64) -> Name {
 }
 
 pub(crate) fn name_of(event: &RiskAssessmentCreated) -> Name {
-    let (key, number) = event.assessment_id.split_once(':').unwrap();
+    parsed(&event.assessment_id)
+}
+
+/// The name that stands in an event.
+pub(crate) fn parsed(name: &str) -> Name {
+    let (key, number) = name.split_once(':').unwrap();
     (key.parse().unwrap(), number.parse().unwrap())
 }
 
@@ -83,6 +88,8 @@ pub(crate) struct Plan {
     pub(crate) prefetch: u16,
     /// Whether the broker outlives the test, and so what the test leaves there has to go.
     pub(crate) clean: bool,
+    /// Whether an observer reads along.
+    pub(crate) observed: bool,
 }
 
 impl Plan {
@@ -90,7 +97,7 @@ impl Plan {
     pub(crate) fn on(url: String) -> Self {
         // Long: no fault of these lasts as long, so every event is to be confirmed.
         let options = AmqpOptions::new().unavailable_after(Duration::from_mins(5));
-        Self { direct: url.clone(), url, options, window: 500, prefetch: 100, clean: false }
+        Self { direct: url.clone(), url, options, window: 500, prefetch: 100, clean: false, observed: false }
     }
 
     /// On the broker of all tests, by way of `url`.
@@ -111,6 +118,8 @@ pub(crate) struct Stand {
     pub(crate) publisher: Salt,
     pub(crate) consumer: Salt,
     running: Option<Running>,
+    /// Sees what reaches the exchange by no detour, where the broker itself is not at fault.
+    observer: Option<Observer>,
     /// The number of the next event.
     next: Arc<AtomicU64>,
     seen: Arc<Seen>,
@@ -179,6 +188,10 @@ impl Stand {
         let exchange = format!("faults.{suffix}");
         let publisher = salt(&plan, format!("publisher-{suffix}"), &exchange).await;
         let consumer = salt(&plan, format!("consumer-{suffix}"), &exchange).await;
+        let observer = match plan.observed {
+            true => Some(Observer::start(&plan.direct, &exchange, &suffix).await),
+            false => None,
+        };
         let seen = Seen::new();
         let handled = Arc::clone(&seen);
         let handler = move |event: RiskAssessmentCreated| {
@@ -195,6 +208,7 @@ impl Stand {
             publisher,
             consumer,
             running,
+            observer,
             next: Arc::default(),
             seen,
             began: Instant::now(),
@@ -297,6 +311,9 @@ impl Stand {
         };
         self.publisher.close().await;
         self.consumer.close().await;
+        if let Some(observer) = self.observer.take() {
+            observer.hold(fault, &history).await;
+        }
         let (base, most) = self.memory.end();
         let failed: usize = published.failed.values().sum();
         let failures = if failed == 0 { String::new() } else { format!(", {failed} told to have failed") };
@@ -315,9 +332,57 @@ impl Drop for Stand {
         if !self.plan.clean {
             return;
         }
-        let queues = ["events", "dead", "waiting"].map(|part| self.queue(part)).to_vec();
+        let mut queues = ["events", "dead", "waiting"].map(|part| self.queue(part)).to_vec();
+        queues.push(observed(&self.suffix));
         let (url, exchange) = (self.plan.direct.clone(), self.exchange().to_owned());
         drop(std::thread::spawn(move || rabbitmq::delete(&url, queues, vec![exchange])).join());
+    }
+}
+
+fn observed(suffix: &str) -> String {
+    format!("observer-{suffix}")
+}
+
+/// Reads all that is published, with a connection and a queue of its own that nothing happens to: the order of publishing.
+struct Observer {
+    transport: AmqpTransport,
+    seen: Arc<Seen>,
+    reading: JoinHandle<()>,
+}
+
+impl Observer {
+    async fn start(url: &str, exchange: &str, suffix: &str) -> Self {
+        let transport = AmqpTransport::connect(url, AmqpOptions::new()).await.unwrap();
+        let queue = QueueSpec {
+            name: observed(suffix),
+            kind: QueueKind::Quorum,
+            bindings: vec![Binding { exchange: exchange.to_owned(), pattern: "#".parse().unwrap() }],
+            dead_letter: None,
+        };
+        let mut deliveries = transport.consume(&queue, 500).await.unwrap();
+        let seen = Seen::new();
+        let seeing = Arc::clone(&seen);
+        let reading = tokio::spawn(async move {
+            let mut ids = HashSet::new();
+            while let Some(Ok(delivery)) = deliveries.next().await {
+                // What was sent again has its place already.
+                if ids.insert(delivery.message.properties.message_id.clone()) {
+                    seeing.see(parsed(&celerysalt_tests::outbox::name_of(&delivery.message)));
+                }
+                delivery.ack().await.unwrap();
+            }
+        });
+        Self { transport, seen, reading }
+    }
+
+    /// Of each key, events came in the order in which they were published, and those that were confirmed came.
+    async fn hold(self, fault: &str, history: &History) {
+        let there = self.seen.all(&history.confirmed).await;
+        self.reading.abort();
+        self.transport.close().await;
+        let handled = self.seen.names();
+        let verdict = History { deliveries: handled.len(), handled, ..history.clone() }.verdict();
+        assert!(there && verdict.overtaken.is_empty(), "{fault}: as published: {verdict}");
     }
 }
 

@@ -20,7 +20,8 @@ pub(crate) fn faults(ways: &[Way], args: &[String]) -> Result<ExitCode, String> 
     let events = env::var(EVENTS).unwrap_or_else(|_| CAMPAIGN.to_owned());
     let mut all = vec!["--test".to_owned(), "faults".to_owned()];
     all.extend_from_slice(args);
-    let outcome = test(ways, &all, vec![(EVENTS, events), (FIGURES, table.display().to_string())]);
+    let outcome =
+        test(ways, &all, vec![(EVENTS, events), (FIGURES, table.display().to_string()), (THREADS, "4".to_owned())]);
     let rows = fs::read_to_string(&table).unwrap_or_default();
     let mut rows: Vec<&str> = rows.lines().collect();
     rows.sort_unstable();
@@ -33,6 +34,8 @@ const EVENTS: &str = "CELERYSALT_FAULT_EVENTS";
 const CAMPAIGN: &str = "20000";
 /// Where the faults write their figures.
 const FIGURES: &str = "CELERYSALT_FAULT_FIGURES";
+/// More than there are cores: most of them wait, for time to pass or for the one node that is killed.
+const THREADS: &str = "RUST_TEST_THREADS";
 
 fn test(ways: &[Way], args: &[String], variables: Vec<(&'static str, String)>) -> Result<ExitCode, String> {
     let mut keeper = Keeper::start()?;
