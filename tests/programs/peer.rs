@@ -4,7 +4,7 @@
 //! Numbers name events. `try N` comes before an event is handed over, `ok N` once it is confirmed or committed, `begin N` and
 //! `end N` around a handler.
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+use std::{env, error::Error, io, process, sync::Arc, time::Duration};
 
 use celerysalt::{
     HandlerError, Meta, Salt,
@@ -21,6 +21,11 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Outcome {
+    // Its input ends when the test does, however that ends.
+    std::thread::spawn(|| {
+        drop(io::copy(&mut io::stdin(), &mut io::sink()));
+        process::exit(1);
+    });
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
