@@ -5,6 +5,8 @@
 
 #[path = "../../tests/support/cluster.rs"]
 mod cluster;
+#[path = "../../tests/support/programs.rs"]
+mod programs;
 mod support;
 
 use std::{

@@ -8,7 +8,10 @@ use std::{
     fmt,
     future::IntoFuture,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -228,6 +231,9 @@ pub(crate) struct Replies {
     reader: AbortHandle,
 }
 
+/// Replies that came when nobody waited for them any more.
+pub(crate) type LateReplies = Arc<AtomicU64>;
+
 /// Who waits, by the request's id; `None` once no more replies can come.
 type Waiting = Mutex<Option<HashMap<String, mpsc::UnboundedSender<WireReply>>>>;
 
@@ -244,11 +250,11 @@ impl fmt::Debug for Replies {
 }
 
 impl Replies {
-    pub(crate) async fn open(transport: &dyn Transport) -> Result<Self, TransportError> {
+    pub(crate) async fn open(transport: &dyn Transport, late: LateReplies) -> Result<Self, TransportError> {
         let deliveries = transport.consume_replies().await?;
         let address = deliveries.queue().to_owned();
         let waiting = Arc::new(Waiting::new(Some(HashMap::new())));
-        let reader = tokio::spawn(read_replies(deliveries, Arc::clone(&waiting))).abort_handle();
+        let reader = tokio::spawn(read_replies(deliveries, Arc::clone(&waiting), late)).abort_handle();
         Ok(Self { address, waiting, reader })
     }
 
@@ -293,7 +299,7 @@ fn take(waiting: &Waiting, id: &str) -> Option<mpsc::UnboundedSender<WireReply>>
     lock(waiting).as_mut()?.remove(id)
 }
 
-async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
+async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>, late: LateReplies) {
     while let Some(delivery) = deliveries.next().await {
         let delivery = match delivery {
             Ok(delivery) => delivery,
@@ -308,6 +314,7 @@ async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>) {
                 if let Some(caller) = take(&waiting, &id) {
                     drop(caller.send(reply));
                 } else {
+                    late.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(id, "a reply came too late and was dropped");
                 }
             }

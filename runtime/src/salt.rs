@@ -1,13 +1,17 @@
 //! The handle that a service holds: where its events go and come from, and which registry it trusts.
 
-use std::{env, ffi::OsString, sync::Arc};
+use std::{
+    env,
+    ffi::OsString,
+    sync::{Arc, atomic::Ordering},
+};
 
 use celerysalt_contract::TopicPattern;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{
-    call::Replies,
+    call::{LateReplies, Replies},
     error::ConnectError,
     event::{Event, EventContract},
     lineage::Lineage,
@@ -65,6 +69,7 @@ struct Inner {
     lineage: Arc<Lineage>,
     schemas: Schemas,
     replies: Mutex<Option<Arc<Replies>>>,
+    late_replies: LateReplies,
     #[cfg(feature = "outbox")]
     store: Option<crate::store::EventStore>,
 }
@@ -159,6 +164,12 @@ impl Salt {
         &self.inner.registry
     }
 
+    /// How many replies came to this service after their calls had given up, and were dropped. What a result backend keeps
+    /// for calls that gave up is not counted.
+    pub fn late_replies(&self) -> u64 {
+        self.inner.late_replies.load(Ordering::Relaxed)
+    }
+
     /// Waits for what was sent to be confirmed and for contracts to be registered (five seconds at most, and not for a
     /// registry that is away), then lets go of the broker, for every clone of this handle. Shut running services down first.
     pub async fn close(&self) {
@@ -214,7 +225,10 @@ impl Salt {
         if let Some(open) = replies.as_ref().filter(|replies| replies.is_open()) {
             return Ok(Arc::clone(open));
         }
-        Ok(Arc::clone(replies.insert(Arc::new(Replies::open(&*self.inner.transport).await?))))
+        Ok(Arc::clone(
+            replies
+                .insert(Arc::new(Replies::open(&*self.inner.transport, Arc::clone(&self.inner.late_replies)).await?)),
+        ))
     }
 }
 
@@ -362,6 +376,7 @@ impl SaltBuilder {
                 registration,
                 lineage,
                 replies: Mutex::default(),
+                late_replies: LateReplies::default(),
                 #[cfg(feature = "outbox")]
                 store: self.store,
             }),

@@ -4,9 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
 use std::{
-    fs,
-    path::Path,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +17,7 @@ use celerysalt::registry::{
     postgres::PostgresRegistry,
 };
 use celerysalt_contract::ContractRecord;
-use celerysalt_tests::cluster::{Cluster, run};
+use celerysalt_tests::{certificate::Certificate, cluster::Cluster};
 use sqlx::{Connection, PgConnection};
 
 fn some(prefix: &str, count: usize) -> Vec<ContractRecord> {
@@ -60,9 +57,13 @@ async fn a_server_that_crashes_under_a_sync_has_all_of_it_or_nothing() {
         })
     };
     let mut crashes = tokio::task::spawn_blocking(move || {
-        for pause in [150, 90, 230, 40] {
+        for (pause, kill) in [(150, false), (90, true), (230, false), (40, true)] {
             std::thread::sleep(Duration::from_millis(pause));
-            cluster.crash();
+            if kill {
+                cluster.kill()
+            } else {
+                cluster.crash()
+            }
             cluster.launch();
         }
         cluster
@@ -83,67 +84,12 @@ async fn a_server_that_crashes_under_a_sync_has_all_of_it_or_nothing() {
     drop(cluster);
 }
 
-/// A certificate for `name`, signed by a new authority: the authority's certificate, the server's, and its key.
-fn certificate(folder: &Path, name: &str) -> (String, Vec<u8>, Vec<u8>) {
-    let at = |file: &str| folder.join(format!("{name}.{file}")).display().to_string();
-    let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments).current_dir(folder));
-    openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=test authority",
-        "-addext",
-        "basicConstraints=critical,CA:TRUE",
-        "-keyout",
-        &at("ca.key"),
-        "-out",
-        &at("ca.crt"),
-    ]);
-    openssl(&[
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=server",
-        "-keyout",
-        &at("key"),
-        "-out",
-        &at("csr"),
-    ]);
-    let extensions = at("ext");
-    fs::write(&extensions, format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n")).unwrap();
-    openssl(&[
-        "x509",
-        "-req",
-        "-days",
-        "2",
-        "-in",
-        &at("csr"),
-        "-CA",
-        &at("ca.crt"),
-        "-CAkey",
-        &at("ca.key"),
-        "-CAcreateserial",
-        "-extfile",
-        &extensions,
-        "-out",
-        &at("crt"),
-    ]);
-    (at("ca.crt"), fs::read(at("crt")).unwrap(), fs::read(at("key")).unwrap())
-}
-
 #[tokio::test]
 async fn tls_is_verified_and_what_is_wrong_with_it_is_said_soon() {
     let mut cluster = Cluster::prepare();
-    let (authority, crt, key) = certificate(cluster.folder(), "localhost");
-    let (other_authority, ..) = certificate(cluster.folder(), "elsewhere");
-    let (crt, key) = (cluster.write("server.crt", &crt), cluster.write("server.key", &key));
+    let Certificate { authority, certificate, key } = Certificate::of(cluster.folder(), "localhost");
+    let other_authority = Certificate::of(cluster.folder(), "elsewhere").authority;
+    let (crt, key) = (cluster.write("server.crt", &certificate), cluster.write("server.key", &key));
     for setting in
         ["ssl=on".to_owned(), format!("ssl_cert_file={}", crt.display()), format!("ssl_key_file={}", key.display())]
     {

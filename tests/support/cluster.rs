@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::programs::{self, other_than_root, run, signal};
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A server in a folder of its own; both are gone with the value.
@@ -45,8 +47,14 @@ impl Cluster {
         let folder = env::temp_dir().join(name);
         fs::create_dir(&folder).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let cluster =
-            Self { programs: programs(), user: other_than_root(), folder, port, settings: Vec::new(), server: None };
+        let cluster = Self {
+            programs: programs(),
+            user: other_than_root(&["postgres", "nobody"]),
+            folder,
+            port,
+            settings: Vec::new(),
+            server: None,
+        };
         cluster.give(&cluster.folder);
         let mut initdb = cluster.command("initdb");
         initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--pgdata"]);
@@ -118,6 +126,27 @@ impl Cluster {
         }
     }
 
+    /// `kill -9`, of the server and all its sessions: nothing is written any more, not even the end of what was begun.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let id = server.id();
+            // Stopped first: it would start a session anew that it sees dying.
+            signal("STOP", &id.to_string());
+            let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+            signal("KILL", &id.to_string());
+            for child in children.split_whitespace() {
+                // Some end by themselves when the server is gone.
+                drop(Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status());
+            }
+            server.wait().unwrap();
+            let start = Instant::now();
+            while children.split_whitespace().any(is_alive) {
+                assert!(start.elapsed() < Duration::from_secs(20), "sessions of a server that was killed go on");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
     /// Connects to the database `postgres`, at `host`.
     pub fn url_at(&self, host: &str) -> String {
         format!("postgres://postgres@{host}:{}/postgres", self.port)
@@ -145,40 +174,17 @@ impl Drop for Cluster {
     }
 }
 
+fn is_alive(process: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // One that nobody has asked for its exit status yet is dead.
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
 /// Where the server's programs are: in `PATH`, or where packages put them.
 fn programs() -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    for versions in ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"] {
-        let found = fs::read_dir(versions).into_iter().flatten().flatten();
-        folders.extend(found.map(|version| version.path().join("bin")));
-    }
-    let initdb = folders.iter().map(|folder| folder.join("initdb")).find(|program| program.is_file());
-    // A link in PATH leads to where all of them are.
-    let initdb = initdb.and_then(|program| program.canonicalize().ok());
+    let places = [("/usr/lib/postgresql", "bin"), ("/opt/homebrew/opt", "bin"), ("/usr/local/opt", "bin")];
+    let initdb = programs::find("initdb", &places);
     initdb.and_then(|program| program.parent().map(Path::to_owned)).unwrap_or_else(|| {
         panic!("these tests start a PostgreSQL of their own: install its server (`apt-get install postgresql`)")
     })
-}
-
-fn other_than_root() -> Option<(u32, u32)> {
-    let id = |arguments: &[&str]| -> Option<u32> {
-        let output = Command::new("id").args(arguments).output().ok()?;
-        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-    };
-    if id(&["-u"]) != Some(0) {
-        return None;
-    }
-    let of = |user: &str| Some((id(&["-u", user])?, id(&["-g", user])?));
-    Some(
-        of("postgres")
-            .or_else(|| of("nobody"))
-            .unwrap_or_else(|| panic!("there is no user that PostgreSQL can run as")),
-    )
-}
-
-/// Runs a command that must succeed.
-pub fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -8,9 +8,12 @@
     reason = "tests fail by panicking"
 )]
 
+pub mod certificate;
 pub mod cluster;
+pub mod node;
 pub mod outbox;
 pub mod postgres;
+pub mod programs;
 pub mod proxy;
 pub mod python;
 pub mod rabbitmq;

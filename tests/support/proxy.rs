@@ -1,12 +1,23 @@
-//! A TCP proxy that can fail: it stands between a client and its broker, and cuts, refuses or freezes connections.
+//! A TCP proxy that can fail: it stands between a client and its server, and cuts, resets, refuses, freezes, forsakes and slows
+//! down connections.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{mpsc, watch},
     task::AbortHandle,
+    time::Instant,
 };
 
 /// How the proxy treats connections.
@@ -17,6 +28,19 @@ enum Mode {
     Refuse,
     /// Bytes are neither read nor written; connections are taken and stay silent.
     Freeze,
+    /// Every byte comes that much later.
+    Delay(Duration),
+    /// One byte a second goes on, each way.
+    Trickle,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    mode: Mode,
+    /// Connections before this number are silent for good, and nobody says so.
+    forsaken: u64,
+    /// Connections before this number are reset.
+    reset: u64,
 }
 
 /// A proxy on a port of its own. Gone when dropped, connections included.
@@ -24,7 +48,9 @@ enum Mode {
 pub struct Proxy {
     /// The port on 127.0.0.1 that it listens on.
     pub port: u16,
-    mode: watch::Sender<Mode>,
+    state: watch::Sender<State>,
+    next: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     listening: AbortHandle,
 }
@@ -34,23 +60,31 @@ impl Proxy {
     pub async fn start(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mode = watch::Sender::new(Mode::Pass);
+        let state = watch::Sender::new(State { mode: Mode::Pass, forsaken: 0, reset: 0 });
         let connections = Arc::new(Mutex::new(Vec::new()));
-        let (modes, open, target) = (mode.clone(), Arc::clone(&connections), target.to_owned());
+        let (next, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (states, open, numbers, target) =
+            (state.clone(), Arc::clone(&connections), Arc::clone(&next), target.to_owned());
+        let count = Arc::clone(&sent);
         let listening = tokio::spawn(async move {
             loop {
                 let Ok((client, _)) = listener.accept().await else { continue };
-                if *modes.borrow() == Mode::Refuse {
+                if states.borrow().mode == Mode::Refuse {
                     continue;
                 }
-                let connection = tokio::spawn(connect(client, target.clone(), modes.subscribe()));
+                let connection = Connection {
+                    number: numbers.fetch_add(1, Ordering::SeqCst),
+                    state: states.subscribe(),
+                    sent: Arc::clone(&count),
+                };
+                let connection = tokio::spawn(connection.run(client, target.clone()));
                 open.lock().unwrap().push(connection.abort_handle());
             }
         });
-        Self { port, mode, connections, listening: listening.abort_handle() }
+        Self { port, state, next, sent, connections, listening: listening.abort_handle() }
     }
 
-    /// The URL of a broker, leading through this proxy.
+    /// The URL of a server, leading through this proxy.
     pub fn through(&self, url: &str) -> String {
         let (front, host) = url.rsplit_once('@').unwrap();
         let path = host.split_once('/').map_or("", |(_, path)| path);
@@ -64,20 +98,56 @@ impl Proxy {
         }
     }
 
+    /// Cuts all connections with a reset, as a router does that has forgotten them. New ones are taken.
+    pub fn reset(&self) {
+        let next = self.next.load(Ordering::SeqCst);
+        self.state.send_modify(|state| state.reset = next);
+    }
+
+    /// Lets all connections hang for good, as when the other side lost its power: open, and silent. New ones are taken.
+    pub fn forsake(&self) {
+        let next = self.next.load(Ordering::SeqCst);
+        self.state.send_modify(|state| state.forsaken = next);
+    }
+
     /// Cuts all connections, and refuses new ones until [`Proxy::pass`].
     pub fn refuse(&self) {
-        self.mode.send_replace(Mode::Refuse);
+        self.set(Mode::Refuse);
         self.cut();
     }
 
     /// Holds everything back, new connections too, until [`Proxy::pass`].
     pub fn freeze(&self) {
-        self.mode.send_replace(Mode::Freeze);
+        self.set(Mode::Freeze);
+    }
+
+    /// Every byte takes so much longer, each way, until [`Proxy::pass`].
+    pub fn delay(&self, by: Duration) {
+        self.set(Mode::Delay(by));
+    }
+
+    /// One byte a second, each way, until [`Proxy::pass`].
+    pub fn trickle(&self) {
+        self.set(Mode::Trickle);
     }
 
     /// Back to normal.
     pub fn pass(&self) {
-        self.mode.send_replace(Mode::Pass);
+        self.set(Mode::Pass);
+    }
+
+    fn set(&self, mode: Mode) {
+        self.state.send_modify(|state| state.mode = mode);
+    }
+
+    /// How many bytes clients have sent to the server.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
+
+    /// How many connections it has taken since it started.
+    pub fn taken(&self) -> u64 {
+        self.next.load(Ordering::SeqCst)
     }
 
     /// How many connections it has taken and not cut.
@@ -95,30 +165,84 @@ impl Drop for Proxy {
     }
 }
 
-async fn connect(client: TcpStream, target: String, mut mode: watch::Receiver<Mode>) {
-    let _ = mode.wait_for(|mode| *mode != Mode::Freeze).await;
-    let Ok(server) = TcpStream::connect(&target).await else { return };
-    let (client_in, client_out) = client.into_split();
-    let (server_in, server_out) = server.into_split();
-    // Each direction ends the connection.
-    tokio::select! {
-        () = copy(client_in, server_out, mode.clone()) => {}
-        () = copy(server_in, client_out, mode) => {}
-    }
+#[derive(Clone)]
+struct Connection {
+    number: u64,
+    state: watch::Receiver<State>,
+    sent: Arc<AtomicU64>,
 }
 
-async fn copy(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut mode: watch::Receiver<Mode>,
-) {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let _ = mode.wait_for(|mode| *mode != Mode::Freeze).await;
-        let Ok(length) = from.read(&mut buffer).await else { return };
-        let _ = mode.wait_for(|mode| *mode != Mode::Freeze).await;
-        if length == 0 || to.write_all(&buffer[..length]).await.is_err() {
-            return;
+impl Connection {
+    async fn run(self, client: TcpStream, target: String) {
+        self.clone().may_go_on().await;
+        let Ok(server) = TcpStream::connect(&target).await else { return };
+        for stream in [&client, &server] {
+            let _ = stream.set_nodelay(true);
         }
+        let (mut client_in, mut client_out) = client.into_split();
+        let (mut server_in, mut server_out) = server.into_split();
+        let mut state = self.state.clone();
+        let is_reset = tokio::select! {
+            // Each direction ends the connection.
+            () = self.clone().copy(&mut client_in, &mut server_out, Some(&self.sent)) => false,
+            () = self.clone().copy(&mut server_in, &mut client_out, None) => false,
+            _ = state.wait_for(|state| state.reset > self.number) => true,
+        };
+        if is_reset {
+            let _ = client_in.as_ref().set_zero_linger();
+        }
+    }
+
+    async fn copy(self, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, count: Option<&AtomicU64>) {
+        let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(64);
+        let mut reading = self.clone();
+        let read = async move {
+            let mut buffer = vec![0; 16 * 1024];
+            loop {
+                reading.may_go_on().await;
+                let Ok(length) = from.read(&mut buffer).await else { return };
+                if length == 0 || sender.send((Instant::now(), buffer[..length].to_vec())).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let mut writing = self;
+        let write = async move {
+            while let Some((read_at, bytes)) = receiver.recv().await {
+                if let Some(count) = count {
+                    count.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+                }
+                if writing.write(to, read_at, &bytes).await.is_none() {
+                    return;
+                }
+            }
+        };
+        // What was read is still written.
+        tokio::join!(read, write);
+    }
+
+    async fn write(&mut self, to: &mut OwnedWriteHalf, read_at: Instant, mut bytes: &[u8]) -> Option<()> {
+        while !bytes.is_empty() {
+            self.may_go_on().await;
+            let mode = self.state.borrow_and_update().mode;
+            let (count, due) = match mode {
+                Mode::Delay(by) => (bytes.len(), read_at + by),
+                Mode::Trickle => (1, Instant::now() + Duration::from_secs(1)),
+                _ => (bytes.len(), read_at),
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                // Another mode, another pace.
+                _ = self.state.changed() => continue,
+            }
+            to.write_all(&bytes[..count]).await.ok()?;
+            bytes = &bytes[count..];
+        }
+        Some(())
+    }
+
+    async fn may_go_on(&mut self) {
+        let number = self.number;
+        let _ = self.state.wait_for(|state| state.mode != Mode::Freeze && state.forsaken <= number).await;
     }
 }

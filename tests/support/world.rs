@@ -47,6 +47,11 @@ impl World {
         Self::on(Broker::RabbitMq(crate::broker_url()))
     }
 
+    /// On a RabbitMQ of the test's own.
+    pub fn at(url: String) -> Self {
+        Self::on(Broker::RabbitMq(url))
+    }
+
     /// On RabbitMQ, with answers in Redis; both must be there. Python's peers send no answers to reply queues then.
     pub fn rabbitmq_and_redis() -> Self {
         let mut world = Self::rabbitmq();

@@ -25,6 +25,8 @@ cargo xtask <command>
   test [--ways LIST] [-- ARGS]  run all tests (ARGS go to `cargo test`), with the servers they need:
                                 found, started from installed programs, or installed;
                                 what was started is stopped again
+  test --faults [...]           run the faults of tests/faults with 20,000 events each
+                                (CELERYSALT_FAULT_EVENTS), and print what became of them
   services up [--ways LIST]     find or start the servers, leave them running, print `export` lines
   services down                 stop what `services up` started, and only that
   services status               say which of them answer
@@ -43,7 +45,7 @@ A URL in CELERYSALT_TEST_BROKER_URL, CELERYSALT_TEST_REGISTRY_URL or CELERYSALT_
 /// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
-    Test { ways: Vec<Way>, args: Vec<String> },
+    Test { faults: bool, ways: Vec<Way>, args: Vec<String> },
     Up { ways: Vec<Way> },
     Down,
     Status,
@@ -64,7 +66,8 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match command {
-        Command::Test { ways, args } => test::run(&ways, &args),
+        Command::Test { faults: false, ways, args } => test::run(&ways, &args),
+        Command::Test { faults: true, ways, args } => test::faults(&ways, &args),
         Command::Up { ways } => services::up(&ways).map(|()| ExitCode::SUCCESS),
         Command::Down => services::down().map(|()| ExitCode::SUCCESS),
         Command::Status => services::status(),
@@ -92,8 +95,12 @@ fn parse(args: &[String]) -> Result<Command, String> {
         ["test", rest @ ..] => {
             let end = rest.iter().position(|word| *word == "--");
             let own = &rest[..end.unwrap_or(rest.len())];
+            let (faults, own) = match own {
+                ["--faults", own @ ..] => (true, own),
+                own => (false, own),
+            };
             let passed = end.map_or(&[][..], |end| &rest[end + 1..]);
-            Ok(Command::Test { ways: ways(own)?, args: passed.iter().map(ToString::to_string).collect() })
+            Ok(Command::Test { faults, ways: ways(own)?, args: passed.iter().map(ToString::to_string).collect() })
         }
         ["services", "up", rest @ ..] => Ok(Command::Up { ways: ways(rest)? }),
         ["services", "down"] => Ok(Command::Down),
@@ -140,9 +147,10 @@ mod tests {
         let args = ["-p", "celerysalt", "--", "--nocapture"].map(str::to_owned);
         assert_eq!(
             parsed("test --ways running,compose -- -p celerysalt -- --nocapture"),
-            Ok(Command::Test { ways: vec![Way::Running, Way::Compose], args: args.to_vec() })
+            Ok(Command::Test { faults: false, ways: vec![Way::Running, Way::Compose], args: args.to_vec() })
         );
-        assert_eq!(parsed("test"), Ok(Command::Test { ways: Way::ALL.to_vec(), args: Vec::new() }));
+        let all = |faults| Ok(Command::Test { faults, ways: Way::ALL.to_vec(), args: Vec::new() });
+        assert_eq!((parsed("test"), parsed("test --faults")), (all(false), all(true)));
     }
 
     #[test]

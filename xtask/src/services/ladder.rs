@@ -125,7 +125,7 @@ fn installed(service: &dyn Service, keeper: &mut Keeper, duties: &mut Vec<Duty>)
 }
 
 /// Installs the packages without starting what is in them.
-fn packages(service: &dyn Service, keeper: &mut Keeper) -> Result<(), String> {
+pub(super) fn packages(service: &dyn Service, keeper: &mut Keeper) -> Result<(), String> {
     if program("apt-get", &[]).is_none() {
         return Err("there is no apt-get here".to_owned());
     }

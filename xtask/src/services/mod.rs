@@ -18,7 +18,7 @@ mod url;
 pub(crate) use keeper::Keeper;
 pub(crate) use ladder::Way;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use launch::Launch;
 use state::{Entry, State};
@@ -41,6 +41,11 @@ trait Service {
     fn url(&self, port: u16) -> String;
     /// Debian packages that bring it.
     fn packages(&self) -> &'static [&'static str];
+    /// The program that tests start a server of their own with, to kill it, when it is installed; `None` inside of `Some` when
+    /// it is not.
+    fn own_program(&self) -> Option<Option<PathBuf>> {
+        None
+    }
     /// Speaks with the server until it is certain that tests could use it.
     ///
     /// # Errors
@@ -77,6 +82,25 @@ pub(crate) fn find(ways: &[Way], keeper: &mut Keeper) -> Result<Vec<(&'static st
         urls.push((service.variable(), entry.url));
     }
     Ok(urls)
+}
+
+/// Sees to it that the programs are installed with which tests start servers of their own. Without them those tests fail, and
+/// say so.
+pub(crate) fn install(ways: &[Way], keeper: &mut Keeper) {
+    for service in ALL {
+        if service.own_program().is_some_and(|program| program.is_none()) {
+            let outcome = match ways.contains(&Way::Packages) {
+                true => ladder::packages(service, keeper),
+                false => Err("`--ways` leaves out `packages`".to_owned()),
+            };
+            if let Err(why) = outcome {
+                eprintln!(
+                    "{}: its programs are not installed, so tests that start one of their own fail: {why}",
+                    service.name()
+                );
+            }
+        }
+    }
 }
 
 /// Gets every service and leaves it running.

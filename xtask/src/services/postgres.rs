@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -41,6 +42,10 @@ impl Service for PostgreSql {
 
     fn packages(&self) -> &'static [&'static str] {
         &["postgresql"]
+    }
+
+    fn own_program(&self) -> Option<Option<PathBuf>> {
+        Some(launch::program("initdb", &PLACES))
     }
 
     fn probe(&self, url: &Url) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -40,6 +41,10 @@ impl Service for RabbitMq {
 
     fn packages(&self) -> &'static [&'static str] {
         &["rabbitmq-server"]
+    }
+
+    fn own_program(&self) -> Option<Option<PathBuf>> {
+        Some(launch::program("rabbitmq-server", &PLACES))
     }
 
     fn probe(&self, url: &Url) -> Result<(), String> {

@@ -26,6 +26,8 @@ use crate::transport::{Deliveries, Delivery, QueueSpec, Settle, TransportError};
 const REPLY_BUFFER: usize = 1_024;
 /// A channel that lived this long was well: the next failure starts with the shortest pause.
 const WELL: Duration = Duration::from_secs(5);
+/// How often exchanges and bindings are declared again: the broker does not tell when somebody deletes them.
+const BOUND_AGAIN: Duration = Duration::from_secs(15);
 
 /// What to consume.
 #[derive(Clone, Debug)]
@@ -194,15 +196,37 @@ impl Consuming {
         }
     }
 
+    /// Declares the queue with its exchanges and bindings now and then, and never ends. An exchange that was deleted while a
+    /// service runs is there again after a while, and what is published to it reaches the queue.
+    async fn keep_bound(&self) {
+        let Source::Queue { spec, .. } = &self.source else { return std::future::pending().await };
+        if spec.bindings.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(BOUND_AGAIN).await;
+            // On a channel of its own: a refusal closes it.
+            let Ok(channel) = self.link.try_channel().await else { continue };
+            match topology::declare(&channel, spec).await {
+                Ok(()) => close_channel(&channel).await,
+                Err(failure) => {
+                    tracing::warn!(queue = spec.name, what = failure.what, error = %failure.error, "a binding can't be declared");
+                }
+            }
+        }
+    }
+
     /// Passes deliveries on until something ends that.
     async fn hand_out(&self, session: &mut Session, cancelled: &mut oneshot::Receiver<()>) -> End {
         let closed = closed(self.closing.clone());
-        tokio::pin!(closed);
+        let binding = self.keep_bound();
+        tokio::pin!(closed, binding);
         loop {
             let delivery = tokio::select! {
                 biased;
                 _ = &mut *cancelled => return End::Done,
                 () = &mut closed => return End::Done,
+                () = &mut binding => return End::Done,
                 next = session.consumer.next() => match next {
                     Some(Ok(delivery)) => session.delivery(delivery),
                     Some(Err(error)) => return End::Lost(error.to_string()),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use lapin::{Channel, Connection};
+use lapin::{Channel, Connection, ConnectionStatus};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{AmqpOptions, address::Address, dial::Dial};
@@ -29,6 +29,8 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Kept for errors; not under `state`, which is held while connecting.
     last_failure: SyncMutex<Option<String>>,
+    /// Of the connection that there is.
+    status: SyncMutex<Option<ConnectionStatus>>,
     frame_max: AtomicU32,
 }
 
@@ -49,6 +51,7 @@ impl Link {
             open_timeout: options.connect_timeout,
             state: Mutex::default(),
             last_failure: SyncMutex::default(),
+            status: SyncMutex::default(),
             // What RabbitMQ offers unless told otherwise, until a connection says.
             frame_max: AtomicU32::new(131_072),
         }
@@ -123,6 +126,13 @@ impl Link {
 
     /// The error for a call that waited too long.
     pub(super) fn away(&self, waited: Duration) -> TransportError {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if status.is_some_and(|status| status.connected() && status.blocked()) {
+            return self.unavailable(format!(
+                "it takes no messages for {} ms: it is out of memory or disk",
+                waited.as_millis()
+            ));
+        }
         let last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let last = last.unwrap_or_else(|| "it does not answer".to_owned());
         self.unavailable(format!("no answer for {} ms; the last failure was: {last}", waited.as_millis()))
@@ -156,6 +166,8 @@ impl Link {
                     tracing::info!(broker = self.broker(), "{again}connected what {}", self.purpose);
                     (state.was_connected, state.not_before) = (true, None);
                     state.backoff = Backoff::default();
+                    let status = connection.status().clone();
+                    *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
                     state.connection = Some(connection);
                 }
                 Err(error) => {

@@ -5,9 +5,8 @@
 //! back by themselves.
 //!
 //! # Logging
-//! lapin logs a returned (unroutable) message at `WARN` **with its payload**, and connections at `ERROR` when they are
-//! lost. Filter it where payloads must not reach a log, for example with
-//! `RUST_LOG=info,lapin::returned_messages=off,lapin=error`. This crate's own events carry no payload and no password.
+//! lapin logs a returned (unroutable) message at `WARN` with its headers, and connections at `ERROR` when they are lost;
+//! `RUST_LOG=info,lapin::returned_messages=off` leaves the former out. No payload and no password gets into a log.
 
 mod address;
 mod confirms;
@@ -112,8 +111,8 @@ impl AmqpOptions {
         self
     }
 
-    /// How long a message waits for a broker that is away before its [`Confirmation`] fails, and how long a call waits
-    /// for room or for the connection. Default 10 s.
+    /// How long a message waits for a broker that is away, or that confirms nothing at all any more (it is out of memory or
+    /// disk), before its [`Confirmation`] fails; and how long a call waits for room or for the connection. Default 10 s.
     #[must_use]
     pub fn unavailable_after(mut self, limit: Duration) -> Self {
         self.unavailable_after = limit.min(LONGEST_WAIT);

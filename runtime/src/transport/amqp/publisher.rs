@@ -86,7 +86,7 @@ impl Publisher {
             identity: Identity { message_id, exchange: message.exchange, routing_key: message.routing_key },
             properties,
             body: message.body,
-            confirmer,
+            confirmer: Some(confirmer),
             since: Instant::now(),
             refusals: 0,
             slot,

@@ -23,7 +23,7 @@ use super::{
     link::{Link, close_channel},
     topology::{self, Failure, reply_code, short},
 };
-use crate::transport::{Confirmer, TransportError};
+use crate::transport::{Confirmer, Routing, TransportError};
 
 /// How long a message may stay confirmed and undecided before the task asks; see [`super::confirms`].
 const UNDECIDED: Duration = Duration::from_millis(100);
@@ -36,7 +36,8 @@ pub(super) struct Outgoing {
     pub(super) routing_key: ShortString,
     pub(super) properties: BasicProperties,
     pub(super) body: Bytes,
-    pub(super) confirmer: Confirmer,
+    /// None once its sender was told that the broker does not answer. It keeps its place, which bounds what is under way.
+    pub(super) confirmer: Option<Confirmer>,
     pub(super) since: Instant,
     /// How often the channel was closed on this message when nothing else was in flight.
     pub(super) refusals: u32,
@@ -61,8 +62,18 @@ pub(super) struct Publishing {
     one_by_one: usize,
     /// When the channel was lost, unless something was confirmed, or nothing was left to confirm, since.
     away_since: Option<Instant>,
+    /// When something was last confirmed, or this channel opened.
+    last_confirm: Instant,
     /// Whether senders are gone.
     closing: bool,
+}
+
+impl Outgoing {
+    fn resolve(self, outcome: Result<Routing, TransportError>) {
+        if let Some(confirmer) = self.confirmer {
+            confirmer.resolve(outcome);
+        }
+    }
 }
 
 impl Publishing {
@@ -77,6 +88,7 @@ impl Publishing {
             declared: HashSet::new(),
             one_by_one: 0,
             away_since: None,
+            last_confirm: Instant::now(),
             closing: false,
         }
     }
@@ -124,7 +136,7 @@ impl Publishing {
                 biased;
                 () = sleep_until(expiry(&self.waiting)) => {
                     if let Some(expired) = self.waiting.pop_front() {
-                        expired.confirmer.resolve(Err(self.link.away(limit)));
+                        expired.resolve(Err(self.link.away(limit)));
                     }
                 }
                 more = self.queue.recv(), if !self.closing => self.enqueue(more),
@@ -145,6 +157,7 @@ impl Publishing {
         let mut pending = Pending::default();
         let mut verdicts = Verdicts::default();
         let mut more = Vec::new();
+        self.last_confirm = Instant::now();
         loop {
             if let Some(error) = self.settle(&mut pending, &mut verdicts) {
                 return Some(error);
@@ -158,6 +171,7 @@ impl Publishing {
                     return None;
                 }
             }
+            let overdue = self.overdue();
             tokio::select! {
                 () = pending.changed() => {}
                 received = self.queue.recv_many(&mut more, 1_000), if !self.closing => {
@@ -165,7 +179,24 @@ impl Publishing {
                     self.waiting.extend(more.drain(..));
                 }
                 () = tokio::time::sleep(UNDECIDED), if verdicts.undecided() => self.ask(channel, &mut pending),
+                () = sleep_until(overdue) => self.tell_oldest(),
             }
+        }
+    }
+
+    /// When the oldest message that is not told of has waited long enough. A broker that is out of memory or disk keeps the
+    /// connection and confirms nothing; while it confirms anything, messages wait for their turn.
+    fn overdue(&self) -> Option<Instant> {
+        let oldest = self.written.values().find(|outgoing| outgoing.confirmer.is_some())?;
+        Some(oldest.since.max(self.last_confirm) + self.unavailable_after)
+    }
+
+    /// Says of the oldest message that it is not confirmed. The broker may have it, and may still take it: it is not sent again.
+    fn tell_oldest(&mut self) {
+        let away = self.link.away(self.unavailable_after);
+        let oldest = self.written.values_mut().find_map(|outgoing| outgoing.confirmer.take());
+        if let Some(confirmer) = oldest {
+            confirmer.resolve(Err(away));
         }
     }
 
@@ -187,7 +218,7 @@ impl Publishing {
                     }
                     Err(failure) if failure.is_final() => {
                         if let Some(refused) = self.waiting.pop_front() {
-                            refused.confirmer.resolve(Err(failure.explain(self.link.broker())));
+                            refused.resolve(Err(failure.explain(self.link.broker())));
                         }
                         continue;
                     }
@@ -244,7 +275,11 @@ impl Publishing {
     /// Resolves what has been decided; an error when the channel is lost.
     fn settle(&mut self, pending: &mut Pending, verdicts: &mut Verdicts) -> Option<lapin::Error> {
         let mut lost = None;
-        for (number, result) in pending.drain() {
+        let drained = pending.drain();
+        if drained.iter().any(|(_, result)| result.is_ok()) {
+            self.last_confirm = Instant::now();
+        }
+        for (number, result) in drained {
             let (acked, returned) = match result {
                 Ok(Confirmed::Ack(returned)) => (true, returned),
                 Ok(Confirmed::Nack(returned)) => (false, returned),
@@ -271,7 +306,7 @@ impl Publishing {
         let idle = lost.is_none() && pending.is_empty();
         for (number, routing) in verdicts.decide(idle) {
             if let Some(outgoing) = self.written.remove(&number) {
-                outgoing.confirmer.resolve(Ok(routing));
+                outgoing.resolve(Ok(routing));
                 self.away_since = None;
                 self.one_by_one = self.one_by_one.saturating_sub(1);
             }
@@ -282,9 +317,10 @@ impl Publishing {
     /// A nack. Not repeated here: a full queue would keep all others waiting.
     fn refused_by_queue(&mut self, number: u64) {
         if let Some(outgoing) = self.written.remove(&number) {
-            outgoing.confirmer.resolve(Err(TransportError::NotTaken {
+            let what = format!("a message for `{}`", outgoing.identity.routing_key);
+            outgoing.resolve(Err(TransportError::NotTaken {
                 broker: self.link.broker().to_owned(),
-                what: format!("a message for `{}`", outgoing.identity.routing_key),
+                what,
                 reason: "basic.nack: a queue is full, or its node is failing".to_owned(),
             }));
             self.one_by_one = self.one_by_one.saturating_sub(1);
@@ -302,6 +338,11 @@ impl Publishing {
         }
         let alone = written.len() == 1;
         for (_, mut outgoing) in written.into_iter().rev() {
+            if outgoing.confirmer.is_none() {
+                // Its sender was told that it failed, and may have sent it again.
+                self.one_by_one = self.one_by_one.saturating_sub(1);
+                continue;
+            }
             if alone && error.is_amqp_soft_error() {
                 outgoing.refusals += 1;
                 if outgoing.refusals > 1 && reply_code(error).is_some() {
@@ -309,7 +350,7 @@ impl Publishing {
                     let failure = Failure::new(format!("a message for `{}`", outgoing.identity.routing_key));
                     let (broker, failure) = (self.link.broker().to_owned(), failure(error.clone()));
                     let reason = failure.error.to_string();
-                    outgoing.confirmer.resolve(Err(TransportError::Refused { broker, what: failure.what, reason }));
+                    outgoing.resolve(Err(TransportError::Refused { broker, what: failure.what, reason }));
                     continue;
                 }
             }

@@ -1,5 +1,6 @@
 //! The frames that the broker sends, followed from byte to byte. Those that carry what a peer chose, other than bodies,
-//! are held until they are whole, and go on as [`repair`] lets them; all others pass as they come.
+//! are held until they are whole, and go on as [`repair`] lets them; all others pass as they come. The bodies of messages that
+//! the broker returns do not: nobody needs them, and lapin would log them.
 
 use std::{collections::BTreeMap, io};
 
@@ -32,11 +33,22 @@ pub(super) struct Frames {
     drop: u64,
     /// What was wrong with a method whose content header has not come yet, by channel.
     notes: BTreeMap<u16, Vec<String>>,
+    /// The channels on which a message is coming back that was returned, and how much of its body is still to come.
+    returned: BTreeMap<u16, Option<u64>>,
 }
 
 impl Frames {
     pub(super) fn new() -> Self {
-        Self { buffer: vec![0; READ], start: 0, checked: 0, end: 0, pass: 0, drop: 0, notes: BTreeMap::new() }
+        Self {
+            buffer: vec![0; READ],
+            start: 0,
+            checked: 0,
+            end: 0,
+            pass: 0,
+            drop: 0,
+            notes: BTreeMap::new(),
+            returned: BTreeMap::new(),
+        }
     }
 
     /// What may go on.
@@ -102,8 +114,19 @@ impl Frames {
                     return Ok(true);
                 }
                 let repaired = if kind == CONTENT_HEADER {
-                    repair::content_header(payload, self.notes.remove(&channel).unwrap_or_default())
+                    let repaired = repair::content_header(payload, self.notes.remove(&channel).unwrap_or_default());
+                    match self.returned.get_mut(&channel) {
+                        Some(body) => {
+                            let mut header = repaired.unwrap_or_else(|| payload.to_vec());
+                            *body = Some(repair::take_body(&mut header));
+                            Some(header)
+                        }
+                        None => repaired,
+                    }
                 } else {
+                    if payload.starts_with(&repair::BASIC_RETURN) {
+                        self.returned.insert(channel, None);
+                    }
                     let repaired = repair::method(payload).map_err(|fault| {
                         let told = format!("what the broker sent of itself, or of a delivery, {fault}");
                         io::Error::new(io::ErrorKind::InvalidData, told)
@@ -126,14 +149,25 @@ impl Frames {
             CONTENT_HEADER => {
                 let Some((prefix, _)) = rest.split_at_checked(repair::PREFIX) else { return Ok(false) };
                 let notes = self.notes.remove(&channel).unwrap_or_default();
-                let frame = frame(kind, channel, &repair::oversized(prefix, size, notes));
+                let mut header = repair::oversized(prefix, size, notes);
+                if let Some(body) = self.returned.get_mut(&channel) {
+                    *body = Some(repair::take_body(&mut header));
+                }
+                let frame = frame(kind, channel, &header);
                 self.replace(FRAME_HEADER + repair::PREFIX, &frame);
                 self.checked += frame.len();
                 self.drop = u64::from(size) - repair::PREFIX as u64 + 1;
             }
+            BODY if self.returned.contains_key(&channel) => self.drop = u64::from(size) + FRAME_HEADER as u64 + 1,
             METHOD | BODY | HEARTBEAT => self.pass = u64::from(size) + FRAME_HEADER as u64 + 1,
             // The broker speaks another version, or no AMQP at all: lapin says so, and ends the connection.
             _ => self.pass = u64::MAX,
+        }
+        if let Some(Some(left)) = self.returned.get_mut(&channel) {
+            *left = left.saturating_sub(if kind == BODY { u64::from(size) } else { 0 });
+            if *left == 0 {
+                self.returned.remove(&channel);
+            }
         }
         Ok(true)
     }

@@ -38,6 +38,8 @@ const PROPERTIES: [(&str, Kind); 14] = [
 ];
 const HEADERS: usize = 2;
 
+/// Class and method of a message that the broker returns.
+pub(super) const BASIC_RETURN: [u8; 4] = [0, 60, 0, 50];
 const RETURN: [(&str, Kind); 4] = [
     ("reply code", Kind::Fixed(2)),
     ("reply text", Kind::Short),
@@ -83,6 +85,14 @@ pub(super) fn content_header(payload: &[u8], notes: Vec<String>) -> Option<Vec<u
     Some(repair(payload, notes))
 }
 
+/// Has a content header say that no body follows: how long the one is that does.
+pub(super) fn take_body(header: &mut [u8]) -> u64 {
+    match header.get_mut(4..PREFIX).and_then(|size| <&mut [u8; 8]>::try_from(size).ok()) {
+        Some(size) => u64::from_be_bytes(std::mem::take(size)),
+        None => 0,
+    }
+}
+
 /// The payload that stands for a content header of `size` bytes, of which only the prefix was read.
 pub(super) fn oversized(prefix: &[u8], size: u32, mut notes: Vec<String>) -> Vec<u8> {
     notes.push(format!("the properties are left out: they have {size} bytes"));
@@ -108,7 +118,7 @@ pub(super) fn method(payload: &[u8]) -> Result<Option<Method>, Fault> {
             let mut rest = payload.get(6..).ok_or(Fault::Malformed)?;
             return check_table(&mut rest).map(|()| None);
         }
-        Some([0, 60, 0, 50]) => RETURN,
+        Some(&BASIC_RETURN) => RETURN,
         Some([0, 60, 0, 60]) => DELIVER,
         Some([0, 60, 0, 71]) => GET_OK,
         _ => return Ok(None),

@@ -135,6 +135,35 @@ fn a_routing_key_that_is_no_text_is_told_of_by_the_content_header() {
 }
 
 #[test]
+fn a_returned_message_has_no_body_and_the_next_one_has_its_own() {
+    let code = 312u16.to_be_bytes();
+    let returned = [&[0, 60, 0, 50], &code[..], &short(b"NO_ROUTE"), &short(b"x"), &short(b"k")].concat();
+    let header_of = |size: u64| frame(2, 1, &[&[0, 60, 0, 0], &size.to_be_bytes()[..], &[0, 0]].concat());
+    let other =
+        [frame(2, 2, &[&[0, 60, 0, 0], &3u64.to_be_bytes()[..], &[0, 0]].concat()), frame(3, 2, b"two")].concat();
+    let bytes = [
+        frame(1, 1, &returned),
+        header_of(9),
+        frame(3, 1, b"sec"),
+        other.clone(),
+        frame(3, 1, b"ret..."),
+        // Without a body, there is nothing to wait for.
+        frame(1, 1, &returned),
+        header_of(0),
+        deliver(b"x", b"k"),
+        header_of(5),
+        frame(3, 1, b"hello"),
+    ];
+    for pieces in [&[1_000][..], &[1, 5, 3]] {
+        let out = through(&bytes.concat(), pieces);
+        let expected =
+            [&bytes[0], &header_of(0)[..], &other, &bytes[5], &bytes[6], &bytes[7], &bytes[8], &bytes[9]].concat();
+        assert_eq!(out, expected);
+        assert_eq!(parsed(&out).unwrap().len(), 9);
+    }
+}
+
+#[test]
 fn a_repaired_frame_is_not_larger_than_it_was() {
     let filler = [b"S", &long(&vec![b'a'; 130_900])[..]].concat();
     let bytes = header(0x2000 | 0x0400, &[long(&[short(b"k"), filler].concat()), short(b"\xff")].concat());

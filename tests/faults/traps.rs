@@ -1,0 +1,218 @@
+//! Traps of lapin that no other test falls into. The table of all of them is in `docs/faults.md`.
+
+use std::{
+    fmt::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use celerysalt::transport::{
+    Binding, Message, Properties, QueueKind, QueueSpec, Routing, Transport, TransportError,
+    amqp::{AmqpOptions, AmqpTransport},
+};
+use celerysalt_tests::{World, broker_url, proxy::Proxy, within};
+use lapin::{
+    Connection, ConnectionProperties, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+use tokio::task::JoinSet;
+
+use crate::{checker::tell, events, stand::ready};
+
+fn message(exchange: &str, routing_key: &str, body: &str) -> Message {
+    let mut properties = Properties::default();
+    properties.persistent = true;
+    Message {
+        exchange: exchange.to_owned(),
+        routing_key: routing_key.to_owned(),
+        properties,
+        body: body.to_owned().into(),
+        ..Message::default()
+    }
+}
+
+/// Trap 1: lapin swaps the confirms of tasks that share a channel, so nacked messages are reported as taken. Here many tasks
+/// publish to a queue that is full after a few, and to one that takes all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_does_not_take_is_told_to_who_sent_it() {
+    const TASKS: usize = 8;
+    const ROOM: u32 = 100;
+    let world = World::rabbitmq();
+    let (exchange, full, open) = (world.exchange(), world.foreign_queue("full"), world.foreign_queue("open"));
+    let connection = Connection::connect(&broker_url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel
+        .exchange_declare(exchange.as_str().into(), ExchangeKind::Topic, options, FieldTable::default())
+        .await
+        .unwrap();
+    for (queue, is_full) in [(&full, true), (&open, false)] {
+        let mut arguments = FieldTable::default();
+        if is_full {
+            arguments.insert("x-max-length".into(), AMQPValue::LongInt(ROOM.cast_signed()));
+            arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+        }
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.as_str().into(), options, arguments).await.unwrap();
+        let key = if is_full { "full" } else { "open" };
+        let bind = QueueBindOptions::default();
+        channel
+            .queue_bind(queue.as_str().into(), exchange.as_str().into(), key.into(), bind, FieldTable::default())
+            .await
+            .unwrap();
+    }
+    connection.close(200, "done".into()).await.unwrap();
+    let options = AmqpOptions::new().unavailable_after(Duration::from_mins(2));
+    let transport = Arc::new(AmqpTransport::connect(&broker_url(), options).await.unwrap());
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let (transport, exchange) = (Arc::clone(&transport), exchange.clone());
+        tasks.spawn(async move {
+            let (mut taken, mut refused) = ([0, 0], [0, 0]);
+            let mut confirmations = Vec::new();
+            for number in task * events() / TASKS..(task + 1) * events() / TASKS {
+                let to = number % 2;
+                let key = if to == 0 { "full" } else { "open" };
+                confirmations.push((to, transport.send(message(&exchange, key, "x")).await.unwrap()));
+            }
+            for (to, confirmation) in confirmations {
+                match within(confirmation).await {
+                    Ok(Routing::Routed) => taken[to] += 1,
+                    Err(TransportError::NotTaken { .. }) => refused[to] += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            (taken, refused)
+        });
+    }
+    let (mut taken, mut refused) = ([0, 0], [0, 0]);
+    for (some, others) in tasks.join_all().await {
+        for to in 0..2 {
+            taken[to] += some[to];
+            refused[to] += others[to];
+        }
+    }
+    let there = [ready(&broker_url(), &full).await, ready(&broker_url(), &open).await];
+    tell(
+        "lapin 1: confirms of many tasks",
+        &format!(
+            "{} sent by {TASKS} tasks | taken {taken:?} of the full and the open queue | refused {refused:?} | there {there:?}",
+            events()
+        ),
+    );
+    assert_eq!((taken, refused[1]), (there, 0));
+    assert_eq!(taken[0] + refused[0] + taken[1], events() / TASKS * TASKS + events() % TASKS);
+    assert!(refused[0] > 0);
+    transport.close().await;
+}
+
+/// Trap 11: single acks, and confirms awaited one by one, cost several times as much. Counted in bytes on the wire.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acks_are_written_together() {
+    /// A frame of one ack.
+    const ACK: u64 = 21;
+    let world = World::rabbitmq();
+    let address = broker_url().rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned();
+    let proxy = Proxy::start(&address).await;
+    let queue = QueueSpec {
+        name: world.foreign_queue("acked"),
+        kind: QueueKind::Quorum,
+        bindings: vec![Binding { exchange: world.exchange(), pattern: "#".parse().unwrap() }],
+        dead_letter: None,
+    };
+    let reader = AmqpTransport::connect(&proxy.through(&broker_url()), AmqpOptions::new()).await.unwrap();
+    let mut deliveries = reader.consume(&queue, 500).await.unwrap();
+    let writer = world.transport("writer").await;
+    let mut confirmations = Vec::new();
+    for _ in 0..events() {
+        confirmations.push(writer.send(message(&world.exchange(), "k", "x")).await.unwrap());
+    }
+    for confirmation in confirmations {
+        assert_eq!(within(confirmation).await, Ok(Routing::Routed));
+    }
+    let before = proxy.sent();
+    let mut left = events();
+    while left > 0 {
+        let mut held = Vec::new();
+        for _ in 0..left.min(100) {
+            held.push(within(deliveries.next()).await.unwrap().unwrap());
+        }
+        left -= held.len();
+        for acked in futures_util::future::join_all(held.into_iter().map(celerysalt::transport::Delivery::ack)).await {
+            acked.unwrap();
+        }
+    }
+    let sent = proxy.sent() - before;
+    let single = ACK * events() as u64;
+    tell("lapin 11: acks", &format!("{} acked in hundreds | {sent} bytes of acks | {single} one by one", events()));
+    assert!(sent < single / 5, "{sent} of {single} bytes");
+    deliveries.cancel().await;
+    reader.close().await;
+    writer.close().await;
+}
+
+/// What is logged anywhere in this process.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<String>>);
+
+impl tracing::Subscriber for Logged {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+                write!(self.0, "{field}={value:?} ").unwrap();
+            }
+        }
+        if *event.metadata().level() > tracing::Level::WARN {
+            return;
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        writeln!(self.0.lock().unwrap(), "{}", text.0).unwrap();
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Trap 12: lapin logs messages that the broker returns, with their payloads. In a process of its own: the log is the process's.
+#[test]
+fn a_returned_payload_is_not_logged() {
+    const INNER: &str = "CELERYSALT_TEST_RETURNED";
+    if std::env::var_os(INNER).is_none() {
+        let this = std::env::current_exe().unwrap();
+        let name = "traps::a_returned_payload_is_not_logged";
+        let mut command = std::process::Command::new(this);
+        celerysalt_tests::programs::run(command.args(["--exact", name, "--nocapture"]).env(INNER, "1"));
+        return;
+    }
+    let logged = Logged::default();
+    tracing::subscriber::set_global_default(logged.clone()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let transport = AmqpTransport::connect(&broker_url(), AmqpOptions::new()).await.unwrap();
+        let sent = transport.send(message("", "celerysalt.test.nowhere", "s3cret payload")).await.unwrap();
+        assert_eq!(within(sent).await, Ok(Routing::Unroutable));
+        transport.close().await;
+    });
+    let logged = logged.0.lock().unwrap();
+    assert!(logged.contains("Server returned us a message"), "lapin logs it: {logged}");
+    let bytes = format!("{:?}", b"s3cret payload");
+    for payload in ["s3cret", bytes.trim_matches(['[', ']'])] {
+        assert!(!logged.contains(payload), "{logged}");
+    }
+}

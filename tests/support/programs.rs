@@ -1,0 +1,56 @@
+//! The programs of servers that a test starts for itself, and whose processes they are to be.
+
+#![allow(clippy::panic, reason = "only tests use this")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Finds a program below folders whose versions differ (`/usr/lib/postgresql`, with `below` = `bin`), else in `PATH`; the newest
+/// version first. The link in `PATH` is followed: it leads to where all of a package's programs are.
+pub fn find(name: &str, folders: &[(&str, &str)]) -> Option<PathBuf> {
+    let of = |folder: &str, below: &str| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut found: Vec<PathBuf> = entries.map(|entry| entry.path().join(below).join(name)).collect();
+        found.push(Path::new(folder).join(below).join(name));
+        found.sort_by_key(|path| std::cmp::Reverse(numbers(&path.to_string_lossy())));
+        found
+    };
+    let known = folders.iter().flat_map(|(folder, below)| of(folder, below));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let in_path = env::split_paths(&path).map(|folder| folder.join(name));
+    let program = known.chain(in_path).find(|program| program.is_file())?;
+    program.canonicalize().ok()
+}
+
+fn numbers(path: &str) -> Vec<u64> {
+    path.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+}
+
+/// Another user than root, whom servers refuse, when this is root: the first of these that there is.
+pub fn other_than_root(names: &[&str]) -> Option<(u32, u32)> {
+    let id = |arguments: &[&str]| -> Option<u32> {
+        let output = Command::new("id").args(arguments).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    if id(&["-u"]) != Some(0) {
+        return None;
+    }
+    let of = |user: &&str| Some((id(&["-u", user])?, id(&["-g", user])?));
+    Some(names.iter().find_map(of).unwrap_or_else(|| panic!("there is none of the users {names:?}")))
+}
+
+/// Runs a command that must succeed: what it printed.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}: {}{}", said(&output.stdout), said(&output.stderr));
+    said(&output.stdout)
+}
+
+/// Sends a signal, such as `KILL`, to a process, or to a group when `target` begins with `-`.
+pub fn signal(name: &str, target: &str) {
+    run(Command::new("kill").args(["-s", name, "--", target]));
+}
