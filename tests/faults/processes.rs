@@ -20,7 +20,7 @@ use celerysalt_tests::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     sync::{oneshot, watch},
     task::JoinHandle,
 };
@@ -37,6 +37,8 @@ type Said = BTreeMap<String, Vec<String>>;
 /// `tests/programs/peer.rs` at work.
 pub(crate) struct Peer {
     child: Child,
+    /// Its end is the peer's.
+    _input: ChildStdin,
     said: Arc<Mutex<Said>>,
     count: watch::Receiver<usize>,
     reading: JoinHandle<()>,
@@ -58,7 +60,9 @@ impl Peer {
                 told.send_modify(|count| *count += 1);
             }
         });
-        Self { child, said, count, reading }
+        // Waiting for the child would close it.
+        let input = child.stdin.take().unwrap();
+        Self { child, _input: input, said, count, reading }
     }
 
     /// What it has said under this word.

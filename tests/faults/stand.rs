@@ -35,9 +35,6 @@ use crate::{
 const KEYS: u64 = 50;
 /// How long a recovery may take after what was broken is whole again.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(5);
-/// What a process may grow by beyond the messages that it may hold: histories of tests, and what allocators keep.
-const MEMORY: u64 = 64 * 1024;
-
 /// How long all of a test's events may take.
 pub(crate) fn limit() -> Duration {
     Duration::from_mins(1) + Duration::from_millis(10) * u32::try_from(events()).unwrap()
@@ -224,18 +221,15 @@ impl Stand {
         let task = tokio::spawn(async move {
             let mut published = Published::default();
             let mut in_flight: FuturesUnordered<Sending> = FuturesUnordered::new();
-            let begun = tokio::time::Instant::now();
+            let mut due = tokio::time::Instant::now();
             loop {
                 while in_flight.len() < window && published.confirmed.len() + in_flight.len() < wanted {
                     if let Some(rate) = rate {
-                        #[expect(clippy::cast_precision_loss, reason = "numbers of events are small")]
-                        let due = begun + Duration::from_secs_f64(published.sent.len() as f64 / rate);
-                        if due > tokio::time::Instant::now() && !in_flight.is_empty() {
-                            let next = tokio::time::timeout_at(due, in_flight.next()).await;
-                            if let Ok(Some(outcome)) = next {
-                                published.settle(outcome, &confirmed).await;
-                                continue;
-                            }
+                        // What was missed while nothing went is not made up for.
+                        due = due.max(tokio::time::Instant::now() - Duration::from_millis(20))
+                            + Duration::from_secs_f64(1.0 / rate);
+                        while let Ok(Some(outcome)) = tokio::time::timeout_at(due, in_flight.next()).await {
+                            published.settle(outcome, &confirmed).await;
                         }
                         tokio::time::sleep_until(due).await;
                     }
@@ -321,8 +315,6 @@ impl Stand {
         let verdict = history.verdict();
         verdict.hold(fault, promise, self.began.elapsed(), &format!("{more}{failures}; {memory}"));
         assert_eq!(counts.dead_lettered, 0, "{fault}: dead letters of good events");
-        let held = self.plan.in_flight() as u64;
-        assert!(most <= base + held + MEMORY, "{fault}: {memory}");
         verdict
     }
 }
@@ -422,7 +414,7 @@ impl Published {
             Err(error) => {
                 *self.failed.entry(kind(&error)).or_default() += 1;
                 // Whoever is told that it failed does not go on at full speed.
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
     }
@@ -478,7 +470,8 @@ pub(crate) async fn ready(url: &str, queue: &str) -> usize {
     usize::try_from(count).unwrap()
 }
 
-/// How much memory this process holds, looked at again and again.
+/// How much memory this process holds, looked at again and again. Told and no more: other tests run in it. The bound of a process
+/// that does nothing else is held by `tests/rabbitmq/slow.rs`.
 struct Memory {
     base: u64,
     most: Arc<AtomicU64>,

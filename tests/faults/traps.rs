@@ -32,8 +32,9 @@ fn message(exchange: &str, routing_key: &str, body: &str) -> Message {
     }
 }
 
-/// Trap 1: lapin swaps the confirms of tasks that share a channel, so nacked messages are reported as taken. Here many tasks
-/// publish to a queue that is full after a few, and to one that takes all.
+/// Traps 1 and 2: lapin swaps the confirms of tasks that share a channel, so nacked messages are reported as taken, and gives
+/// returns to other messages than their own. Here many tasks publish to a queue that is full after a few, to one that takes all,
+/// and to none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_broker_does_not_take_is_told_to_who_sent_it() {
     const TASKS: usize = 8;
@@ -69,41 +70,43 @@ async fn what_the_broker_does_not_take_is_told_to_who_sent_it() {
     for task in 0..TASKS {
         let (transport, exchange) = (Arc::clone(&transport), exchange.clone());
         tasks.spawn(async move {
-            let (mut taken, mut refused) = ([0, 0], [0, 0]);
+            let (mut taken, mut refused, mut unroutable) = ([0, 0, 0], [0, 0, 0], [0, 0, 0]);
             let mut confirmations = Vec::new();
             for number in task * events() / TASKS..(task + 1) * events() / TASKS {
-                let to = number % 2;
-                let key = if to == 0 { "full" } else { "open" };
+                // As often as not one after another of the same kind.
+                let to = (number / 3 + number % 2) % 3;
+                let key = ["full", "open", "nowhere"][to];
                 confirmations.push((to, transport.send(message(&exchange, key, "x")).await.unwrap()));
             }
             for (to, confirmation) in confirmations {
                 match within(confirmation).await {
                     Ok(Routing::Routed) => taken[to] += 1,
+                    Ok(Routing::Unroutable) => unroutable[to] += 1,
                     Err(TransportError::NotTaken { .. }) => refused[to] += 1,
                     other => panic!("{other:?}"),
                 }
             }
-            (taken, refused)
+            (taken, refused, unroutable)
         });
     }
-    let (mut taken, mut refused) = ([0, 0], [0, 0]);
-    for (some, others) in tasks.join_all().await {
-        for to in 0..2 {
+    let (mut taken, mut refused, mut unroutable) = ([0, 0, 0], [0, 0, 0], [0, 0, 0]);
+    for (some, others, none) in tasks.join_all().await {
+        for to in 0..3 {
             taken[to] += some[to];
             refused[to] += others[to];
+            unroutable[to] += none[to];
         }
     }
-    let there = [ready(&broker_url(), &full).await, ready(&broker_url(), &open).await];
+    let there = [ready(&broker_url(), &full).await, ready(&broker_url(), &open).await, 0];
     tell(
-        "lapin 1: confirms of many tasks",
+        "lapin 1, 2: confirms and returns of many tasks",
         &format!(
-            "{} sent by {TASKS} tasks | taken {taken:?} of the full and the open queue | refused {refused:?} | there {there:?}",
+            "{} sent by {TASKS} tasks to a full queue, an open one and none | taken {taken:?} | refused {refused:?} | unroutable {unroutable:?} | there {there:?}",
             events()
         ),
     );
-    assert_eq!((taken, refused[1]), (there, 0));
-    assert_eq!(taken[0] + refused[0] + taken[1], events() / TASKS * TASKS + events() % TASKS);
-    assert!(refused[0] > 0);
+    assert_eq!((taken, &refused[1..], &unroutable[..2]), (there, &[0, 0][..], &[0, 0][..]));
+    assert!(refused[0] > 0 && unroutable[2] > 0);
     transport.close().await;
 }
 
