@@ -7,6 +7,7 @@ celerysalt::include_events!();
 pub mod broker;
 pub mod figures;
 pub mod job;
+pub mod memory;
 pub mod ours;
 pub mod peers;
 pub mod raw;

@@ -1,10 +1,12 @@
 //! Prints the tables of `cargo xtask bench transport`. See `docs/benchmarks.md`.
 
-use std::{env, process::ExitCode};
+use std::{env, process::ExitCode, time::Duration};
 
 use celerysalt_bench_transport::{
     Outcome,
     figures::{Figures, median},
+    job::{self, Job},
+    memory::{self, Load},
     peers::{self, Peer, Work},
 };
 
@@ -16,7 +18,12 @@ async fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["peer", peer, work] => peers::work(peer, work).await,
+        // In a task, as what services do is.
+        ["peer", peer, work] => {
+            let (peer, work) = ((*peer).to_owned(), (*work).to_owned());
+            let working = tokio::spawn(async move { peers::work(&peer, &work).await });
+            working.await.unwrap_or_else(|error| Err(error.into()))
+        }
         parts => tables(parts).await,
     };
     match outcome {
@@ -60,6 +67,30 @@ async fn tables(parts: &[&str]) -> Outcome<()> {
         }
         table(work, &runs);
     }
+    if wanted("memory") {
+        memories(&url).await?;
+    }
+    Ok(())
+}
+
+/// 24 events of 1 MiB a second, for a minute: to a handler that keeps up, and to one that does not.
+#[expect(clippy::cast_precision_loss, reason = "megabytes")]
+async fn memories(url: &str) -> Outcome<()> {
+    println!("| consuming 24 MiB/s of 1 MiB events, prefetch 500 | events | before, MiB | at most, MiB |");
+    println!("| --- | --: | --: | --: |");
+    for (number, pause) in [0_u64, 1_000].into_iter().enumerate() {
+        let load = Load { bytes: 1024 * 1024, rate: 24, time: Duration::from_secs(60) };
+        let events = load.time.as_secs() * u64::from(load.rate);
+        let name = format!("celerysalt-memory.{}.{number}", std::process::id());
+        let job = Job { url: url.to_owned(), name, count: usize::try_from(events)?, warm: usize::try_from(pause)? };
+        let took = peers::remembered(&job, load).await?;
+        memory::clean(url, &job.name).await?;
+        let mib = |bytes: usize| bytes as f64 / 1024.0 / 1024.0;
+        let handler =
+            if pause == 0 { "the handler keeps up".to_owned() } else { format!("{pause} ms an event, 16 at a time") };
+        println!("| {handler} | {} | {:.0} | {:.0} |", took.handled, mib(took.before), mib(took.most));
+    }
+    println!("\nThe bound: what it is before, and the prefetch ({}) times the largest event.", job::PREFETCH);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -12,6 +13,7 @@ use crate::{
     broker::Broker,
     figures::Figures,
     job::{self, Job},
+    memory::{self, Load, Memory},
     ours,
 };
 
@@ -49,6 +51,12 @@ pub enum Peer {
     Raw,
     /// lapin, the same body and no headers; when consuming, one ack for each.
     RawBare,
+    /// RustStream on lapin: JSON and serde, no contract. Built by `ruststream/`.
+    RustStream,
+    /// Python's celery-salt.
+    CelerySalt,
+    /// Python's FastStream: JSON and pydantic.
+    FastStream,
 }
 
 impl Peer {
@@ -58,6 +66,9 @@ impl Peer {
             Self::Ours => "celerysalt",
             Self::Raw => "lapin",
             Self::RawBare => "lapin-bare",
+            Self::RustStream => "ruststream",
+            Self::CelerySalt => "celery-salt",
+            Self::FastStream => "faststream",
         }
     }
 
@@ -70,21 +81,35 @@ impl Peer {
             (Self::Raw, Work::Consume) => "raw lapin, grouped acks",
             (Self::RawBare, Work::Consume) => "raw lapin, single acks",
             (Self::Raw | Self::RawBare, Work::Rpc) => "raw lapin, exclusive reply queue",
+            (Self::RustStream, Work::Rpc) => "ruststream-lapin 0.7.2, direct reply-to",
+            (Self::RustStream, _) => "ruststream-lapin 0.7.2",
+            (Self::CelerySalt, Work::Publish) => "celery-salt 1.6.0, which sends one at a time",
+            (Self::CelerySalt, _) => "celery-salt 1.6.0",
+            (Self::FastStream, _) => "FastStream 0.7.8",
         }
     }
 
     /// Those that can do it.
     pub fn of(work: Work) -> Vec<Self> {
-        match work {
-            Work::Publish | Work::Consume => vec![Self::Ours, Self::Raw, Self::RawBare],
-            Work::Rpc => vec![Self::Ours, Self::Raw],
-        }
+        let own: &[Self] = match work {
+            Work::Publish | Work::Consume => &[Self::Ours, Self::Raw, Self::RawBare],
+            Work::Rpc => &[Self::Ours, Self::Raw],
+        };
+        // FastStream's `request` got no answer in this set-up.
+        let python: &[Self] =
+            if work == Work::Rpc { &[Self::CelerySalt] } else { &[Self::CelerySalt, Self::FastStream] };
+        [own, &[Self::RustStream], python].concat()
     }
 
     /// How many are measured in one run, and how many go before.
     fn counts(self, work: Work) -> (usize, usize) {
         match (self, work) {
             (Self::RawBare, Work::Consume) => (20_000, 1_000),
+            (Self::CelerySalt, Work::Publish) => (600, 50),
+            (Self::CelerySalt, Work::Consume) => (600, 50),
+            (Self::CelerySalt, Work::Rpc) => (150, 20),
+            (Self::FastStream, _) => (4_000, 400),
+            (Self::RustStream, Work::Consume) => (20_000, 1_000),
             (_, Work::Publish) => (30_000, 3_000),
             (_, Work::Consume) => (60_000, 5_000),
             (_, Work::Rpc) => (3_000, 300),
@@ -92,8 +117,31 @@ impl Peer {
     }
 
     fn command(self, work: &str, job: &Job) -> Outcome<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["peer", self.name(), work]);
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = root.join("../../target");
+        let script =
+            |name: &str| (target.join("bench-venv/bin/python"), vec![root.join("python").join(name), work.into()]);
+        let (program, arguments) = match self {
+            Self::Ours | Self::Raw | Self::RawBare => {
+                (std::env::current_exe()?, vec!["peer".into(), self.name().into(), work.into()])
+            }
+            Self::RustStream => (target.join("ruststream/release").join(work), vec!["run".into()]),
+            Self::CelerySalt => script("celery_salt_peer.py"),
+            Self::FastStream => script("faststream_peer.py"),
+        };
+        // Such as `valgrind --tool=callgrind`.
+        let under = std::env::var("BENCH_UNDER").unwrap_or_default();
+        let mut words = under.split_whitespace();
+        let mut command = match words.next() {
+            Some(first) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.args(arguments);
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.envs(job.variables()).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         Ok(command)
     }
@@ -129,40 +177,72 @@ impl Peer {
     async fn consumed(self, job: &Job, broker: &Broker) -> Outcome<(Figures, Vec<String>)> {
         let all = job.count + job.warm;
         let salt = ours::salt(job).await?;
-        let events = ours::events(all)?;
-        let mut queues = Vec::new();
-        if self == Self::Ours {
-            // Declares its queues.
-            ours::service(&salt, drop).await?.shutdown().await;
-            queues.extend(["events", "dead"].map(|part| format!("celerysalt.{}.{part}", job.name)));
+        let mut running = None;
+        let queue = match self {
+            Self::Ours => {
+                // Declares its queues.
+                ours::service(&salt, drop).await?.shutdown().await;
+                format!("celerysalt.{}.events", job.name)
+            }
+            // Its worker declares its queue, so it is there before the events.
+            Self::CelerySalt => {
+                let mut worker = Running::start(self.command("consume", job)?)?;
+                worker.ready().await?;
+                running = Some(worker);
+                format!("{}.celery", job.name)
+            }
+            _ => {
+                broker.declare(&job.name).await?;
+                job.name.clone()
+            }
+        };
+        if matches!(self, Self::RustStream | Self::FastStream) {
+            broker.fill_plain(&job.name, all).await?;
         } else {
-            broker.declare(&job.name).await?;
-            queues.push(job.name.clone());
+            crate::events::OrderRecorded::publish_batch(&ours::events(all)?, &salt).await?;
         }
-        crate::events::OrderRecorded::publish_batch(&events, &salt).await?;
         salt.close().await;
-        let figures = Running::start(self.command("consume", job)?)?.figures().await?;
-        let left = broker.waiting(&queues[0]).await?;
-        if left > 0 {
+        let running = match running {
+            Some(running) => running,
+            None => Running::start(self.command("consume", job)?)?,
+        };
+        let figures = running.figures().await?;
+        let left = broker.waiting(&queue).await?;
+        // Celery's worker has no end that waits for its acks.
+        if left > 0 && self != Self::CelerySalt {
             return Err(format!("{left} events are left in the queue of {}", self.name()).into());
         }
-        Ok((figures, queues))
+        let dead = (self == Self::Ours).then(|| format!("celerysalt.{}.dead", job.name));
+        Ok((figures, [queue].into_iter().chain(dead).collect()))
     }
 
     async fn called(self, job: &Job, broker: &Broker) -> Outcome<(Figures, Vec<String>)> {
-        let mut queues = Vec::new();
-        if self == Self::Ours {
-            queues.extend(["rpc", "dead"].map(|part| format!("celerysalt.{}.{part}", job.name)));
-        } else {
-            broker.declare_requests(&job.name).await?;
-            queues.push(job.name.clone());
-        }
+        let queues = match self {
+            Self::Ours => ["rpc", "dead"].map(|part| format!("celerysalt.{}.{part}", job.name)).into(),
+            Self::CelerySalt => vec![format!("{}.celery", job.name)],
+            _ => {
+                broker.declare_requests(&job.name).await?;
+                vec![job.name.clone()]
+            }
+        };
         let mut server = Running::start(self.command("serve", job)?)?;
         server.ready().await?;
         let figures = Running::start(self.command("call", job)?)?.figures().await?;
         server.child.kill().await?;
         Ok((figures, queues))
     }
+}
+
+/// Runs a consumer in a process of its own while large events are published to it; what it took.
+///
+/// # Errors
+/// The broker's, or that not all events came.
+pub async fn remembered(job: &Job, load: Load) -> Outcome<Memory> {
+    let mut consumer = Running::start(Peer::Ours.command("memory", job)?)?;
+    consumer.ready().await?;
+    let sent = memory::publish(&job.url, &job.name, load).await?;
+    let took: Memory = consumer.said().await?;
+    if took.handled < sent { Err(format!("{} of {sent} events were handled", took.handled).into()) } else { Ok(took) }
 }
 
 /// A peer's process, killed when dropped.
@@ -187,13 +267,17 @@ impl Running {
         Err("a peer ended before it was ready".into())
     }
 
-    async fn figures(mut self) -> Outcome<Figures> {
-        let mut figures = None;
+    async fn figures(self) -> Outcome<Figures> {
+        self.said().await
+    }
+
+    async fn said<T: DeserializeOwned>(mut self) -> Outcome<T> {
+        let mut said = None;
         while let Some(line) = self.lines.next_line().await? {
-            figures = serde_json::from_str(&line).ok().or(figures);
+            said = serde_json::from_str(&line).ok().or(said);
         }
         let status = self.child.wait().await?;
-        figures.filter(|_| status.success()).ok_or_else(|| format!("a peer failed: {status}").into())
+        said.filter(|_| status.success()).ok_or_else(|| format!("a peer failed: {status}").into())
     }
 }
 
@@ -206,6 +290,10 @@ pub async fn work(peer: &str, work: &str) -> Outcome<()> {
     let figures = match (peer, work) {
         ("celerysalt", "publish") => ours::publish(&job).await?,
         ("celerysalt", "consume") => ours::consume(&job).await?,
+        ("celerysalt", "memory") => {
+            println!("{}", serde_json::to_string(&memory::consume(&job).await?)?);
+            return Ok(());
+        }
         ("celerysalt", "serve") => return ours::serve(&job).await,
         ("celerysalt", "call") => ours::call(&job).await?,
         ("lapin", "publish") => crate::raw::publish(&job, true).await?,
