@@ -90,7 +90,7 @@ async fn memories(url: &str) -> Outcome<()> {
             if pause == 0 { "the handler keeps up".to_owned() } else { format!("{pause} ms an event, 16 at a time") };
         println!("| {handler} | {} | {:.0} | {:.0} |", took.handled, mib(took.before), mib(took.most));
     }
-    println!("\nThe bound: what it is before, and the prefetch ({}) times the largest event.", job::PREFETCH);
+    println!("\nThe bound: before + 1.25 * (prefetch {} + 4 * 16 handlers) * the largest event.", job::PREFETCH);
     Ok(())
 }
 
