@@ -157,16 +157,25 @@ impl<'a, R: Rpc> Call<'a, R> {
             }
             Ok(routing)
         };
-        let sent = tokio::time::timeout_at(deadline, sent).await;
-        match sent.map_err(|_| timed_out())?.map_err(broken)? {
-            Routing::Routed => {}
-            Routing::Unroutable => {
-                let reason = "no queue is bound for it; start the service that serves it".to_owned();
-                return Err(CallError::NoHandler { topic: topic(), reason });
+        // The broker confirms a request when it is on disk, or was answered and acked: the answer does not wait for that.
+        let failed = async {
+            match sent.await {
+                Ok(Routing::Routed) => std::future::pending().await,
+                Ok(Routing::Unroutable) => {
+                    let reason = "no queue is bound for it; start the service that serves it".to_owned();
+                    CallError::NoHandler { topic: topic(), reason }
+                }
+                Err(source) => broken(source),
             }
-        }
-        let reply = tokio::time::timeout_at(deadline, answered.recv()).await;
-        match reply.map_err(|_| timed_out())?.ok_or_else(|| broken(TransportError::Closed))? {
+        };
+        let reply = tokio::time::timeout_at(deadline, async {
+            tokio::select! {
+                biased;
+                error = failed => Err(error),
+                reply = answered.recv() => reply.ok_or_else(|| broken(TransportError::Closed)),
+            }
+        });
+        match reply.await.map_err(|_| timed_out())?? {
             WireReply::Value(value) => {
                 let response = read::<R>(contract, &value)?;
                 Ok(Reply { response, message_id: id.clone() })

@@ -184,7 +184,7 @@ impl<'a, E: Broadcast> Publish<'a, E> {
 
     /// Checked, and not sent.
     pub(crate) fn ready(&self) -> Result<Ready, PublishError> {
-        Ready::typed(self.salt, self.event, &self.options)
+        Ready::typed::<E>(self.salt, &self.event.encode()?, &self.options)
     }
 }
 
@@ -245,20 +245,27 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
 
     publish_options!();
 
+    /// The payloads, each checked.
+    ///
     /// # Errors
     /// Every event that its contract refuses.
-    fn validate(&self) -> Result<(), BatchError> {
-        let refused = |(place, event): (usize, &E)| Some((place, PublishError::from(event.validate().err()?)));
-        let failed: Vec<_> = self.events.iter().enumerate().filter_map(refused).collect();
-        if failed.is_empty() { Ok(()) } else { Err(BatchError { published: Vec::new(), failed }) }
+    fn payloads(&self) -> Result<Vec<String>, BatchError> {
+        let (mut payloads, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
+        for (place, event) in self.events.iter().enumerate() {
+            match event.encode() {
+                Ok(payload) => payloads.push(payload),
+                Err(invalid) => failed.push((place, PublishError::from(invalid))),
+            }
+        }
+        if failed.is_empty() { Ok(payloads) } else { Err(BatchError { published: Vec::new(), failed }) }
     }
 
     /// All of them checked, and none sent.
     #[cfg(feature = "outbox")]
     pub(crate) fn ready(&self) -> Result<Vec<Ready>, BatchError> {
         let (mut all, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
-        for (place, event) in self.events.iter().enumerate() {
-            match Ready::typed(self.salt, event, &self.options) {
+        for (place, payload) in self.payloads()?.iter().enumerate() {
+            match Ready::typed::<E>(self.salt, payload, &self.options) {
                 Ok(ready) => all.push(ready),
                 Err(error) => failed.push((place, error)),
             }
@@ -267,9 +274,9 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
     }
 
     /// These of them, in the event store where there is one.
-    async fn recorded(&self, events: &[E]) -> Vec<Result<Ready, PublishError>> {
+    async fn recorded(&self, payloads: &[String]) -> Vec<Result<Ready, PublishError>> {
         let ready: Vec<Result<Ready, PublishError>> =
-            events.iter().map(|event| Ready::typed(self.salt, event, &self.options)).collect();
+            payloads.iter().map(|payload| Ready::typed::<E>(self.salt, payload, &self.options)).collect();
         let valid: Vec<&Ready> = ready.iter().filter_map(|ready| ready.as_ref().ok()).collect();
         match record(self.salt, &valid).await {
             Ok(()) => ready,
@@ -293,17 +300,17 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            self.validate()?;
+            let payloads = self.payloads()?;
             let published = Vec::with_capacity(self.events.len());
             let mut outcomes = Outcomes { published, failed: Vec::new(), gone: None };
             let mut in_flight: VecDeque<(usize, Sent)> = VecDeque::new();
             let mut next = 0..;
-            for events in self.events.chunks(self.step()) {
+            for payloads in payloads.chunks(self.step()) {
                 if let Some(error) = outcomes.gone.clone() {
-                    next.by_ref().take(events.len()).for_each(|place| outcomes.settle(place, Err(error.clone())));
+                    next.by_ref().take(payloads.len()).for_each(|place| outcomes.settle(place, Err(error.clone())));
                     continue;
                 }
-                let ready = self.recorded(events).await;
+                let ready = self.recorded(payloads).await;
                 for (ready, place) in ready.into_iter().zip(next.by_ref()) {
                     if in_flight.len() >= self.window
                         && let Some((oldest, sent)) = in_flight.pop_front()
@@ -470,11 +477,11 @@ impl Ready {
         std::iter::once(&self.message).chain(&self.copy)
     }
 
-    fn typed<E: Broadcast>(salt: &Salt, event: &E, options: &Options) -> Result<Self, PublishError> {
+    /// `payload` is an event of that type, checked.
+    fn typed<E: Broadcast>(salt: &Salt, payload: &str, options: &Options) -> Result<Self, PublishError> {
         let contract = E::contract();
-        let payload = event.encode()?;
         salt.registration().ensure(contract);
-        Self::new(salt, contract.topic(), Some(contract.version().to_string()), contract.exchange(), &payload, options)
+        Self::new(salt, contract.topic(), Some(contract.version().to_string()), contract.exchange(), payload, options)
     }
 
     fn new(

@@ -34,6 +34,8 @@ cargo xtask <command>
                                 and count the crates that each costs a consumer
   deps                          check licences, sources and banned crates of all dependencies
   bench codegen [PART...]       print what decoding, generating and compiling cost; parts: decode, generate, compile
+  bench transport [PART...]     print what publishing, consuming and calling cost, beside raw lapin, RustStream, celery-salt
+                                and FastStream; parts: publish, consume, rpc, memory; `--peer=NAME` for some peers
   conformance [DIR]             run every corpus of a folder (../shared/corpora) through generated code
   help                          print this
 
@@ -52,6 +54,7 @@ enum Command {
     Features,
     Deps,
     Bench { parts: Vec<String> },
+    BenchTransport { parts: Vec<String> },
     Conformance { folder: Option<String> },
     Help,
 }
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
             bench::codegen(&parts).map(|()| ExitCode::SUCCESS)
         }
+        Command::BenchTransport { parts } => bench::transport(&parts).map(|()| ExitCode::SUCCESS),
         Command::Conformance { folder } => bench::conformance(folder.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Help => {
             print!("{USAGE}");
@@ -111,6 +115,14 @@ fn parse(args: &[String]) -> Result<Command, String> {
             match parts.iter().find(|part| !["decode", "generate", "compile"].contains(part)) {
                 Some(part) => Err(format!("`{part}` is no part of `bench codegen`")),
                 None => Ok(Command::Bench { parts: parts.iter().map(ToString::to_string).collect() }),
+            }
+        }
+        ["bench", "transport", parts @ ..] => {
+            let known =
+                |part: &&&str| ["publish", "consume", "rpc", "memory"].contains(*part) || part.starts_with("--peer=");
+            match parts.iter().find(|part| !known(part)) {
+                Some(part) => Err(format!("`{part}` is no part of `bench transport`")),
+                None => Ok(Command::BenchTransport { parts: parts.iter().map(ToString::to_string).collect() }),
             }
         }
         ["conformance"] => Ok(Command::Conformance { folder: None }),
@@ -159,6 +171,7 @@ mod tests {
             "",
             "bench",
             "bench codegen fast",
+            "bench transport fast",
             "conformance --fast",
             "services",
             "services start",

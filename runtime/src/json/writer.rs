@@ -19,6 +19,11 @@ impl Writer {
         Self::default()
     }
 
+    /// With room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { out: String::with_capacity(bytes), ..Self::default() }
+    }
+
     /// The text.
     ///
     /// # Errors

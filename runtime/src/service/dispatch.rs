@@ -35,7 +35,7 @@ pub(super) fn turns(shared: &Shared, message: &Message) -> Turns {
     }
     // Decoded again when its turn comes: until then only the bytes are held.
     let Ok(incoming) = wire::decode(message) else { return Vec::new() };
-    let meta = Meta::of(message, &incoming, false);
+    let meta = Meta::of(message, &Tries::of(message), &incoming, false);
     let mut event = None;
     ordered()
         .filter(|(_, subscriber, _)| subscriber.registration.selector.pattern.matches(&meta.topic))
@@ -48,33 +48,35 @@ pub(super) fn turns(shared: &Shared, message: &Message) -> Turns {
 }
 
 /// Handles one delivery of the events queue, from its bytes to its ack.
-pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery, turns: Turns) {
+pub(super) async fn handle(shared: Arc<Shared>, mut delivery: Delivery, turns: Turns) {
     // Few at a time are more than the bytes that came.
     let Some(place) = shared.event_house.place().await else { return given_back(delivery).await };
-    let (meta, outcome) = decide(&shared, &delivery.message, delivery.redelivered, place, turns).await;
+    let (meta, outcome) = decide(&shared, &mut delivery.message, delivery.redelivered, place, turns).await;
     // Turns end after the message is settled: they are in what follows.
     let (outcome, _turns) = outcome;
-    let settled = match outcome {
+    match outcome {
         Outcome::Handled => {
             Counters::add(&shared.counters.handled);
-            delivery.ack().await
+            delivery.ack_soon();
         }
         Outcome::PassedOver => {
             Counters::add(&shared.counters.passed_over);
-            delivery.ack().await
+            delivery.ack_soon();
         }
         Outcome::Duplicate => {
             Counters::add(&shared.counters.duplicates);
-            delivery.ack().await
+            delivery.ack_soon();
         }
-        Outcome::GivenBack => return given_back(delivery).await,
+        Outcome::GivenBack => given_back(delivery).await,
         Outcome::Unfinished { failures, waiting } => {
-            let kept = put_aside(&shared, &delivery.message, meta.as_ref(), &failures, &waiting).await;
-            settle_after(kept, delivery).await
+            if let Some(meta) = &meta {
+                delivery.message.headers.clone_from(&meta.headers);
+            }
+            let kept = put_aside(&shared, &delivery.message, meta.as_deref(), &failures, &waiting).await;
+            if let Err(error) = settle_after(kept, delivery).await {
+                tracing::warn!(%error, "a message could not be settled and will come again");
+            }
         }
-    };
-    if let Err(error) = settled {
-        tracing::warn!(%error, "a message could not be settled and will come again");
     }
 }
 
@@ -156,14 +158,14 @@ impl Outcome<'_> {
     }
 }
 
-/// What becomes of a message, and the turns that it holds until that is done.
+/// What becomes of a message, and the turns that it holds until that is done. Its headers are then what is known of it.
 async fn decide<'s>(
     shared: &'s Arc<Shared>,
-    message: &Message,
+    message: &mut Message,
     redelivered: bool,
     place: Place,
     turns: Turns,
-) -> (Option<Meta>, (Outcome<'s>, Turns)) {
+) -> (Option<Arc<Meta>>, (Outcome<'s>, Turns)) {
     let incoming = match wire::decode(message) {
         Ok(incoming) => incoming,
         Err(error) => return (None, (Outcome::failed(error.into()), turns)),
@@ -171,29 +173,32 @@ async fn decide<'s>(
     if incoming.is_second_hop() || (incoming.is_event() && incoming.copy_of.is_some()) {
         return (None, (Outcome::PassedOver, turns));
     }
-    let meta = Meta::of(message, &incoming, redelivered);
+    let tries = Tries::of(message);
+    let mut meta = Meta::of(message, &tries, &incoming, redelivered);
+    let (done, only) = (tries.done, tries.handlers.iter().map(|id| (*id).to_owned()).collect());
+    meta.headers = Arc::new(std::mem::take(&mut message.headers));
+    let meta = Arc::new(meta);
     if !incoming.is_event() {
         let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of an event");
         return (Some(meta), (Outcome::failed(failure), turns));
     }
-    let tries = Tries::of(message);
-    let outcome = run_handlers(shared, &meta, incoming, &tries, place, turns).await;
+    let outcome = run_handlers(shared, &meta, incoming, (done, only), place, turns).await;
     (Some(meta), outcome)
 }
 
-/// Runs every handler that takes the message, of those named by `tries` unless it names none.
+/// Runs every handler that takes the message, of those whose ids are given unless there are none; with them, how often it
+/// was tried before.
 async fn run_handlers<'s>(
     shared: &'s Arc<Shared>,
-    meta: &Meta,
+    meta: &Arc<Meta>,
     incoming: Incoming,
-    tries: &Tries<'_>,
+    (tries, only): (u32, Vec<String>),
     place: Place,
     mut turns: Turns,
 ) -> (Outcome<'s>, Turns) {
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
-    let asked = Arc::new(Asked { meta: meta.clone(), said_version, payload: incoming.payload, tries: tries.done });
-    let only = &tries.handlers;
-    let named = |r: &Registration| only.is_empty() || only.contains(&r.id.as_str());
+    let asked = Arc::new(Asked { meta: Arc::clone(meta), said_version, payload: incoming.payload, tries });
+    let named = |r: &Registration| only.is_empty() || only.contains(&r.id);
     let takers = shared.events.iter().enumerate().filter(|(_, subscriber)| {
         let registration = &subscriber.registration;
         registration.selector.pattern.matches(&meta.topic) && named(registration)
@@ -284,7 +289,7 @@ fn summed_up<'s>(shared: &'s Shared, meta: &Meta, said_version: bool, answers: V
 
 /// What every handler of one message is given.
 struct Asked {
-    meta: Meta,
+    meta: Arc<Meta>,
     said_version: bool,
     payload: String,
     /// How often it was tried before it came this time.
@@ -362,7 +367,7 @@ async fn run_tries(
 ) -> Taken {
     let mut attempts = 0_u32;
     loop {
-        let mut meta = asked.meta.clone();
+        let mut meta = Meta::clone(&asked.meta);
         attempts = attempts.saturating_add(1);
         meta.tries = asked.tries.saturating_add(attempts);
         let failure = match run_once(shared, subscriber, asked, version.clone(), meta, place.take()).await {

@@ -91,6 +91,10 @@ impl House {
 
     /// A place; none when the service ends.
     pub(super) async fn place(&self) -> Option<Place> {
+        // Those who wait have been given theirs before one is free.
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
         self.unless_ending(Arc::clone(&self.places).acquire_owned()).await?.ok()
     }
 

@@ -330,18 +330,22 @@ impl<R: Rpc, Args: 'static, H: RpcHandler<R, Args>> ErasedRpcHandler for Serving
 /// The panic's message.
 pub(super) async fn guarded<T: Send + 'static>(running: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
     // Dropped when the service is torn down at its deadline: then the handler must not go on either.
-    let mut task = tokio::task::JoinSet::new();
-    task.spawn(running);
-    match task.join_next().await {
-        Some(Ok(done)) => Ok(done),
-        Some(Err(error)) => Err(match error.try_into_panic() {
-            Ok(panic) => panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "the handler panicked with no text".to_owned()),
-            Err(_) => "the handler was cancelled".to_owned(),
-        }),
-        None => Err("the handler was never run".to_owned()),
+    let mut task = EndsWhenDropped(tokio::spawn(running));
+    (&mut task.0).await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "the handler panicked with no text".to_owned()),
+        Err(_) => "the handler was cancelled".to_owned(),
+    })
+}
+
+/// A task that goes with who waits for it.
+struct EndsWhenDropped<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for EndsWhenDropped<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -1,6 +1,6 @@
 //! What a handler gets besides, or instead of, a typed event.
 
-use std::{any, ops::Index};
+use std::{any, ops::Index, sync::Arc};
 
 use celerysalt_contract::Version;
 use serde::de::DeserializeOwned;
@@ -40,8 +40,8 @@ pub struct Meta {
     pub priority: Option<u8>,
     /// For an event that was sent again from an event store: which replay it was. Its message id is the first sending's.
     pub replay: Option<String>,
-    /// Every header, those of the envelope included.
-    pub headers: Map<String, Value>,
+    /// Every header, those of the envelope included. Shared by all handlers of the message.
+    pub headers: Arc<Map<String, Value>>,
     trace: Option<TraceContext>,
 }
 
@@ -58,17 +58,18 @@ impl Meta {
         self.trace.as_ref()
     }
 
-    pub(super) fn of(message: &Message, incoming: &Incoming, redelivered: bool) -> Self {
+    /// All but the headers, which are the caller's to give.
+    pub(super) fn of(message: &Message, tries: &Tries<'_>, incoming: &Incoming, redelivered: bool) -> Self {
         let properties = &message.properties;
-        let meta: wire::Meta = incoming.meta.clone().unwrap_or_default();
-        let trace = TraceContext::of(&meta);
-        let tries = Tries::of(message);
+        let said_nothing = wire::Meta::default();
+        let meta = incoming.meta.as_ref().unwrap_or(&said_nothing);
+        let trace = TraceContext::of(meta);
         Self {
             topic: incoming.topic.clone().unwrap_or_else(|| tries.routing_key.to_owned()),
             routing_key: tries.routing_key.to_owned(),
             version: meta.version.as_deref().and_then(|text| Version::parse_lenient(text).ok()),
             message_id: incoming.id.clone().or_else(|| properties.message_id.clone()),
-            correlation_id: meta.correlation_id,
+            correlation_id: meta.correlation_id.clone(),
             sender: properties
                 .app_id
                 .clone()
@@ -78,7 +79,7 @@ impl Meta {
             tries: tries.done.saturating_add(1),
             priority: properties.priority,
             replay: message.headers.get(super::headers::REPLAY).and_then(Value::as_str).map(str::to_owned),
-            headers: message.headers.clone(),
+            headers: Arc::default(),
             trace,
         }
     }

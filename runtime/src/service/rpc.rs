@@ -10,6 +10,7 @@ use super::{
     dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter, report},
     flow::{Broken, Entry},
     message::Meta,
+    retry::Tries,
     shared::{Counters, Server, Shared},
 };
 use crate::{
@@ -43,7 +44,8 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
         }
         Err(error) => return give_up(&shared, delivery, None, &error.into()).await,
     };
-    let meta = Meta::of(&delivery.message, &incoming, delivery.redelivered);
+    let mut meta = Meta::of(&delivery.message, &Tries::of(&delivery.message), &incoming, delivery.redelivered);
+    meta.headers = Arc::new(delivery.message.headers.clone());
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
     let (answer, failure) = match serving(&shared, &meta, said_version) {
         None => no_handler(&meta),
@@ -76,7 +78,7 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
         (Ok(false), Some(failure)) => give_up(&shared, delivery, Some(&meta), &failure).await,
         _ => {
             Counters::add(&shared.counters.handled);
-            settled(delivery.ack().await);
+            delivery.ack_soon();
         }
     }
 }

@@ -42,7 +42,7 @@ async fn insert(connection: &mut PgConnection, chunk: &[(&str, &Message)]) -> Re
         let incoming = wire::decode(message)
             .map_err(|error| DatabaseError::refused(format!("{topic}: the event store can't read it: {error}")))?;
         let meta = incoming.meta.unwrap_or_default();
-        metas.push(meta.to_json().to_string());
+        metas.push(meta.to_text());
         versions.push(meta.version);
         payloads.push(incoming.payload);
     }

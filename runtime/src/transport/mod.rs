@@ -277,8 +277,9 @@ pub trait Settle: fmt::Debug + Send + Sync {
     /// [`TransportError::Unavailable`] when the connection that delivered it is gone: the message will come again.
     async fn settle(self: Box<Self>, settlement: Settlement) -> Result<(), TransportError>;
 
-    /// As [`Settle::settle`] with [`Settlement::Requeue`], for a delivery that was dropped; must not block.
-    fn abandon(self: Box<Self>);
+    /// As [`Settle::settle`], for one that nobody waits for: a delivery that was handled, or one that was dropped. Must not
+    /// block; what can't be settled comes again.
+    fn settle_soon(self: Box<Self>, settlement: Settlement);
 }
 
 /// How a delivery ends.
@@ -309,6 +310,14 @@ impl Delivery {
         self.settle(Settlement::Ack).await
     }
 
+    /// As [`Delivery::ack`], without waiting for it: the transport tells the broker within milliseconds, of many at once.
+    /// When it can't, the message comes again.
+    pub fn ack_soon(mut self) {
+        if let Some(settle) = self.settle.take() {
+            settle.settle_soon(Settlement::Ack);
+        }
+    }
+
     /// Gives it back, to be delivered again.
     ///
     /// # Errors
@@ -328,7 +337,7 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if let Some(settle) = self.settle.take() {
-            settle.abandon();
+            settle.settle_soon(Settlement::Requeue);
         }
     }
 }

@@ -226,8 +226,13 @@ pub(crate) fn body(payload: &str, meta: &Meta, topic: &str) -> String {
     // Contracts describe objects; whatever else one allows goes where Python finds it.
     let (before, members) = members.map_or(("\"data\":", payload), |members| ("", members));
     let comma = if members.trim().is_empty() { "" } else { "," };
-    let inner = format!("{{{before}{members}{comma}\"{META_KEY}\":{}}}", meta.to_json());
-    let mut body = Writer::new();
+    let meta = meta.to_text();
+    let mut inner = String::with_capacity(payload.len() + meta.len() + 32);
+    for part in ["{", before, members, comma, "\"", META_KEY, "\":", &meta, "}"] {
+        inner.push_str(part);
+    }
+    // Every second character of a terse payload is a quote, at worst; most are not.
+    let mut body = Writer::with_capacity(inner.len() + inner.len() / 3 + topic.len() + 128);
     body.push("[[");
     body.string(&inner);
     body.push("],");
@@ -267,8 +272,16 @@ pub(crate) const MEANINGFUL_HEADERS: [&str; 5] = ["compression", "body_encoding"
 /// Of a topic and of an id, in bytes: what AMQP can carry as a routing key and as a reply's correlation id.
 const MAX_NAME: usize = 255;
 
+/// How deep a payload may be nested for its envelope to be read again.
+const MAX_DEPTH: usize = 127;
+
 /// Why a payload would not arrive as it is, if so.
 pub(crate) fn unreadable(payload: &str) -> Option<&'static str> {
+    // Most payloads are shallow and say nothing of the kind, which needs no reader to see.
+    let opens = payload.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if opens < MAX_DEPTH && !payload.contains('\\') && !payload.contains(META_KEY) {
+        return None;
+    }
     let mut has_meta = false;
     let mut reader = Reader::new(payload);
     let read = if payload.trim_start().starts_with('{') {
@@ -419,7 +432,7 @@ fn text_or_skip(reader: &mut Reader<'_>) -> Result<Option<String>, Mismatch> {
 /// Takes `_tchu_meta` out of an event: the payload's text, and the meta.
 fn event(inner: &str) -> Result<(String, Option<Meta>), WireError> {
     let mut meta = None;
-    let mut payload = Writer::new();
+    let mut payload = Writer::with_capacity(inner.len());
     let mut reader = Reader::new(inner);
     payload.open();
     let read = reader.object(&[META_KEY], &mut |reader, index, name| {
@@ -434,7 +447,11 @@ fn event(inner: &str) -> Result<(String, Option<Meta>), WireError> {
     if read.and_then(|()| reader.end()).is_err() {
         return Err(parse(inner, "the event").err().unwrap_or(WireError::Payload));
     }
-    let meta = meta.map(|text| parse(text, "the event").and_then(Meta::from_json)).transpose()?;
+    let said = |text| match Meta::from_text(text) {
+        Some(meta) => Ok(meta),
+        None => parse(text, "the event").and_then(Meta::from_json),
+    };
+    let meta = meta.map(said).transpose()?;
     Ok((payload.finish().unwrap_or_default(), meta))
 }
 
@@ -468,20 +485,52 @@ fn expiry(value: &Value) -> Option<Timestamp> {
 }
 
 impl Meta {
-    pub(crate) fn to_json(&self) -> Value {
-        let mut meta = Map::new();
-        meta.insert("is_rpc".to_owned(), json!(self.is_rpc.unwrap_or(false)));
-        for (name, value) in [
-            ("version", &self.version),
-            ("correlation_id", &self.correlation_id),
-            ("traceparent", &self.traceparent),
-            ("tracestate", &self.tracestate),
-        ] {
+    /// As JSON, its keys in the order of the alphabet.
+    pub(crate) fn to_text(&self) -> String {
+        let mut meta = Writer::with_capacity(160);
+        meta.open();
+        if let Some(id) = &self.correlation_id {
+            meta.text_field("correlation_id", id);
+        }
+        meta.raw_field("is_rpc", if self.is_rpc.unwrap_or(false) { "true" } else { "false" });
+        for (name, value) in
+            [("traceparent", &self.traceparent), ("tracestate", &self.tracestate), ("version", &self.version)]
+        {
             if let Some(value) = value {
-                meta.insert(name.to_owned(), json!(value));
+                meta.text_field(name, value);
             }
         }
-        Value::Object(meta)
+        meta.close();
+        meta.finish().unwrap_or_default()
+    }
+
+    /// One that is as senders make it; [`Meta::from_json`] tells what is wrong with another.
+    fn from_text(text: &str) -> Option<Self> {
+        const NAMES: [&str; 5] = ["is_rpc", "version", "correlation_id", "traceparent", "tracestate"];
+        let mut meta = Self::default();
+        let mut reader = Reader::new(text);
+        let read = reader.object(&NAMES, &mut |reader, index, _| {
+            let place = match index {
+                Some(0) => {
+                    meta.is_rpc = match reader.skip()? {
+                        "true" => Some(true),
+                        "false" => Some(false),
+                        "null" => None,
+                        _ => return Err(Mismatch),
+                    };
+                    return Ok(());
+                }
+                Some(1) => &mut meta.version,
+                Some(2) => &mut meta.correlation_id,
+                Some(3) => &mut meta.traceparent,
+                Some(4) => &mut meta.tracestate,
+                _ => return reader.skip().map(drop),
+            };
+            *place = if reader.null() { None } else { Some(reader.string()?.into_owned()) };
+            Ok(())
+        });
+        read.and_then(|()| reader.end()).ok()?;
+        Some(meta)
     }
 
     /// Unknown keys are ignored, as Python does.

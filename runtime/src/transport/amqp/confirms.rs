@@ -33,14 +33,19 @@ type Publishing = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Sen
 /// Publishings under way, each polled only when it was woken, in the order of waking.
 #[derive(Default)]
 pub(super) struct Pending {
-    publishings: HashMap<u64, Publishing>,
+    /// The number of the first of `publishings`: they are numbered without a gap.
+    first: u64,
+    /// None for one that has resolved.
+    publishings: VecDeque<Option<(Publishing, Waker)>>,
+    /// How many have not.
+    left: usize,
     resolved_at_once: Vec<(u64, lapin::Result<Confirmation>)>,
     woken: Arc<Woken>,
 }
 
 #[derive(Default)]
 struct Woken {
-    numbers: Mutex<VecDeque<u64>>,
+    numbers: Mutex<Vec<u64>>,
     any: Notify,
 }
 
@@ -51,43 +56,54 @@ struct WakeOne {
 
 impl Wake for WakeOne {
     fn wake(self: Arc<Self>) {
-        self.woken.numbers().push_back(self.number);
-        self.woken.any.notify_one();
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut numbers = self.woken.numbers();
+        numbers.push(self.number);
+        // The first tells of all that come before they are looked at.
+        if numbers.len() == 1 {
+            drop(numbers);
+            self.woken.any.notify_one();
+        }
     }
 }
 
 impl Woken {
-    fn numbers(&self) -> MutexGuard<'_, VecDeque<u64>> {
+    fn numbers(&self) -> MutexGuard<'_, Vec<u64>> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Pending {
-    /// Starts a publishing: polled once here, which puts it in its place in the channel's order.
+    /// Starts a publishing: polled once here, which puts it in its place in the channel's order. `number` is one more than
+    /// the last one's.
     pub(super) fn start(
         &mut self,
         number: u64,
         publishing: impl Future<Output = lapin::Result<Confirmation>> + Send + 'static,
     ) {
+        if self.publishings.is_empty() {
+            self.first = number;
+        }
         let mut publishing: Publishing = Box::pin(publishing);
-        match self.poll(number, &mut publishing) {
+        let waker = Waker::from(Arc::new(WakeOne { number, woken: Arc::clone(&self.woken) }));
+        match publishing.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Pending => {
-                self.publishings.insert(number, publishing);
+                self.publishings.push_back(Some((publishing, waker)));
+                self.left += 1;
             }
             Poll::Ready(result) => {
+                self.publishings.push_back(None);
                 self.resolved_at_once.push((number, result));
                 self.woken.any.notify_one();
             }
         }
     }
 
-    fn poll(&self, number: u64, publishing: &mut Publishing) -> Poll<lapin::Result<Confirmation>> {
-        let waker = Waker::from(Arc::new(WakeOne { number, woken: Arc::clone(&self.woken) }));
-        publishing.as_mut().poll(&mut Context::from_waker(&waker))
-    }
-
     pub(super) fn is_empty(&self) -> bool {
-        self.publishings.is_empty() && self.resolved_at_once.is_empty()
+        self.left == 0 && self.resolved_at_once.is_empty()
     }
 
     /// Waits until something may have resolved.
@@ -100,16 +116,26 @@ impl Pending {
     pub(super) fn drain(&mut self) -> Vec<(u64, lapin::Result<Confirmation>)> {
         let mut resolved = std::mem::take(&mut self.resolved_at_once);
         loop {
-            let number = self.woken.numbers().pop_front();
-            let Some(number) = number else { return resolved };
-            let Some(mut publishing) = self.publishings.remove(&number) else { continue };
-            match self.poll(number, &mut publishing) {
-                Poll::Ready(result) => resolved.push((number, result)),
-                Poll::Pending => {
-                    self.publishings.insert(number, publishing);
+            let numbers = std::mem::take(&mut *self.woken.numbers());
+            if numbers.is_empty() {
+                break;
+            }
+            for number in numbers {
+                let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+                let Some(entry) = place.and_then(|place| self.publishings.get_mut(place)) else { continue };
+                let Some((publishing, waker)) = entry else { continue };
+                if let Poll::Ready(result) = publishing.as_mut().poll(&mut Context::from_waker(waker)) {
+                    *entry = None;
+                    self.left -= 1;
+                    resolved.push((number, result));
                 }
             }
         }
+        while let Some(None) = self.publishings.front() {
+            self.publishings.pop_front();
+            self.first += 1;
+        }
+        resolved
     }
 }
 
@@ -134,9 +160,9 @@ pub(super) struct Verdicts {
     /// Returns whose message is not decided yet. A count, for messages that were sent twice at once.
     returned: HashMap<Identity, usize>,
     /// Acked, in this drain, with and without a return of whomever.
-    fresh: Vec<(u64, Identity, bool)>,
+    fresh: Vec<(u64, bool)>,
     /// Acked in an earlier drain, with somebody else's return.
-    undecided: Vec<(u64, Identity)>,
+    undecided: Vec<u64>,
     saw_no_return: bool,
 }
 
@@ -147,8 +173,8 @@ impl Verdicts {
     }
 
     /// An ack of message `number`, and whether a return came with it.
-    pub(super) fn acked(&mut self, number: u64, identity: Identity, with_return: bool) {
-        self.fresh.push((number, identity, with_return));
+    pub(super) fn acked(&mut self, number: u64, with_return: bool) {
+        self.fresh.push((number, with_return));
         self.saw_no_return |= !with_return;
     }
 
@@ -162,27 +188,37 @@ impl Verdicts {
         !self.undecided.is_empty()
     }
 
-    /// After a drain: what is decided now. `idle` when no confirm is outstanding.
-    pub(super) fn decide(&mut self, idle: bool) -> Vec<(u64, Routing)> {
-        let mut decided = Vec::new();
+    /// After a drain: what is decided now. `idle` when no confirm is outstanding. `identity` tells which message a number
+    /// is; it is asked only while there is a return.
+    pub(super) fn decide(&mut self, idle: bool, identity: impl Fn(u64) -> Option<Identity>) -> Vec<(u64, Routing)> {
         let earlier_are_known = std::mem::take(&mut self.saw_no_return) || idle;
-        let earlier = std::mem::take(&mut self.undecided).into_iter().map(|(n, id)| (n, id, earlier_are_known));
-        let fresh = std::mem::take(&mut self.fresh).into_iter().map(|(n, id, ret)| (n, id, !ret || idle));
-        let all: Vec<_> = earlier.chain(fresh).collect();
-        for (number, identity, known) in all {
-            match self.returned.get_mut(&identity) {
-                Some(count) => {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.returned.remove(&identity);
-                    }
-                    decided.push((number, Routing::Unroutable));
-                }
-                None if known => decided.push((number, Routing::Routed)),
-                None => self.undecided.push((number, identity)),
+        let earlier = std::mem::take(&mut self.undecided).into_iter().map(|number| (number, earlier_are_known));
+        let fresh = std::mem::take(&mut self.fresh).into_iter().map(|(number, ret)| (number, !ret || idle));
+        let mut decided = Vec::with_capacity(fresh.len());
+        for (number, known) in earlier.chain(fresh) {
+            if self.take_return(number, &identity) {
+                decided.push((number, Routing::Unroutable));
+            } else if known {
+                decided.push((number, Routing::Routed));
+            } else {
+                self.undecided.push(number);
             }
         }
         decided
+    }
+
+    /// Whether the message has come back.
+    fn take_return(&mut self, number: u64, identity: impl Fn(u64) -> Option<Identity>) -> bool {
+        if self.returned.is_empty() {
+            return false;
+        }
+        let Some(identity) = identity(number) else { return false };
+        let Some(count) = self.returned.get_mut(&identity) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.returned.remove(&identity);
+        }
+        true
     }
 }
 
@@ -235,10 +271,10 @@ mod tests {
                         if let Some(with) = with {
                             *verdicts.returned.entry(identity(with)).or_default() += 1;
                         }
-                        verdicts.acked(number, identity(number), with.is_some());
+                        verdicts.acked(number, with.is_some());
                     }
                 }
-                decided.extend(verdicts.decide(to_ack.is_empty()));
+                decided.extend(verdicts.decide(to_ack.is_empty(), |number| Some(identity(number))));
                 held += usize::from(verdicts.undecided());
             }
             assert_eq!(decided.len() as u64, count);

@@ -10,14 +10,17 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot, watch,
+    },
     time::Instant,
 };
 
 use super::{
     closed, convert,
     link::{Backoff, Link, close_channel},
-    settling::{NeedsNoAck, Settling},
+    settling::{self, NeedsNoAck, Settling},
     topology::{self, Failure, short},
 };
 use crate::transport::{Deliveries, Delivery, QueueSpec, Settle, TransportError};
@@ -147,8 +150,14 @@ impl Consuming {
             .basic_consume(queue, ShortString::default(), options, FieldTable::default())
             .await
             .map_err(Failure::new(what))?;
-        let settling = (!options.no_ack)
-            .then(|| Settling::start(&self.link, channel.clone(), self.closing.clone(), self.guard.clone()));
+        let settling = match &self.source {
+            Source::Replies { .. } => None,
+            Source::Queue { spec, prefetch } => {
+                let (closing, guard) = (self.closing.clone(), self.guard.clone());
+                let group = settling::group(spec.kind, *prefetch);
+                Some(Settling::start(&self.link, channel.clone(), group, closing, guard))
+            }
+        };
         Ok(Session { channel, consumer, settling })
     }
 
@@ -234,12 +243,17 @@ impl Consuming {
                     None => return End::Lost("the broker cancelled it; was the queue deleted?".to_owned()),
                 },
             };
+            // Given back by its drop when the reader is gone.
+            let delivery = match self.sender.try_send(Ok(delivery)) {
+                Ok(()) => continue,
+                Err(TrySendError::Full(delivery)) => delivery,
+                Err(TrySendError::Closed(_)) => return End::Done,
+            };
             tokio::select! {
                 biased;
                 _ = &mut *cancelled => return End::Done,
                 () = &mut closed => return End::Done,
-                // Given back by its drop when the reader is gone.
-                sent = self.sender.send(Ok(delivery)) => if sent.is_err() {
+                sent = self.sender.send(delivery) => if sent.is_err() {
                     return End::Done;
                 },
             }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use lapin::{
     BasicProperties,
+    protocol::basic::{gen_properties, parse_properties},
     types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString},
 };
 use serde_json::{Map, Value};
@@ -14,43 +15,58 @@ use crate::transport::{Message, Properties};
 /// Tables inside of tables inside of tables: beyond this the rest is left out. The wire format has no limit of its own.
 pub(super) const DEPTH: usize = 64;
 
-/// The properties and headers of `message`, or why AMQP can't carry them.
-pub(super) fn to_amqp(message: &Message) -> Result<BasicProperties, String> {
-    let from = &message.properties;
+/// The properties and headers of `message`, which no longer has them, or why AMQP can't carry them. Their texts move: a
+/// message has two dozen of them.
+pub(super) fn to_amqp(message: &mut Message) -> Result<BasicProperties, String> {
+    let from = std::mem::take(&mut message.properties);
+    let headers = std::mem::take(&mut message.headers);
     let mut to = BasicProperties::default().with_delivery_mode(if from.persistent { 2 } else { 1 });
-    if !message.headers.is_empty() {
-        to = to.with_headers(table(&message.headers)?);
+    if !headers.is_empty() {
+        to = to.with_headers(table(headers)?);
     }
-    if let Some(text) = &from.content_type {
+    if let Some(text) = from.content_type {
         to = to.with_content_type(short("content_type", text)?);
     }
-    if let Some(text) = &from.content_encoding {
+    if let Some(text) = from.content_encoding {
         to = to.with_content_encoding(short("content_encoding", text)?);
     }
     if let Some(priority) = from.priority {
         to = to.with_priority(priority);
     }
-    if let Some(text) = &from.correlation_id {
+    if let Some(text) = from.correlation_id {
         to = to.with_correlation_id(short("correlation_id", text)?);
     }
-    if let Some(text) = &from.reply_to {
+    if let Some(text) = from.reply_to {
         to = to.with_reply_to(short("reply_to", text)?);
     }
     if let Some(expiration) = from.expiration {
         // RabbitMQ takes at most 2^32 - 1 ms, 49 days, and closes the channel over more.
         let milliseconds = expiration.as_millis().min(u128::from(u32::MAX));
-        to = to.with_expiration(short("expiration", &milliseconds.to_string())?);
+        to = to.with_expiration(short("expiration", milliseconds.to_string())?);
     }
-    if let Some(text) = &from.message_id {
+    if let Some(text) = from.message_id {
         to = to.with_message_id(short("message_id", text)?);
     }
     if let Some(timestamp) = from.timestamp {
         to = to.with_timestamp(timestamp);
     }
-    if let Some(text) = &from.app_id {
+    if let Some(text) = from.app_id {
         to = to.with_app_id(short("app_id", text)?);
     }
     Ok(to)
+}
+
+/// The properties as the wire has them. lapin takes properties by value, and a message that has to be sent again needs
+/// them again; one piece of memory is cheaper to keep than all their texts.
+pub(super) fn packed(properties: &BasicProperties) -> Result<Vec<u8>, String> {
+    let packed = gen_properties(properties)(Vec::with_capacity(1024).into());
+    packed.map(|written| written.write).map_err(|error| format!("AMQP can't carry its properties: {error}"))
+}
+
+/// What [`packed`] packed.
+pub(super) fn unpacked(packed: &[u8]) -> Result<BasicProperties, String> {
+    let read = parse_properties(packed);
+    read.map(|(_, properties)| properties).map_err(|error| format!("its properties can't be read again: {error}"))
 }
 
 /// A delivered or returned message.
@@ -85,52 +101,24 @@ pub(super) fn from_amqp(
     }
 }
 
-/// About how many bytes the properties take on the wire: they must fit into one frame.
-pub(super) fn size(properties: &BasicProperties) -> usize {
-    let texts = [
-        properties.content_type(),
-        properties.content_encoding(),
-        properties.correlation_id(),
-        properties.reply_to(),
-        properties.expiration(),
-        properties.message_id(),
-        properties.app_id(),
-    ];
-    let texts: usize = texts.into_iter().flatten().map(|text| text.as_str().len() + 1).sum();
-    64 + texts + properties.headers().as_ref().map_or(0, table_size)
-}
-
-fn table_size(table: &FieldTable) -> usize {
-    4 + table.into_iter().map(|(key, value)| 1 + key.as_str().len() + value_size(value)).sum::<usize>()
-}
-
-fn value_size(value: &AMQPValue) -> usize {
-    match value {
-        AMQPValue::LongString(text) => 5 + text.len(),
-        AMQPValue::ShortString(text) => 2 + text.as_str().len(),
-        AMQPValue::ByteArray(bytes) => 5 + bytes.len(),
-        AMQPValue::FieldTable(table) => 1 + table_size(table),
-        AMQPValue::FieldArray(items) => 5 + items.as_slice().iter().map(value_size).sum::<usize>(),
-        _ => 9,
-    }
-}
-
 /// A text of at most 255 bytes. (lapin's own conversion panics on more.)
-pub(super) fn short(what: &str, text: &str) -> Result<ShortString, String> {
-    ShortString::try_new(text).map_err(|_| format!("{what} has {} bytes, and AMQP carries at most 255", text.len()))
+pub(super) fn short(what: &str, text: impl Into<String>) -> Result<ShortString, String> {
+    let text = text.into();
+    let bytes = text.len();
+    ShortString::try_new(text).map_err(|_| format!("{what} has {bytes} bytes, and AMQP carries at most 255"))
 }
 
-fn table(map: &Map<String, Value>) -> Result<FieldTable, String> {
-    map.iter()
+fn table(map: Map<String, Value>) -> Result<FieldTable, String> {
+    map.into_iter()
         .map(|(key, value)| Ok((short("a header's name", key)?, to_value(value)?)))
         .collect::<Result<BTreeMap<_, _>, String>>()
         .map(FieldTable::from)
 }
 
-fn to_value(value: &Value) -> Result<AMQPValue, String> {
+fn to_value(value: Value) -> Result<AMQPValue, String> {
     Ok(match value {
         Value::Null => AMQPValue::Void,
-        Value::Bool(value) => AMQPValue::Boolean(*value),
+        Value::Bool(value) => AMQPValue::Boolean(value),
         Value::Number(number) => {
             if let Some(integer) = number.as_i64() {
                 AMQPValue::LongLongInt(integer)
@@ -141,9 +129,9 @@ fn to_value(value: &Value) -> Result<AMQPValue, String> {
                 AMQPValue::LongString(LongString::from(number.to_string()))
             }
         }
-        Value::String(text) => AMQPValue::LongString(LongString::from(text.as_str())),
+        Value::String(text) => AMQPValue::LongString(LongString::from(text)),
         Value::Array(items) => {
-            AMQPValue::FieldArray(FieldArray::from(items.iter().map(to_value).collect::<Result<Vec<_>, _>>()?))
+            AMQPValue::FieldArray(FieldArray::from(items.into_iter().map(to_value).collect::<Result<Vec<_>, _>>()?))
         }
         Value::Object(map) => AMQPValue::FieldTable(table(map)?),
     })
@@ -168,7 +156,10 @@ fn from_value(value: &AMQPValue, depth: usize) -> Value {
         AMQPValue::Double(value) => from_float(*value),
         AMQPValue::DecimalValue(decimal) => Value::from(decimal_text(decimal.value, usize::from(decimal.scale))),
         AMQPValue::ShortString(text) => Value::from(text.as_str()),
-        AMQPValue::LongString(text) => Value::from(String::from_utf8_lossy(text.as_bytes())),
+        AMQPValue::LongString(text) => match std::str::from_utf8(text.as_bytes()) {
+            Ok(text) => Value::from(text),
+            Err(_) => Value::from(String::from_utf8_lossy(text.as_bytes())),
+        },
         AMQPValue::ByteArray(bytes) => Value::from(String::from_utf8_lossy(bytes.as_slice())),
         AMQPValue::Timestamp(seconds) => Value::from(timestamp_text(*seconds)),
         AMQPValue::FieldTable(_) | AMQPValue::FieldArray(_) if depth >= DEPTH => Value::Null,
@@ -208,8 +199,9 @@ mod tests {
 
     fn round_trip(headers: Value) -> Value {
         let Value::Object(headers) = headers else { unreachable!() };
-        let message = Message { headers, ..Message::default() };
-        let properties = to_amqp(&message).unwrap();
+        let mut message = Message { headers, ..Message::default() };
+        let properties = to_amqp(&mut message).unwrap();
+        assert_eq!(unpacked(&packed(&properties).unwrap()).unwrap(), properties);
         Value::Object(from_amqp(&"".into(), &"".into(), &properties, vec![]).headers)
     }
 
@@ -263,10 +255,10 @@ mod tests {
         let long = "x".repeat(256);
         let mut message = Message::default();
         message.headers.insert(long.clone(), Value::Null);
-        assert!(to_amqp(&message).unwrap_err().contains("256 bytes"));
+        assert!(to_amqp(&mut message).unwrap_err().contains("256 bytes"));
         let mut message = Message::default();
         message.properties.correlation_id = Some(long);
-        assert!(to_amqp(&message).unwrap_err().contains("correlation_id"));
+        assert!(to_amqp(&mut message).unwrap_err().contains("correlation_id"));
     }
 
     #[test]
@@ -278,6 +270,6 @@ mod tests {
         }
         let mut message = Message::default();
         message.properties.expiration = Some(Duration::MAX);
-        assert_eq!(to_amqp(&message).unwrap().expiration().as_ref().unwrap().as_str(), u32::MAX.to_string());
+        assert_eq!(to_amqp(&mut message).unwrap().expiration().as_ref().unwrap().as_str(), u32::MAX.to_string());
     }
 }

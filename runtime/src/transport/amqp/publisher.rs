@@ -31,7 +31,7 @@ const MAX_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
 pub(super) struct Publisher {
     broker: String,
     /// None once closed.
-    queue: SyncMutex<Option<mpsc::UnboundedSender<Outgoing>>>,
+    queue: SyncMutex<Option<mpsc::UnboundedSender<Box<Outgoing>>>>,
     /// Bound the queue, by messages and by bytes. Held until the confirmation.
     slots: Arc<Semaphore>,
     room: Arc<Semaphore>,
@@ -67,7 +67,7 @@ impl Publisher {
         check_names(&self.broker, [("exchange", &message.exchange), ("routing key", &message.routing_key)])?;
         // What a return is told apart by, and what a reader deduplicates by when a message is sent again.
         let message_id = message.properties.message_id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string()).clone();
-        let properties = self.properties(&message)?;
+        let (properties, packed) = self.properties(&mut message)?;
 
         let limit = Instant::now() + self.unavailable_after;
         let bytes = u32::try_from(size).unwrap_or(u32::MAX);
@@ -80,18 +80,19 @@ impl Publisher {
             Err(_) => return Err(self.link.away(self.unavailable_after)),
         };
         let (confirmer, confirmation) = Confirmation::pending();
-        let outgoing = Outgoing {
+        let outgoing = Box::new(Outgoing {
             exchange: short(&message.exchange),
             routing_key: short(&message.routing_key),
             identity: Identity { message_id, exchange: message.exchange, routing_key: message.routing_key },
-            properties,
+            properties: Some(properties),
+            packed,
             body: message.body,
             confirmer: Some(confirmer),
             since: Instant::now(),
             refusals: 0,
             slot,
             room,
-        };
+        });
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match queue.as_ref() {
             Some(queue) if queue.send(outgoing).is_ok() => Ok(confirmation),
@@ -99,19 +100,21 @@ impl Publisher {
         }
     }
 
-    fn properties(&self, message: &Message) -> Result<BasicProperties, TransportError> {
-        let refuse = |reason: String| TransportError::Refused {
+    /// The properties, and the same as the wire has them.
+    fn properties(&self, message: &mut Message) -> Result<(BasicProperties, Vec<u8>), TransportError> {
+        let refuse = |reason: String, message: &Message| TransportError::Refused {
             broker: self.broker.clone(),
             what: format!("a message for `{}`", message.routing_key),
             reason,
         };
-        let properties = convert::to_amqp(message).map_err(refuse)?;
+        let properties = convert::to_amqp(message).map_err(|reason| refuse(reason, message))?;
+        let packed = convert::packed(&properties).map_err(|reason| refuse(reason, message))?;
         // More would close the connection, and again after each reconnect.
-        let (size, most) = (convert::size(&properties), self.link.frame_max().saturating_sub(64));
+        let (size, most) = (packed.len(), self.link.frame_max().saturating_sub(64));
         if size > most {
-            return Err(refuse(format!("its headers take {size} bytes, and the broker takes {most}")));
+            return Err(refuse(format!("its headers take {size} bytes, and the broker takes {most}"), message));
         }
-        Ok(properties)
+        Ok((properties, packed))
     }
 
     /// Takes no more, waits until what was taken is confirmed, and closes the connection.

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     confirms::{Identity, Pending, Verdicts},
+    convert,
     link::{Link, close_channel},
     topology::{self, Failure, reply_code, short},
 };
@@ -34,7 +35,10 @@ pub(super) struct Outgoing {
     pub(super) identity: Identity,
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
-    pub(super) properties: BasicProperties,
+    /// None once written to a channel.
+    pub(super) properties: Option<BasicProperties>,
+    /// The same, to write it again.
+    pub(super) packed: Vec<u8>,
     pub(super) body: Bytes,
     /// None once its sender was told that the broker does not answer. It keeps its place, which bounds what is under way.
     pub(super) confirmer: Option<Confirmer>,
@@ -51,10 +55,10 @@ pub(super) struct Outgoing {
 /// The task's state. A message is in `waiting` (not written to this channel) or in `written`, in the order of sending.
 pub(super) struct Publishing {
     link: Arc<Link>,
-    queue: mpsc::UnboundedReceiver<Outgoing>,
+    queue: mpsc::UnboundedReceiver<Box<Outgoing>>,
     unavailable_after: Duration,
-    waiting: VecDeque<Outgoing>,
-    written: BTreeMap<u64, Outgoing>,
+    waiting: VecDeque<Box<Outgoing>>,
+    written: BTreeMap<u64, Box<Outgoing>>,
     next_number: u64,
     /// The exchanges known to be there.
     declared: HashSet<String>,
@@ -77,7 +81,11 @@ impl Outgoing {
 }
 
 impl Publishing {
-    pub(super) fn new(link: Arc<Link>, queue: mpsc::UnboundedReceiver<Outgoing>, unavailable_after: Duration) -> Self {
+    pub(super) fn new(
+        link: Arc<Link>,
+        queue: mpsc::UnboundedReceiver<Box<Outgoing>>,
+        unavailable_after: Duration,
+    ) -> Self {
         Self {
             link,
             queue,
@@ -95,7 +103,7 @@ impl Publishing {
 
     /// Until the senders are gone and everything they sent is done with.
     pub(super) async fn run(mut self) {
-        while let Some(channel) = self.channel().await {
+        while let Some(channel) = self.channel().await.map(Arc::new) {
             match self.publish_on(&channel).await {
                 None => {
                     close_channel(&channel).await;
@@ -116,7 +124,7 @@ impl Publishing {
         let away_since = *self.away_since.get_or_insert_with(Instant::now);
         let limit = self.unavailable_after;
         // In the order of sending, so the first expires first.
-        let expiry = move |waiting: &VecDeque<Outgoing>| Some(waiting.front()?.since.max(away_since) + limit);
+        let expiry = move |waiting: &VecDeque<Box<Outgoing>>| Some(waiting.front()?.since.max(away_since) + limit);
         let link = Arc::clone(&self.link);
         let opening = async move {
             loop {
@@ -145,7 +153,7 @@ impl Publishing {
         }
     }
 
-    fn enqueue(&mut self, outgoing: Option<Outgoing>) {
+    fn enqueue(&mut self, outgoing: Option<Box<Outgoing>>) {
         match outgoing {
             Some(outgoing) => self.waiting.push_back(outgoing),
             None => self.closing = true,
@@ -153,7 +161,7 @@ impl Publishing {
     }
 
     /// Publishes until everything is done (None) or the channel is lost.
-    async fn publish_on(&mut self, channel: &Channel) -> Option<lapin::Error> {
+    async fn publish_on(&mut self, channel: &Arc<Channel>) -> Option<lapin::Error> {
         let mut pending = Pending::default();
         let mut verdicts = Verdicts::default();
         let mut more = Vec::new();
@@ -201,7 +209,7 @@ impl Publishing {
     }
 
     /// Writes what waits.
-    async fn write(&mut self, channel: &Channel, pending: &mut Pending) -> Result<(), lapin::Error> {
+    async fn write(&mut self, channel: &Arc<Channel>, pending: &mut Pending) -> Result<(), lapin::Error> {
         while let Some(next) = self.waiting.front() {
             if self.one_by_one > 0 && !self.written.is_empty() {
                 break;
@@ -225,10 +233,18 @@ impl Publishing {
                     Err(failure) => return Err(failure.error),
                 }
             }
-            let Some(next) = self.waiting.pop_front() else { break };
-            let (channel, body) = (channel.clone(), next.body.clone());
+            let Some(mut next) = self.waiting.pop_front() else { break };
+            let properties = match next.properties.take().map_or_else(|| convert::unpacked(&next.packed), Ok) {
+                Ok(properties) => properties,
+                Err(reason) => {
+                    let what = format!("a message for `{}`", next.identity.routing_key);
+                    let broker = self.link.broker().to_owned();
+                    next.confirmer.resolve(Err(TransportError::Refused { broker, what, reason }));
+                    continue;
+                }
+            };
+            let (channel, body) = (Arc::clone(channel), next.body.clone());
             let (exchange, routing_key) = (next.exchange.clone(), next.routing_key.clone());
-            let properties = next.properties.clone();
             let number = self.number();
             pending.start(number, async move {
                 let options = BasicPublishOptions { mandatory: true, immediate: false };
@@ -260,8 +276,8 @@ impl Publishing {
     }
 
     /// Publishes what nobody gets, for the sake of its confirm.
-    fn ask(&mut self, channel: &Channel, pending: &mut Pending) {
-        let channel = channel.clone();
+    fn ask(&mut self, channel: &Arc<Channel>, pending: &mut Pending) {
+        let channel = Arc::clone(channel);
         pending.start(self.number(), async move {
             let nowhere = short(&format!("celerysalt.nowhere.{}", uuid::Uuid::new_v4()));
             let options = BasicPublishOptions::default();
@@ -292,11 +308,11 @@ impl Publishing {
             if let Some(returned) = &returned {
                 verdicts.returned(returned);
             }
-            match (acked, self.written.get(&number)) {
-                (true, Some(outgoing)) => verdicts.acked(number, outgoing.identity.clone(), returned.is_some()),
-                (false, Some(_)) => self.refused_by_queue(number),
+            match (acked, self.written.contains_key(&number)) {
+                (true, true) => verdicts.acked(number, returned.is_some()),
+                (false, true) => self.refused_by_queue(number),
                 // Our own question.
-                (_, None) => {}
+                (_, false) => {}
             }
             if returned.is_none() {
                 verdicts.nothing_returned();
@@ -304,7 +320,8 @@ impl Publishing {
         }
         // A lost channel takes along the returns that lapin has not given out.
         let idle = lost.is_none() && pending.is_empty();
-        for (number, routing) in verdicts.decide(idle) {
+        let identity = |number| self.written.get(&number).map(|outgoing| outgoing.identity.clone());
+        for (number, routing) in verdicts.decide(idle, identity) {
             if let Some(outgoing) = self.written.remove(&number) {
                 outgoing.resolve(Ok(routing));
                 self.away_since = None;

@@ -47,7 +47,7 @@ pub(super) async fn take(
         close_channel(&channel).await;
         return Ok(Some(Taken { deliveries: Vec::new(), more }));
     }
-    let settling = Settling::start(link, channel, closing, guard);
+    let settling = Settling::start(link, channel, 1, closing, guard);
     let deliveries = got
         .into_iter()
         .map(|got| {

@@ -280,9 +280,9 @@ impl Settle for Unsettled {
         })
     }
 
-    fn abandon(self: Box<Self>) {
+    fn settle_soon(self: Box<Self>, settlement: Settlement) {
         if let Some(broker) = self.broker.upgrade() {
-            broker.settle(&self.queue, self.tag, self.needs_ack);
+            broker.settle(&self.queue, self.tag, settlement == Settlement::Requeue && self.needs_ack);
         }
     }
 }
