@@ -89,7 +89,7 @@ fn a_branch_is_checked_and_annotated() {
     let errors: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("::error ")).collect();
     assert_eq!(errors.len(), 1, "{run:?}");
     let expected = "::error file=services/shop/schemas/orders.placed/v1.2.json,line=9,col=3,title=REQ_ADDED::\
-        readers of v1.2 refuse what writers of v1, v1.1 may send: the reader requires a property%0A\
+        readers of v1.2 refuse what writers of v1, v1.1 may send: the reader requires `state`%0A\
         example: {\"id\":\"\"}%0A";
     assert!(errors[0].starts_with(expected), "{}", errors[0]);
     assert!(errors[0].contains("compared with v1: services/shop/schemas/orders.placed/v1.json:9:3"), "{}", errors[0]);

@@ -153,7 +153,8 @@ const ROWS: &str = "SELECT count(*) FROM celerysalt_schemas";
 fn a_release_that_is_killed_is_there_as_a_whole_or_not_at_all() {
     let cluster = Cluster::start(&[]);
     let (url, folder) = (cluster.url(), large());
-    // The tables first; then each row takes a while, so that the middle is long.
+    // The tables first; then each row takes a while, so that the middle is long, and the last ones take longer than a busy
+    // machine takes to kill.
     assert_eq!(folder.run(&["sync", "--registry", &url, "--dry-run"]).status, 0);
     let empty = Folder::empty();
     empty.write("schemas/first.topic/v1.json", r#"{"type": "object"}"#);
@@ -162,7 +163,10 @@ fn a_release_that_is_killed_is_there_as_a_whole_or_not_at_all() {
         &url,
         "CREATE SEQUENCE progress;
          CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN PERFORM nextval('progress'), pg_sleep(0.0005); RETURN NEW; END $$;
+             $$ BEGIN
+                 PERFORM pg_sleep(CASE WHEN nextval('progress') > 1480 THEN 0.1 ELSE 0.0005 END);
+                 RETURN NEW;
+             END $$;
          CREATE TRIGGER slowly BEFORE INSERT ON celerysalt_schemas FOR EACH ROW EXECUTE FUNCTION slowly()",
     );
     // A sequence is not undone with its transaction, so it tells how far the insert was: in the first thousand rows,

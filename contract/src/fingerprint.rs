@@ -82,8 +82,8 @@ pub(crate) fn is_set(keyword: &str) -> bool {
     matches!(keyword, "enum" | "required" | "type" | "x-extensible-enum")
 }
 
-/// A document in canonical form: its draft, then its schemas as they are reached.
-fn canonical_document(document: &Value) -> String {
+/// A document in canonical form: its draft, then its schemas as they are reached. Documents of the same form mean the same.
+pub(crate) fn canonical_document(document: &Value) -> String {
     let draft = Draft::of(document).unwrap_or(Draft::Draft202012);
     let by_name = needs_names(document, draft, true);
     let mut canon = Canon { document, draft, by_name, numbers: BTreeMap::new(), queue: Vec::new() };

@@ -1,7 +1,7 @@
 //! The files of one schemas folder: each read at most once, none outside the folder, no matter what links say.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -34,7 +34,8 @@ pub(crate) struct Library {
     /// The same folder with every link resolved.
     root: PathBuf,
     files: BTreeMap<PathBuf, Option<Arc<Source>>>,
-    names: BTreeMap<(PathBuf, Draft), Arc<Names>>,
+    /// By file: what it is called read as each draft that it was read as. Asked for of every schema.
+    names: HashMap<PathBuf, Vec<(Draft, Arc<Names>)>>,
     /// The meta-schemas of the folder that files are written by.
     dialects: BTreeMap<PathBuf, PathBuf>,
     /// What was found so far.
@@ -48,7 +49,7 @@ impl Library {
             shown: shown.to_owned(),
             root: fs::canonicalize(shown)?,
             files: BTreeMap::new(),
-            names: BTreeMap::new(),
+            names: HashMap::new(),
             dialects: BTreeMap::new(),
             findings: Diagnostics::new(),
         })
@@ -60,7 +61,7 @@ impl Library {
             shown: self.shown.clone(),
             root: self.root.clone(),
             files: BTreeMap::new(),
-            names: BTreeMap::new(),
+            names: HashMap::new(),
             dialects: BTreeMap::new(),
             findings: Diagnostics::new(),
         }
@@ -181,8 +182,13 @@ impl Library {
 
     /// The names that a file gives to its schemas, read as `draft`.
     pub(crate) fn names(&mut self, source: &Source, draft: Draft) -> Arc<Names> {
-        let key = (source.path().to_owned(), draft);
-        Arc::clone(self.names.entry(key).or_insert_with(|| Arc::new(Names::of(source.value(), draft))))
+        let known = self.names.get(source.path()).and_then(|all| all.iter().find(|(known, _)| *known == draft));
+        if let Some((_, names)) = known {
+            return Arc::clone(names);
+        }
+        let names = Arc::new(Names::of(source.value(), draft));
+        self.names.entry(source.path().to_owned()).or_default().push((draft, Arc::clone(&names)));
+        names
     }
 
     /// Every file read, relative to the folder, with its text if that is JSON.

@@ -277,6 +277,24 @@ fn what_other_checkers_miss() {
 }
 
 #[test]
+fn what_says_the_same_is_within_itself_whatever_it_says() {
+    // Found among random schemas: the search does not see the end of it.
+    let hard = |word: &str, name: &str| {
+        let (x, y) = (format!("#/definitions/x{name}"), format!("#/definitions/y{name}"));
+        json!({
+            "$schema": "http://json-schema.org/draft-04/schema#",
+            "definitions": {
+                format!("x{name}"): {"properties": {"a": {"$ref": y}}}, format!("y{name}"): {"items": {"$ref": x}}
+            },
+            "patternProperties": {"b$": {"allOf": [{"$ref": x}], "enum": [{"a": -1, "b": 2}]}},
+            "properties": {"c": {"description": word, "not": {"anyOf": [{"type": ["integer"]}]}}}
+        })
+    };
+    compatible(&hard("one", ""), &hard("other", ""));
+    compatible(&hard("", "1"), &hard("", "2"));
+}
+
+#[test]
 fn recursion_ends_and_is_decided() {
     let tree = |value: Value| json!({"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {"v": value, "l": {"$ref": "#/$defs/n"}, "r": {"$ref": "#/$defs/n"}}, "required": ["v"]}}});
     compatible(&tree(json!({"type": "integer"})), &tree(json!({"type": "number"})));

@@ -14,7 +14,7 @@ use std::{
 };
 
 use celerysalt_codegen::stubs::{Language, stubs};
-use celerysalt_contract::{Catalog, Contract, ContractRecord, Draft, Mode, Status, Validator, fingerprint};
+use celerysalt_contract::{Catalog, Contract, ContractRecord, Document, Draft, Mode, Status, Validator, fingerprint};
 use celerysalt_tests::python::{python, scripts};
 use serde_json::{Value, json};
 
@@ -164,6 +164,10 @@ fn compare(cases: &[Case], expected: impl Fn(&Case, usize) -> bool) -> Row {
                 wrong.push(format!("{}: {verdict} for {} under {}", case.row, case.values[i], case.schema));
             } else {
                 row.noted += 1;
+                if every_case() {
+                    let notes = notes(&answer.text).join("\n    ");
+                    eprintln!("{}: {verdict} for {} under {}\n    {notes}", case.row, case.values[i], case.schema);
+                }
             }
             // What a model writes is valid again.
             if let (true, Some(validator)) = (*verdict && expected(case, i), &validator) {
@@ -186,8 +190,9 @@ fn compare(cases: &[Case], expected: impl Fn(&Case, usize) -> bool) -> Row {
 }
 
 /// The schemas of pydantic's own, as event authors write models.
-fn pydantic_cases() -> Option<Vec<(Case, usize)>> {
-    let cases = files_below(&corpora()?.join("pydantic")).into_iter().map(|path| {
+fn pydantic_cases() -> Vec<(Case, usize)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/pydantic");
+    let cases = files_below(&folder).into_iter().map(|path| {
         let mut file = read(&path);
         let row = path.file_stem().unwrap().to_string_lossy().into_owned();
         let mut values = file["valid"].as_array().unwrap().clone();
@@ -195,28 +200,53 @@ fn pydantic_cases() -> Option<Vec<(Case, usize)>> {
         values.extend(file["invalid"].as_array().unwrap().iter().cloned());
         (Case { row, schema: file["schema"].take(), values }, valid)
     });
-    Some(cases.collect())
+    cases.collect()
 }
+
+/// Where pydantic's own models know more than the schemas that they write: the keyword that the header must name.
+const TOLD: [(&str, &str); 7] = [
+    ("GenericTwo", "`format`: date-time"),
+    ("Ip", "`format`: ipv4"),
+    ("Money", "`anyOf`: a number or any text"),
+    ("PatternKeyDict", "`patternProperties`: leaves properties open"),
+    ("Times", "`format`: d"),
+    ("Urls", "`format`: uri"),
+    ("Uuids", "`format`: uuid"),
+];
 
 #[test]
 fn what_pydantic_wrote_comes_back_as_models_that_take_and_refuse_the_same() {
-    let Some(cases) = pydantic_cases() else { return };
-    let (cases, valid): (Vec<Case>, Vec<usize>) = cases.into_iter().unzip();
+    let (cases, valid): (Vec<Case>, Vec<usize>) = pydantic_cases().into_iter().unzip();
     let labels: BTreeMap<&str, usize> = cases.iter().map(|case| case.row.as_str()).zip(valid).collect();
     let total = compare(&cases, |case, i| i < labels[case.row.as_str()]);
-    assert!(total.right > 200, "{}", total.right);
-    // Held against the schemas themselves nothing differs, noted or not.
+    assert_eq!((cases.len(), total.right + total.noted, total.right, total.wrong), (46, 276, 264, 0));
     for (case, answer) in cases.iter().zip(ask(&cases)) {
         let validator = Validator::new(&case.schema).unwrap();
-        for (value, verdict) in case.values.iter().zip(answer.verdicts) {
+        for (i, (value, verdict)) in case.values.iter().zip(answer.verdicts).enumerate() {
+            // Held against the schemas themselves nothing differs.
             assert_eq!(verdict, validator.is_valid(value), "{}: {value}", case.row);
+            let is_valid = i < labels[case.row.as_str()];
+            assert!(verdict || !is_valid, "{} refuses {value}", case.row);
+            if verdict && !is_valid {
+                let told =
+                    TOLD.iter().find(|(row, _)| *row == case.row).unwrap_or_else(|| panic!("{}: {value}", case.row));
+                assert!(notes(&answer.text).iter().any(|note| note.contains(told.1)), "{}", answer.text);
+            }
         }
     }
+}
+
+/// A schema as the command has it: references by name become pointers when a folder is loaded. What can't be loaded stays as it
+/// is, as somebody may have put it into a registry.
+fn loaded(folder: &Folder, schema: Value) -> Value {
+    fs::write(folder.0.join("case.json"), schema.to_string()).unwrap();
+    Document::load(&folder.0, "case.json").map_or(schema, |document| document.schema)
 }
 
 /// One case for each group of the official suite.
 fn suite(draft: &str, uri: &str) -> Option<(Vec<Case>, Vec<Vec<bool>>)> {
     let folder = corpora()?.join("json-schema-test-suite/tests").join(draft);
+    let written = Folder::new();
     let (mut cases, mut labels) = (Vec::new(), Vec::new());
     let entries = files_below(&folder);
     for path in entries.iter().filter(|path| path.parent() == Some(folder.as_path())) {
@@ -229,6 +259,7 @@ fn suite(draft: &str, uri: &str) -> Option<(Vec<Case>, Vec<Vec<bool>>)> {
             let tests = group["tests"].as_array().unwrap();
             labels.push(tests.iter().map(|test| test["valid"].as_bool().unwrap()).collect());
             let values = tests.iter().map(|test| test["data"].clone()).collect();
+            let schema = loaded(&written, schema);
             cases.push(Case { row: path.file_stem().unwrap().to_string_lossy().into_owned(), schema, values });
         }
     }
@@ -264,22 +295,22 @@ fn official(draft: &str, uri: &str, least: usize, most_noted: usize) {
 
 #[test]
 fn the_official_suite_of_2020_12() {
-    official("draft2020-12", "https://json-schema.org/draft/2020-12/schema", 1188, 111);
+    official("draft2020-12", "https://json-schema.org/draft/2020-12/schema", 1221, 78);
 }
 
 #[test]
 fn the_official_suite_of_2019_09() {
-    official("draft2019-09", "https://json-schema.org/draft/2019-09/schema", 1166, 93);
+    official("draft2019-09", "https://json-schema.org/draft/2019-09/schema", 1199, 60);
 }
 
 #[test]
 fn the_official_suite_of_draft_7() {
-    official("draft7", "http://json-schema.org/draft-07/schema#", 880, 45);
+    official("draft7", "http://json-schema.org/draft-07/schema#", 896, 31);
 }
 
 #[test]
 fn the_official_suite_of_draft_4() {
-    official("draft4", "http://json-schema.org/draft-04/schema#", 586, 32);
+    official("draft4", "http://json-schema.org/draft-04/schema#", 591, 27);
 }
 
 #[test]
@@ -410,7 +441,7 @@ fn formatters_and_type_checkers_have_nothing_to_say() {
     let catalog = Catalog::load(concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas")).unwrap();
     let mut contracts: Vec<ContractRecord> = catalog.contracts.iter().map(Contract::to_record).collect();
     contracts.extend(hostile_schemas().iter().enumerate().map(|(i, schema)| record(&format!("hostile.n{i}"), schema)));
-    for (i, (case, _)) in pydantic_cases().into_iter().flatten().enumerate() {
+    for (i, (case, _)) in pydantic_cases().into_iter().enumerate() {
         contracts.push(record(&format!("pydantic.n{i}"), &case.schema));
     }
     // mypy takes its time: it sees the contracts as they are written, formatters see the official suite too.
@@ -457,7 +488,6 @@ fn typescript_takes_valid_payloads_and_runs_nothing() {
     let folder = Folder::new();
     let mut cases: Vec<(Value, Vec<Value>, Vec<Value>)> = pydantic_cases()
         .into_iter()
-        .flatten()
         .map(|(case, valid)| (case.schema, case.values[..valid].to_vec(), Vec::new()))
         .collect();
     cases.extend(

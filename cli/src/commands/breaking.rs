@@ -71,7 +71,11 @@ impl Breaking {
             Format::Json => String::new(),
         };
         let (verdict, summary) = summary(&found);
-        let changes: Vec<Value> = found.changes.iter().map(|change| shown.json(change)).collect();
+        // Many changes have much to say, and only one format says all of it.
+        let changes: Vec<Value> = match style.format {
+            Format::Json => found.changes.iter().map(|change| shown.json(change)).collect(),
+            _ => Vec::new(),
+        };
         let report = Report {
             findings: found.is_breaking(),
             text,

@@ -39,7 +39,7 @@ impl Comparable {
             }
             let looser = Comparable::of_checked(&left).with_digits(new.digits.clone());
             let Verdict::Breaking { witness, findings } = self.is_within(&looser, options) else { break };
-            // Below a `not` less is more: then it is no fault of the reader as it is.
+            // Less may be more, as below a `not`: a fault is only what the reader refuses as it is.
             if new.takes_text(&witness) {
                 break;
             }
@@ -124,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_refused_once_a_rule_is_gone_is_not_told() {
-        // Without the inner rule, `not` refuses every string.
+    fn a_not_is_taken_away_as_a_whole_and_a_schema_that_is_false_not_at_all() {
+        // Without the inner rule alone, `not` would refuse every string.
         let (old, new) = (json!({}), json!({"not": {"type": "string", "minLength": 3}, "maximum": 5}));
         assert_eq!(rules(&old, &new), ["/maximum NUM_BOUND_TIGHTENED", "/not NOT_ADDED"]);
         assert_eq!(rules(&json!({}), &json!(false)), [" SCHEMA_FALSE"]);

@@ -37,7 +37,7 @@ use serde_json::Value;
 
 pub use self::{digits::Digits, explain::Finding, witness::Witness};
 use self::{document::Document, exact::Exact, solve::Solver};
-use crate::{Draft, SchemaError, Validator, library::Names};
+use crate::{Draft, SchemaError, Validator, fingerprint::canonical_document, library::Names};
 
 /// How schemas are compared.
 #[derive(Clone, Debug)]
@@ -203,6 +203,12 @@ impl Comparable {
         self.schema == other.schema && self.digits == other.digits
     }
 
+    /// Whether both say the same, whatever their annotations, the order of their keys and the names of their definitions.
+    fn is_alike(&self, other: &Self) -> bool {
+        let digits = self.digits.is_empty() && other.digits.is_empty();
+        digits && canonical_document(&self.schema) == canonical_document(&other.schema)
+    }
+
     /// Whether every instance of this schema is an instance of `new`, as [`contains`].
     pub fn is_within(&self, new: &Self, options: &Options) -> Verdict {
         let documents = vec![self.document(options.closed_writer), new.document(false)];
@@ -304,6 +310,10 @@ fn decide(solver: &mut Solver<'_>, pair: [(&Comparable, usize); 2], options: &Op
             let findings = explain::explain(&old.document(false), &new.document(false), &witness);
             return Verdict::Breaking { witness, findings };
         }
+    }
+    // Whatever was in the way: what is written alike but for words, order and names means the same.
+    if old.is_alike(new) {
+        return Verdict::Compatible;
     }
     Verdict::Unknown { rule: UNDECIDED, reason: reason(spent, &candidates) }
 }

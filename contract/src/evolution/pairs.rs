@@ -264,6 +264,19 @@ fn verdict(writer: &Release, reader: &Release, part: Part, options: &Options) ->
     }
 }
 
+/// The properties that the reader requires and the witness lacks, where that is the fault.
+fn missing(pair: Pair<'_>, part: Part, direction: Direction, finding: &Finding, witness: &Witness) -> Option<String> {
+    let reader = match direction {
+        Direction::LaterReads => pair.later,
+        Direction::EarlierReads => pair.earlier,
+    };
+    let required = reader.schema(part)?.pointer(&finding.pointer_new).filter(|_| finding.rule == "REQ_ADDED")?;
+    let sent = witness.value().pointer(&finding.instance)?;
+    let names = required.as_array()?.iter().filter_map(Value::as_str).filter(|name| sent.get(name).is_none());
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 fn breaking(pair: Pair<'_>, part: Part, direction: Direction, finding: &Finding, witness: &Witness) -> Change {
     let (earlier, later, reader, writer) = match direction {
         Direction::LaterReads => {
@@ -281,7 +294,10 @@ fn breaking(pair: Pair<'_>, part: Part, direction: Direction, finding: &Finding,
     };
     let at = if finding.instance.is_empty() { String::new() } else { format!(" at {}", finding.instance) };
     let known = rules::find(rule);
-    let what = known.map_or("the reader's schema is narrower", |rule| rule.what);
+    let what = match missing(pair, part, direction, finding, witness) {
+        Some(names) => format!("the reader requires {names}"),
+        None => known.map_or("the reader's schema is narrower", |rule| rule.what).to_owned(),
+    };
     let (writers, readers) = people(part);
     let message = format!("{readers} of {reader} refuse what {writers} of {writer} may send{at}: {what}");
     // A part that is not there has no place of its own.
