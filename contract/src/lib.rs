@@ -21,7 +21,7 @@ mod expansion;
 mod fingerprint;
 mod layout;
 mod library;
-#[cfg(feature = "lint")]
+#[cfg(feature = "mistakes")]
 pub mod lint;
 mod plain;
 mod record;
