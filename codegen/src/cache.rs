@@ -132,10 +132,13 @@ pub(crate) fn key(builder: &Builder) -> String {
     let script = std::env::current_exe().and_then(|path| Ok((fs::metadata(&path)?, path)));
     let script = script.map(|(file, path)| {
         let time = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        (path, file.len(), time)
+        format!("{} {} {time:?}", path.display(), file.len())
     });
+    // A script that can't be told from others must not find what they left.
+    let unknown = || format!("{} {:?}", std::process::id(), UNIX_EPOCH.elapsed());
     let Builder { folder, only, plain } = builder;
-    format!("celerysalt-codegen {} {:?} {folder:?} {only:?} {plain:?}", env!("CARGO_PKG_VERSION"), script.ok())
+    let (version, script, folder) = (env!("CARGO_PKG_VERSION"), script.unwrap_or_else(|_| unknown()), folder.display());
+    format!("celerysalt-codegen {version} {script} {folder} {only:?} {plain:?}")
 }
 
 /// Writes what can be kept of what was made.

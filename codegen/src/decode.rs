@@ -152,19 +152,7 @@ pub(crate) fn record(
         }
         quote! { #member: #value }
     });
-    let required: Vec<&Ident> = fields
-        .iter()
-        .zip(&slots)
-        .filter(|(field, _)| field.is_declared() && field.must_be_there())
-        .map(|(_, slot)| slot)
-        .collect();
-    let check = match required.as_slice() {
-        [] => TokenStream::new(),
-        [only] => quote! { let #some(#only) = #only else { return #err(__private::Mismatch) }; },
-        all => quote! {
-            let (#(#some(#all)),*) = (#(#all),*) else { return #err(__private::Mismatch) };
-        },
-    };
+    let check = all_there(fields, &slots, prelude);
     let read = quote! {
         #(#starts)*
         reader.object(&[#(#names),*], &mut |reader, index, name| match index {
@@ -186,6 +174,24 @@ pub(crate) fn record(
         #close
     };
     json(name, &read, &write, prelude)
+}
+
+/// Takes the fields that must be there out of their variables.
+fn all_there(fields: &[FieldCode], slots: &[Ident], prelude: &Prelude) -> TokenStream {
+    let (some, err) = (prelude.name("Some"), prelude.name("Err"));
+    let required: Vec<&Ident> = fields
+        .iter()
+        .zip(slots)
+        .filter(|(field, _)| field.is_declared() && field.must_be_there())
+        .map(|(_, slot)| slot)
+        .collect();
+    match required.as_slice() {
+        [] => TokenStream::new(),
+        [only] => quote! { let #some(#only) = #only else { return #err(__private::Mismatch) }; },
+        all => quote! {
+            let (#(#some(#all)),*) = (#(#all),*) else { return #err(__private::Mismatch) };
+        },
+    }
 }
 
 fn write_field(field: &FieldCode, fields: &[FieldCode], prelude: &Prelude) -> TokenStream {

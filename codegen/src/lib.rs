@@ -55,7 +55,7 @@ mod types;
 
 use std::path::{Path, PathBuf};
 
-use celerysalt_contract::{Catalog, Contract, Diagnostics};
+use celerysalt_contract::{Catalog, Contract, Diagnostics, lint};
 
 use crate::cache::Kept;
 
@@ -171,6 +171,7 @@ impl Builder {
                 return Err(findings);
             }
         };
+        findings.extend(selected.iter().flat_map(|contract| contract.documents()).flat_map(lint::mistakes));
         let (rendered, found) = render::code(&selected, &plain, kept);
         findings.extend(found);
         findings.sort();

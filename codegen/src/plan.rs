@@ -153,13 +153,26 @@ pub(crate) fn plan<'a>(contracts: &[&'a Contract], plain: &[&Contract], kept: &'
             contracts.into_iter().map(|contract| version(contract, is_plain(contract, plain), &mut scope)).collect();
         topics.push(TopicPlan { module, topic, versions, at_top: Vec::new() });
     }
-    let warnings = share_titles(&mut topics);
+    let mut warnings = share_titles(&mut topics);
+    warnings.extend(topics.iter().flat_map(|topic| &topic.versions).filter_map(nameless));
     let roots: BTreeSet<&String> = kept.topics.values().flat_map(|kept| &kept.text.roots).collect();
-    if topics.iter().flat_map(TopicPlan::newest).flat_map(VersionPlan::roots).any(|root| roots.contains(root)) {
+    if topics.iter().filter_map(TopicPlan::newest).flat_map(VersionPlan::roots).any(|root| roots.contains(root)) {
         return None;
     }
     let shared = modules.take("shared");
     Some(Plan { topics, shared, warnings })
+}
+
+/// A title that is no help in naming the type.
+fn nameless(version: &VersionPlan<'_>) -> Option<Diagnostic> {
+    let VersionPlan { contract, event, .. } = version;
+    if contract.title.chars().any(char::is_alphanumeric) {
+        return None;
+    }
+    let source = &contract.request.source;
+    let message = format!("no Rust name can be made of this title: the type is called `{event}`");
+    let help = "a title such as `OrderPlaced` has letters; `description` is the place for everything else";
+    Some(source.warning("nameless-title", source.span_of("/title"), message).with_help(help))
 }
 
 fn is_plain(contract: &Contract, plain: &[&Contract]) -> bool {

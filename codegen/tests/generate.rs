@@ -126,6 +126,23 @@ fn events_that_share_a_title_are_not_at_the_top() {
 }
 
 #[test]
+fn what_nobody_can_have_meant_is_warned_of() {
+    let schema = json!({
+        "title": "!!!", "description": "x", "type": "object",
+        "properties": {
+            "a": {"type": "integer", "minimun": 1}, "b": {"type": "integer", "minimum": 5, "maximum": 2},
+            "c": {"type": "string", "enum": [1]}, "d": {"type": "string", "x-mine": 1},
+        },
+    });
+    let generated = generated(&contracts(folder("mistakes", &[("a.one/v1.json", schema)])));
+    let mut codes: Vec<&str> = generated.warnings.iter().map(|warning| warning.code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["impossible-bounds", "misspelt-keyword", "nameless-title", "value-outside-type"]);
+    let misspelt = generated.warnings.iter().find(|warning| warning.code == "misspelt-keyword").unwrap();
+    assert_eq!(misspelt.help.as_deref(), Some("did you mean `minimum`?"));
+}
+
+#[test]
 fn what_was_read_is_told() {
     let derived =
         json!({"title": "D", "description": "x", "type": "object", "allOf": [{"$ref": "../_common/base.json"}]});

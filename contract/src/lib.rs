@@ -23,7 +23,7 @@ mod formats;
 mod keyword;
 mod layout;
 mod library;
-#[cfg(feature = "lint")]
+#[cfg(feature = "mistakes")]
 pub mod lint;
 mod plain;
 mod record;

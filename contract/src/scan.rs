@@ -92,7 +92,7 @@ impl Scanner<'_> {
             (Some(_), Ok(topic)) => topic,
             (Some(_), Err(error)) => {
                 self.error("illegal-topic", folder, format!("the folder's name is no topic: {error}")).help =
-                    Some("a folder starting with `_` is never a topic".to_owned());
+                    Some("name it like `orders.placed`; a folder starting with `_` is never a topic".to_owned());
                 return;
             }
             (None, _) => {

@@ -4,33 +4,70 @@
 //! schema without a word, values that contradict it, choices that stand in the way of the next version.
 //!
 //! The walk: the folder is loaded, every file and every bundled document becomes a `subject`, each family of rules
-//! (one file each) looks at it, and `settings` says how bad what it found is. [`handbook`] prints the rules.
+//! (one file each) looks at it, and `settings` says how bad what it found is. `handbook` prints the rules.
+//!
+//! Builds warn by a few of the rules too, whatever the settings: [`mistakes`].
+
+#![cfg_attr(
+    not(feature = "lint"),
+    allow(dead_code, reason = "builds ask for a few rules, and their files have more of them")
+)]
 
 mod bounds;
+#[cfg(feature = "lint")]
 mod documentation;
+#[cfg(feature = "lint")]
 mod evolution;
+#[cfg(feature = "lint")]
 mod handbook;
 mod keywords;
+#[cfg(feature = "lint")]
 mod naming;
+#[cfg(feature = "lint")]
 mod patterns;
+#[cfg(feature = "lint")]
 mod references;
+#[cfg(feature = "lint")]
 mod rule;
+#[cfg(feature = "lint")]
 mod settings;
 mod subject;
+#[cfg(feature = "lint")]
 mod types;
 mod values;
 
+#[cfg(feature = "lint")]
 use std::path::Path;
+use std::sync::Arc;
 
-use self::subject::{Found, Subject};
+#[cfg(feature = "lint")]
+use self::subject::Subject;
+use self::subject::{File, Found};
+#[cfg(feature = "lint")]
 pub use self::{
     handbook::handbook,
     rule::{Example, Level, Rule, rules},
     settings::{Ignore, Settings},
 };
+#[cfg(feature = "lint")]
 use crate::{Catalog, Diagnostics, Severity};
+use crate::{Diagnostic, Document};
+
+/// What nobody can have meant in the document's own file: a keyword that is misspelt, so that every reader skips it; bounds
+/// that nothing fits; a constant that the type beside it refuses. As warnings, with what to do.
+pub fn mistakes(document: &Document) -> Vec<Diagnostic> {
+    const CERTAIN: [&str; 3] = ["impossible-bounds", "misspelt-keyword", "value-outside-type"];
+    let file = File { source: Arc::clone(&document.source), draft: document.draft, is_contract: true };
+    let mut found = Found::default();
+    bounds::check(&file, &mut found);
+    keywords::check(&file, &mut found);
+    values::check_file(&file, &mut found);
+    found.diagnostics.retain(|finding| CERTAIN.contains(&finding.code));
+    found.diagnostics
+}
 
 /// What linting a folder came to.
+#[cfg(feature = "lint")]
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Linted {
@@ -51,6 +88,7 @@ pub struct Linted {
 ///
 /// # Errors
 /// What [`Catalog::load`] refuses, and what is wrong with `celerysalt.toml`.
+#[cfg(feature = "lint")]
 pub fn lint(root: impl AsRef<Path>) -> Result<Linted, Diagnostics> {
     let root = root.as_ref();
     let settings = Settings::load(root)?;
@@ -59,6 +97,7 @@ pub fn lint(root: impl AsRef<Path>) -> Result<Linted, Diagnostics> {
 }
 
 /// Holds every rule against contracts that were loaded.
+#[cfg(feature = "lint")]
 pub fn lint_catalog(catalog: &Catalog, settings: &Settings) -> Linted {
     let subject = Subject::of(catalog);
     let mut found = Found::default();
