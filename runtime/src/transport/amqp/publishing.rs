@@ -239,7 +239,7 @@ impl Publishing {
                 Err(reason) => {
                     let what = format!("a message for `{}`", next.identity.routing_key);
                     let broker = self.link.broker().to_owned();
-                    next.confirmer.resolve(Err(TransportError::Refused { broker, what, reason }));
+                    next.resolve(Err(TransportError::Refused { broker, what, reason }));
                     continue;
                 }
             };
