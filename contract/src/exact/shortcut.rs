@@ -45,11 +45,8 @@ fn alone(node: &Node) -> Shortcut {
         (kind::OBJECT, node.object.is_some()),
     ];
     let asked = rules.iter().filter(|(_, asked)| *asked).fold(0, |asked, (kind, _)| asked | kind);
-    let mut free = node.kinds & !asked;
-    // `1.0` is an integer, and which numbers are takes a closer look.
-    if free & kind::NUMBER != kind::NUMBER {
-        free &= !kind::FRACTION;
-    }
+    // A schema that takes fractions takes integers: then how a number is written does not matter.
+    let free = node.kinds & !asked;
     let sure = match node.number.as_deref() {
         _ if node.kinds & kind::INTEGER == 0 => Shortcut::NONE.sure,
         None => (i64::MIN, i64::MAX),
@@ -90,7 +87,7 @@ mod tests {
         assert_eq!(told(json!({"required": ["a"]})), (kind::ALL & !kind::OBJECT, ALL));
         let nullable =
             json!({"anyOf": [{"type": "string", "maxLength": 3}, {"type": "integer", "minimum": 0}, {"type": "null"}]});
-        assert_eq!(told(nullable), (kind::INTEGER & 0 | kind::NULL, (0, i64::MAX)));
+        assert_eq!(told(nullable), (kind::NULL, (0, i64::MAX)));
         let both = json!({"allOf": [{"type": "string"}], "type": ["string", "array"], "minItems": 1});
         assert_eq!(told(both), (kind::STRING, NONE));
     }
