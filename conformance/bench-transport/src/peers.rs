@@ -104,12 +104,10 @@ impl Peer {
     /// How many are measured in one run, and how many go before.
     fn counts(self, work: Work) -> (usize, usize) {
         match (self, work) {
-            (Self::RawBare, Work::Consume) => (20_000, 1_000),
-            (Self::CelerySalt, Work::Publish) => (600, 50),
-            (Self::CelerySalt, Work::Consume) => (600, 50),
+            (Self::RawBare | Self::RustStream, Work::Consume) => (20_000, 1_000),
+            (Self::CelerySalt, Work::Publish | Work::Consume) => (600, 50),
             (Self::CelerySalt, Work::Rpc) => (150, 20),
             (Self::FastStream, _) => (4_000, 400),
-            (Self::RustStream, Work::Consume) => (20_000, 1_000),
             (_, Work::Publish) => (30_000, 3_000),
             (_, Work::Consume) => (60_000, 5_000),
             (_, Work::Rpc) => (3_000, 300),

@@ -11,7 +11,7 @@ use std::{
 use crate::generate::{self, SCHEMAS, median};
 
 /// No command takes longer: one that does is stopped, and that is what is reported.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// One row of the table.
 #[derive(Debug)]
