@@ -74,10 +74,8 @@ impl Walk<'_> {
                 Ok(here + 1)
             }
             Some(b'[') => {
-                let items = match asked.takes(kind::ARRAY) {
-                    true => Items::default(),
-                    false => self.guide.array(asked, at, depth)?,
-                };
+                let items =
+                    if asked.takes(kind::ARRAY) { Items::default() } else { self.guide.array(asked, at, depth)? };
                 let mut here = scan::space(text, at + 1);
                 let mut count = 0;
                 if text.get(here) != Some(&b']') {

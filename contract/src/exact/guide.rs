@@ -134,7 +134,7 @@ impl<'t> Members<'t> {
             self.slots = Some(slots);
             self.next = slots.first();
             if slots.by_name {
-                self.names = &slots.by_index;
+                self.names = &slots.all;
             }
         }
     }
@@ -387,7 +387,7 @@ impl<'t> Guide<'t> {
             let last = std::mem::replace(&mut members.last, index + 1);
             if let Some(slots) = members.slots {
                 slots.follow(last, index);
-                let slot = slots.by_index.get(index).ok_or(Refused)?;
+                let slot = slots.all.get(index).ok_or(Refused)?;
                 members.next = slot.next();
                 if slot.place != NOWHERE {
                     known = Known::At(slot.place);

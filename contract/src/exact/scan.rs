@@ -302,7 +302,7 @@ pub fn short_fraction(text: &[u8], start: usize) -> Option<(Short, usize)> {
     let point = first + whole + 1;
     let behind = eight(text, point)?;
     let scale = leading_digits(behind);
-    if scale.is_multiple_of(8) || whole == 8 || matches!(text.get(point + scale), Some(b'e' | b'E')) {
+    if scale == 0 || scale == 8 || whole == 8 || matches!(text.get(point + scale), Some(b'e' | b'E')) {
         return None;
     }
     let mantissa = number_of(chunk, whole) * power(scale) + number_of(behind, scale);

@@ -69,13 +69,13 @@ mod tests {
 
     #[test]
     fn what_is_told_at_once_is_no_more_than_what_holds() {
+        const ALL: (i64, i64) = (i64::MIN, i64::MAX);
+        const NONE: (i64, i64) = (1, 0);
         let told = |schema: serde_json::Value| {
             let (program, _) = compile::compile(&schema, Draft::Draft202012).unwrap();
             let told = program.nodes[program.root as usize].shortcut;
             (told.free, told.sure)
         };
-        const ALL: (i64, i64) = (i64::MIN, i64::MAX);
-        const NONE: (i64, i64) = (1, 0);
         assert_eq!(told(json!(true)), (kind::ALL, ALL));
         assert_eq!(told(json!(false)), (0, NONE));
         assert_eq!(told(json!({"type": "integer"})), (kind::INTEGER, ALL));

@@ -17,7 +17,7 @@ pub(super) struct Slots {
     /// The reader's list of names, told by where it stands: it is there as long as the program.
     list: (usize, usize),
     /// As in the rules' table.
-    pub(super) by_index: Box<[Slot]>,
+    pub(super) all: Box<[Slot]>,
     /// The slot that last came first.
     first: AtomicU32,
     /// Whether nothing but its name tells what is asked of a member.
@@ -100,7 +100,7 @@ impl Slots {
         };
         Self {
             list: Self::id(list),
-            by_index: (0..rules.table.len()).map(slot).collect(),
+            all: (0..rules.table.len()).map(slot).collect(),
             first: AtomicU32::new(0),
             by_name: rules.patterns.is_empty() && rules.names.is_none(),
             additional: asked(rules.additional),
@@ -128,7 +128,7 @@ impl Slots {
     pub(super) fn follow(&self, last: usize, slot: usize) {
         let place = match last.checked_sub(1) {
             None => Some(&self.first),
-            Some(last) => self.by_index.get(last).map(|slot| &slot.next),
+            Some(last) => self.all.get(last).map(|slot| &slot.next),
         };
         if let (Some(place), Ok(slot)) = (place, u32::try_from(slot)) {
             place.store(slot, Relaxed);

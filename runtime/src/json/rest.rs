@@ -370,6 +370,22 @@ mod tests {
         assert_eq!(again(r#"{"a":1e400,"a":6}"#, |_| ()), r#"{"a":6}"#);
         assert_eq!(again(r#"{"a":6,"a":1e400}"#, |_| ()), r#"{"a":1e400}"#);
         assert_eq!(again(r#"{"a":1,"b":2,"b":null}"#, |_| ()), r#"{"a":1,"b":null}"#);
+        assert_eq!(again(r#"{"a":1,"b":null,"b":2.5}"#, |pair| pair.b = None), r#"{"a":1}"#);
+        assert_eq!(again(r#"{"a":1,"b":null,"b":2}"#, |_| ()), r#"{"a":1,"b":2}"#);
+    }
+
+    #[test]
+    fn properties_far_behind_have_forms_too() {
+        for index in [0, 31, 32, 63, 64, 1000] {
+            let mut rest = Rest::default();
+            rest.form(index, Some("null"));
+            assert_eq!((rest.form_of(index), rest.form_of(index + 1)), (Some("null"), None));
+            rest.form(index, Some("7"));
+            assert_eq!(rest.form_of(index).is_some(), index >= 32);
+            assert_eq!(rest.whole & bit_of(index) != 0, index < 32);
+            rest.form(index, None);
+            assert_eq!((rest.form_of(index), rest.whole), (None, 0));
+        }
     }
 
     #[test]
