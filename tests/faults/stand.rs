@@ -185,10 +185,7 @@ impl Stand {
         let exchange = format!("faults.{suffix}");
         let publisher = salt(&plan, format!("publisher-{suffix}"), &exchange).await;
         let consumer = salt(&plan, format!("consumer-{suffix}"), &exchange).await;
-        let observer = match plan.observed {
-            true => Some(Observer::start(&plan.direct, &exchange, &suffix).await),
-            false => None,
-        };
+        let observer = if plan.observed { Some(Observer::start(&plan.direct, &exchange, &suffix).await) } else { None };
         let seen = Seen::new();
         let handled = Arc::clone(&seen);
         let handler = move |event: RiskAssessmentCreated| {

@@ -79,7 +79,7 @@ async fn memories(url: &str) -> Outcome<()> {
     println!("| consuming 24 MiB/s of 1 MiB events, prefetch 500 | events | before, MiB | at most, MiB |");
     println!("| --- | --: | --: | --: |");
     for (number, pause) in [0_u64, 1_000].into_iter().enumerate() {
-        let load = Load { bytes: 1024 * 1024, rate: 24, time: Duration::from_secs(60) };
+        let load = Load { bytes: 1024 * 1024, rate: 24, time: Duration::from_mins(1) };
         let events = load.time.as_secs() * u64::from(load.rate);
         let name = format!("celerysalt-memory.{}.{number}", std::process::id());
         let job = Job { url: url.to_owned(), name, count: usize::try_from(events)?, warm: usize::try_from(pause)? };
