@@ -60,9 +60,9 @@ async fn a_server_that_crashes_under_a_sync_has_all_of_it_or_nothing() {
         for (pause, kill) in [(150, false), (90, true), (230, false), (40, true)] {
             std::thread::sleep(Duration::from_millis(pause));
             if kill {
-                cluster.kill()
+                cluster.kill();
             } else {
-                cluster.crash()
+                cluster.crash();
             }
             cluster.launch();
         }
