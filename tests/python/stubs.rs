@@ -204,22 +204,15 @@ fn pydantic_cases() -> Vec<(Case, usize)> {
 }
 
 /// Where pydantic's own models know more than the schemas that they write: the keyword that the header must name.
-const TOLD: [(&str, &str); 7] = [
-    ("GenericTwo", "`format`: date-time"),
-    ("Ip", "`format`: ipv4"),
-    ("Money", "`anyOf`: a number or any text"),
-    ("PatternKeyDict", "`patternProperties`: leaves properties open"),
-    ("Times", "`format`: d"),
-    ("Urls", "`format`: uri"),
-    ("Uuids", "`format`: uuid"),
-];
+const TOLD: [(&str, &str); 2] =
+    [("Money", "`anyOf`: a number or any text"), ("PatternKeyDict", "`patternProperties`: leaves properties open")];
 
 #[test]
 fn what_pydantic_wrote_comes_back_as_models_that_take_and_refuse_the_same() {
     let (cases, valid): (Vec<Case>, Vec<usize>) = pydantic_cases().into_iter().unzip();
     let labels: BTreeMap<&str, usize> = cases.iter().map(|case| case.row.as_str()).zip(valid).collect();
     let total = compare(&cases, |case, i| i < labels[case.row.as_str()]);
-    assert_eq!((cases.len(), total.right + total.noted, total.right, total.wrong), (46, 276, 264, 0));
+    assert_eq!((cases.len(), total.right + total.noted, total.right, total.wrong), (46, 276, 273, 0));
     for (case, answer) in cases.iter().zip(ask(&cases)) {
         let validator = Validator::new(&case.schema).unwrap();
         for (i, (value, verdict)) in case.values.iter().zip(answer.verdicts).enumerate() {

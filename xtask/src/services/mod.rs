@@ -18,7 +18,7 @@ mod url;
 pub(crate) use keeper::Keeper;
 pub(crate) use ladder::Way;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use launch::Launch;
 use state::{Entry, State};
@@ -41,10 +41,9 @@ trait Service {
     fn url(&self, port: u16) -> String;
     /// Debian packages that bring it.
     fn packages(&self) -> &'static [&'static str];
-    /// The program that tests start a server of their own with, to kill it, when it is installed; `None` inside of `Some` when
-    /// it is not.
-    fn own_program(&self) -> Option<Option<PathBuf>> {
-        None
+    /// Whether tests start servers of their own, to kill them, and the program for that is missing.
+    fn lacks_own_program(&self) -> bool {
+        false
     }
     /// Speaks with the server until it is certain that tests could use it.
     ///
@@ -88,10 +87,11 @@ pub(crate) fn find(ways: &[Way], keeper: &mut Keeper) -> Result<Vec<(&'static st
 /// say so.
 pub(crate) fn install(ways: &[Way], keeper: &mut Keeper) {
     for service in ALL {
-        if service.own_program().is_some_and(|program| program.is_none()) {
-            let outcome = match ways.contains(&Way::Packages) {
-                true => ladder::packages(service, keeper),
-                false => Err("`--ways` leaves out `packages`".to_owned()),
+        if service.lacks_own_program() {
+            let outcome = if ways.contains(&Way::Packages) {
+                ladder::packages(service, keeper)
+            } else {
+                Err("`--ways` leaves out `packages`".to_owned())
             };
             if let Err(why) = outcome {
                 eprintln!(

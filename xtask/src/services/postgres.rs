@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -44,8 +43,8 @@ impl Service for PostgreSql {
         &["postgresql"]
     }
 
-    fn own_program(&self) -> Option<Option<PathBuf>> {
-        Some(launch::program("initdb", &PLACES))
+    fn lacks_own_program(&self) -> bool {
+        launch::program("initdb", &PLACES).is_none()
     }
 
     fn probe(&self, url: &Url) -> Result<(), String> {

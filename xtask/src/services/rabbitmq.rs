@@ -2,7 +2,6 @@
 
 use std::{
     io::{Read, Write},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -43,8 +42,8 @@ impl Service for RabbitMq {
         &["rabbitmq-server"]
     }
 
-    fn own_program(&self) -> Option<Option<PathBuf>> {
-        Some(launch::program("rabbitmq-server", &PLACES))
+    fn lacks_own_program(&self) -> bool {
+        launch::program("rabbitmq-server", &PLACES).is_none()
     }
 
     fn probe(&self, url: &Url) -> Result<(), String> {

@@ -262,8 +262,12 @@ mod tests {
     use super::*;
 
     fn frames(acked: &mut Acked, requeue: &[u64], ack: &[u64], all: bool) -> Vec<(u64, bool)> {
-        requeue.iter().for_each(|tag| acked.settled(*tag));
-        ack.iter().for_each(|tag| acked.ack(*tag));
+        for tag in requeue {
+            acked.settled(*tag);
+        }
+        for tag in ack {
+            acked.ack(*tag);
+        }
         acked.frames(all)
     }
 
