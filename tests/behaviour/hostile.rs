@@ -227,6 +227,12 @@ async fn what_no_reader_could_read_is_not_published(world: &World) {
         let outcome = publish.await;
         assert!(matches!(outcome, Err(PublishError::Option { .. })), "{outcome:?}");
     }
+    within(async {
+        while running.counts().received == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let counts = running.shutdown().await.counts;
     assert_eq!((counts.received, counts.dead_lettered), (1, 0));
 }

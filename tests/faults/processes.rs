@@ -295,6 +295,10 @@ async fn a_consumer_that_is_told_to_end_under_load() {
         "{ended} times told to end, gone after at most {:.1} s; {cut_short} handlers cut short, {left} left",
         slowest.as_secs_f64()
     );
-    history.verdict().hold("consumer: SIGTERM under load", Promise::default(), began.elapsed(), &told);
+    // Acks that are on their way may be lost in a quorum queue when the channel closes (trap 10): they are waited for, and
+    // what comes again all the same must stay within what was out, as after any other fault.
+    let extra = prefetch.parse::<usize>().unwrap() * ended;
+    let promise = Promise { extra, repeated: extra, ..Promise::default() };
+    history.verdict().hold("consumer: SIGTERM under load", promise, began.elapsed(), &told);
     assert_eq!((cut_short, abandoned, left), (0, 0, 0));
 }
