@@ -41,6 +41,8 @@ impl Checkout {
 /// What an entry of a tree is.
 struct Entry {
     is_link: bool,
+    /// In bytes.
+    size: u64,
     object: String,
     path: PathBuf,
 }
@@ -53,16 +55,31 @@ pub(crate) fn checkout(folder: &Path, revision: &str) -> Result<Checkout, Stop> 
     let top = PathBuf::from(top.trim_end_matches('\n'));
     let prefix = prefix.trim_end_matches('\n').to_owned();
     let commit = commit(&top, revision)?;
-    let temporary = || {
-        tempfile::Builder::new()
-            .prefix("celerysalt-")
-            .tempdir()
-            .map_err(|error| Stop::failed("temporary", format!("can't make a temporary folder: {error}")))
-    };
-    let target = temporary()?;
     let entries = tree(&top, &commit, &prefix)?;
+    let target = temporary(&entries)?;
     write(&top, &entries, target.path())?;
     Ok(Checkout { folder: target, prefix, is_empty: entries.is_empty() })
+}
+
+/// A folder for the files of a revision. In memory where the system has a place for that, there are few of them, and nobody said
+/// where temporary files go: making and deleting some thousand files on a disk can take seconds.
+fn temporary(entries: &[Entry]) -> Result<TempDir, Stop> {
+    /// Of a place that has 64 MiB in a container.
+    const MOST: u64 = 16 * 1024 * 1024;
+    const PAGE: u64 = 4096;
+    let make = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("celerysalt-");
+        builder
+    };
+    // A folder for each file at most.
+    let room: u64 = entries.iter().map(|entry| entry.size.next_multiple_of(PAGE) + PAGE).sum();
+    let memory = Path::new("/dev/shm");
+    let in_memory = room <= MOST && std::env::var_os("TMPDIR").is_none() && memory.is_dir();
+    let folder = in_memory.then(|| make().tempdir_in(memory)).and_then(Result::ok);
+    folder
+        .map_or_else(|| make().tempdir(), Ok)
+        .map_err(|error| Stop::failed("temporary", format!("can't make a temporary folder: {error}")))
 }
 
 fn refuse_odd(revision: &str) -> Result<(), Stop> {
@@ -153,7 +170,7 @@ fn tree(top: &Path, commit: &str, prefix: &str) -> Result<Vec<Entry>, Stop> {
                 format!("the revision has too much to read, at {prefix}{}", path.display()),
             ));
         }
-        entries.push(Entry { is_link, object: (*object).to_owned(), path });
+        entries.push(Entry { is_link, size, object: (*object).to_owned(), path });
     }
     Ok(entries)
 }
