@@ -1,5 +1,7 @@
 //! Rules about values that stand in schemas: that the schema takes its own constants, defaults and examples.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::subject::{self, File, Found};
@@ -20,9 +22,9 @@ pub(super) fn check_file(file: &File, found: &mut Found) {
         }
         let at = |keyword: &str| format!("{}/{keyword}", schema.pointer);
         if let Some(values) = schema.value.get("enum").and_then(Value::as_array) {
+            let mut known = HashSet::new();
             for (i, value) in values.iter().enumerate() {
-                let text = canonical_text(value);
-                if values.iter().take(i).any(|other| canonical_text(other) == text) {
+                if !known.insert(canonical_text(value)) {
                     found.push(
                         file.at("duplicate-enum", &format!("{}/{i}", at("enum")), "this value is in the list already")
                             .with_help("remove it; 1 and 1.0 are the same number"),
