@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use celerysalt_contract::{ContractRecord, Selector, Topic, Version, VersionRange, differences};
 use serde_json::Value;
 
-use super::{Action, AuditAction, AuditEntry, Conflict, Deprecation, Plan, RegistryError, Step};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::RegistryError;
+use super::{Action, AuditAction, AuditEntry, Conflict, Deprecation, Plan, Step};
 
 /// What identifies a contract. `v1` and `v1.0` are one version, so they are one key.
 pub(super) type Key = (Topic, Version);
@@ -128,6 +130,7 @@ pub(super) fn name_the_winners(plan: &mut Plan, entries: &[AuditEntry]) {
 
 /// What a database's sync has to say: to its caller who was first where there is a conflict, and to the log what changed.
 /// `releases` has the log's entries of some topics. That nobody can be named is no failure of the sync.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) async fn told(
     mut plan: Plan,
     dry_run: bool,
