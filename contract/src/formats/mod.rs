@@ -141,7 +141,7 @@ impl Format {
             (_, "email" | "idn-email" | "name-email") => "@",
             (_, "uri" | "iri" | "multi-host-uri" | "ipv6" | "ipv6network" | "ipv6interface") => ":",
             (_, name) if name.starts_with("uuid") => "^[0-9A-Fa-f:{}urnid-]{32,45}$",
-            (How::Pydantic(_), _) | (_, "hostname" | "idn-hostname") => "^[^]",
+            (How::Pydantic(_), _) | (_, "hostname" | "idn-hostname") => r"\S",
             _ => return None,
         })
     }
@@ -204,4 +204,86 @@ pub(crate) fn refuses(schema: &Value, formats: Formats, draft: Draft) -> bool {
         found = found || refuses(subschema, formats, draft);
     });
     found
+}
+
+#[cfg(all(test, feature = "compare"))]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A comparison takes what does not have the shape for refused: that must be so.
+    #[test]
+    fn what_a_format_allows_has_its_shape() {
+        let texts = [
+            "2026-11-27T10:30:00Z",
+            "2026-11-27",
+            "10:30",
+            "1 day, 10:30:00",
+            "PT",
+            "P1D",
+            "-P1D",
+            "P",
+            "17",
+            "a@b.co",
+            "::",
+            "::1",
+            "10.0.0.1",
+            "10.0.0.0/8",
+            "::/0",
+            "x:",
+            "urn:a",
+            "http://a",
+            "a.b",
+            "null",
+            "\"\"",
+            "nan",
+            "infinity",
+            "",
+            " ",
+            "\n",
+            "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            "3FA85F6457174562B3FC2C963F66AFA6",
+            "{3fa85f64-5717-4562-b3fc-2c963f66afa6}",
+            "urn:uuid:3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            "{3fa85f6457174562b3fc2c963f66afa6}",
+        ];
+        let names = [
+            "date-time",
+            "date",
+            "time",
+            "duration",
+            "uuid",
+            "uuid4",
+            "ipv4",
+            "ipv6",
+            "ipvanyaddress",
+            "ipv4network",
+            "ipv6network",
+            "ipvanynetwork",
+            "ipv4interface",
+            "ipv6interface",
+            "uri",
+            "iri",
+            "email",
+            "hostname",
+            "json-string",
+            "regex",
+        ];
+        let mut allowed = 0;
+        for name in names {
+            for formats in [Formats::Assertion, Formats::Pydantic] {
+                let schema = json!({"type": "string", "format": name});
+                let format = schema.as_object().and_then(|schema| Format::of(formats, Draft::Draft202012, schema));
+                let Some(format) = format else { continue };
+                let Some(shape) = format.shape() else { continue };
+                let shape = regex::Regex::new(&jsonschema_regex::to_rust_regex(shape).unwrap()).unwrap();
+                for text in texts.iter().filter(|text| format.allows(text)) {
+                    assert!(shape.is_match(text), "{name} as {formats}: {text:?}");
+                    allowed += 1;
+                }
+            }
+        }
+        assert!(allowed > 40, "{allowed}");
+    }
 }
