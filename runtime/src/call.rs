@@ -27,7 +27,8 @@ use crate::{
     json,
     publish::{Options, Sending, common_options},
     results::ResultBackend,
-    transport::{Deliveries, Routing, Transport, TransportError},
+    telemetry::{self, calling},
+    transport::{Deliveries, Routing, TransportError},
     wire::{
         self,
         celery::{copy_of, unreadable},
@@ -229,7 +230,7 @@ impl<'a, R: Rpc> IntoFuture for Call<'a, R> {
     type IntoFuture = Sending<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(calling(self.salt, R::contract(), self.run()))
     }
 }
 
@@ -259,10 +260,11 @@ impl fmt::Debug for Replies {
 }
 
 impl Replies {
-    pub(crate) async fn open(transport: &dyn Transport, late: LateReplies) -> Result<Self, TransportError> {
-        let deliveries = transport.consume_replies().await?;
+    pub(crate) async fn open(salt: &Salt) -> Result<Self, TransportError> {
+        let deliveries = salt.transport().consume_replies().await?;
         let address = deliveries.queue().to_owned();
         let waiting = Arc::new(Waiting::new(Some(HashMap::new())));
+        let late = (Arc::clone(salt.late_replies_counter()), Arc::clone(salt.labels()));
         let reader = tokio::spawn(read_replies(deliveries, Arc::clone(&waiting), late)).abort_handle();
         Ok(Self { address, waiting, reader })
     }
@@ -308,7 +310,11 @@ fn take(waiting: &Waiting, id: &str) -> Option<mpsc::UnboundedSender<WireReply>>
     lock(waiting).as_mut()?.remove(id)
 }
 
-async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>, late: LateReplies) {
+async fn read_replies(
+    mut deliveries: Deliveries,
+    waiting: Arc<Waiting>,
+    (late, labels): (LateReplies, Arc<telemetry::Labels>),
+) {
     while let Some(delivery) = deliveries.next().await {
         let delivery = match delivery {
             Ok(delivery) => delivery,
@@ -324,6 +330,7 @@ async fn read_replies(mut deliveries: Deliveries, waiting: Arc<Waiting>, late: L
                     drop(caller.send(reply));
                 } else {
                     late.fetch_add(1, Ordering::Relaxed);
+                    telemetry::add(telemetry::names::LATE_REPLIES, 1, || [("service", labels.service())]);
                     tracing::debug!(id, "a reply came too late and was dropped");
                 }
             }

@@ -182,6 +182,11 @@ impl EventContract {
         self.version.get_or_init(|| self.parts.version.parse().unwrap_or_default())
     }
 
+    /// The version as generated code has it.
+    pub(crate) fn version_text(&self) -> &'static str {
+        self.parts.version
+    }
+
     /// Broadcast or RPC.
     pub fn mode(&self) -> Mode {
         self.parts.mode

@@ -30,6 +30,8 @@
 //! | `outbox` | events written in the transactions of a service, an event store with replay, an inbox: PostgreSQL, by sqlx |
 //! | `redis` | answers by way of Redis (`redis://`), as Celery's result backend keeps them |
 //! | `tls` | TLS for whichever of them is on, by rustls |
+//! | `otel` | spans that are linked across services, by `tracing-opentelemetry`: [`telemetry`] |
+//! | `metrics` | counts and times, by the facade `metrics`: [`telemetry`] |
 //! | `derive` | events written as Rust structs, their schema files exported: `code_first` |
 //! | `conformance` | the suites that every transport and every registry passes, for authors of further ones |
 
@@ -60,6 +62,7 @@ mod schemas;
 pub mod service;
 #[cfg(feature = "outbox")]
 pub mod store;
+pub mod telemetry;
 pub mod transport;
 mod url;
 mod wire;

@@ -18,11 +18,11 @@ use crate::{
     error::{BatchError, PublishError},
     event::Broadcast,
     receipt::Receipt,
+    telemetry::{self, Subject, publishing, publishing_batch},
     transport::{Confirmation, Message, Routing, TransportError},
     wire::{
         self, TraceContext,
         celery::{MEANINGFUL_HEADERS, RESERVED_HEADERS, copy_of, unreadable},
-        trace,
     },
 };
 
@@ -46,9 +46,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What travels beside the payload. Within a handler, its message's trace goes on.
+    /// What travels beside the payload. The current span's trace goes on; within a handler, its message's.
     pub(crate) fn meta(&self, is_rpc: bool, version: Option<String>) -> wire::Meta {
-        let trace = self.trace.clone().or_else(trace::current);
+        let trace = self.trace.clone().or_else(telemetry::current);
         wire::Meta {
             is_rpc: Some(is_rpc),
             version,
@@ -193,11 +193,11 @@ impl<'a, E: Broadcast> IntoFuture for Publish<'a, E> {
     type IntoFuture = Sending<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
+        Box::pin(publishing(self.salt, E::contract(), async move {
             let ready = self.ready()?;
             record(self.salt, &[&ready]).await?;
             ready.send(self.salt).await?.receipt().await
-        })
+        }))
     }
 }
 
@@ -299,7 +299,7 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
     type IntoFuture = Sending<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
+        Box::pin(publishing_batch(self.salt, E::contract(), self.events.len(), async move {
             let payloads = self.payloads()?;
             let published = Vec::with_capacity(self.events.len());
             let mut outcomes = Outcomes { published, failed: Vec::new(), gone: None };
@@ -332,7 +332,7 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
                 outcomes.settle(place, sent.receipt().await);
             }
             outcomes.into_result()
-        })
+        }))
     }
 }
 
@@ -441,11 +441,12 @@ impl<'a> IntoFuture for PublishJson<'a> {
     type IntoFuture = Sending<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
+        let subject = Subject::Named { topic: self.topic, version: self.version };
+        Box::pin(publishing(self.salt, subject, async move {
             let ready = self.ready().await?;
             record(self.salt, &[&ready]).await?;
             ready.send(self.salt).await?.receipt().await
-        })
+        }))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     event::EventContract,
     lineage::Lineage,
     registry::{Action, Plan, Registry, RegistryError},
+    telemetry::{self, Labels},
 };
 
 /// How many contracts may wait for the registry. More than a program has.
@@ -46,6 +47,7 @@ pub(crate) struct Registration {
     /// By identity: a contract is a `static` of the program.
     met: Mutex<HashMap<usize, Met>>,
     lineage: Arc<Lineage>,
+    labels: Arc<Labels>,
     pending: mpsc::Sender<ContractRecord>,
     backlog: watch::Sender<Backlog>,
     drain: AbortHandle,
@@ -81,11 +83,17 @@ impl Drop for Registration {
 }
 
 impl Registration {
-    pub(crate) fn new(registry: Arc<dyn Registry>, lineage: Arc<Lineage>) -> Self {
+    pub(crate) fn new(registry: Arc<dyn Registry>, lineage: Arc<Lineage>, labels: Arc<Labels>) -> Self {
         let (pending, receiver) = mpsc::channel(CAPACITY);
         let backlog = watch::Sender::new(Backlog::default());
-        let drain = tokio::spawn(drain(registry, receiver, backlog.clone())).abort_handle();
-        Self { met: Mutex::default(), lineage, pending, backlog, drain }
+        let drain = tokio::spawn(drain(registry, receiver, backlog.clone(), Arc::clone(&labels))).abort_handle();
+        Self { met: Mutex::default(), lineage, labels, pending, backlog, drain }
+    }
+
+    /// How many contracts wait for the registry, and whether it was away at the last try.
+    pub(crate) fn backlog(&self) -> (usize, bool) {
+        let Backlog { waiting, away } = *self.backlog.borrow();
+        (waiting, away)
     }
 
     /// Waits until nothing waits for the registry, but not for a registry that is away: a program that ends must not
@@ -121,7 +129,7 @@ impl Registration {
         }
         match registry.sync(&records, false).await {
             Ok(plan) => {
-                log(&plan);
+                log(&plan, &self.labels);
                 if !plan.has_conflicts() {
                     return Ok(());
                 }
@@ -188,6 +196,7 @@ async fn drain(
     registry: Arc<dyn Registry>,
     mut pending: mpsc::Receiver<ContractRecord>,
     backlog: watch::Sender<Backlog>,
+    labels: Arc<Labels>,
 ) {
     let mut records = Vec::new();
     while pending.recv_many(&mut records, CAPACITY).await > 0 {
@@ -196,7 +205,7 @@ async fn drain(
             let tried = records.len();
             match registry.sync(&records, false).await {
                 Ok(plan) => {
-                    log(&plan);
+                    log(&plan, &labels);
                     // Without a conflict all is written; with one, the others get another try without it.
                     records = if plan.has_conflicts() { without_conflicts(records, &plan) } else { Vec::new() };
                 }
@@ -238,12 +247,22 @@ fn conflicts(plan: Plan) -> Vec<crate::registry::Conflict> {
 }
 
 /// One line a contract, in the three states that operators know from celery-salt.
-fn log(plan: &Plan) {
+fn log(plan: &Plan, labels: &Labels) {
     for step in &plan.steps {
+        let outcome = match &step.action {
+            Action::Conflict(_) => "conflict",
+            // A plan with a conflict wrote nothing.
+            _ if !plan.applied => continue,
+            Action::Create => "created",
+            Action::Update => "updated",
+            Action::Unchanged => "unchanged",
+        };
+        telemetry::add(telemetry::names::REGISTRATIONS, 1, || {
+            [("service", labels.service()), ("outcome", telemetry::Text::from(outcome))]
+        });
         let (topic, version) = (&step.topic, &step.version);
         match &step.action {
             Action::Conflict(conflict) => tracing::error!(%topic, %version, "✗ conflict: {conflict}"),
-            _ if !plan.applied => {}
             Action::Create => tracing::info!(%topic, %version, "✓ registered"),
             Action::Update => tracing::info!(%topic, %version, "✓ registered: annotations updated"),
             Action::Unchanged => tracing::debug!(%topic, %version, "✓ already registered"),

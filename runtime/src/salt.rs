@@ -21,6 +21,7 @@ use crate::{
     results::{self, ResultBackend, ResultBackendError},
     schemas::Schemas,
     service::Service,
+    telemetry,
     transport::{self, Confirmation, Message, Transport, TransportError},
     wire::TaskName,
 };
@@ -68,6 +69,8 @@ struct Inner {
     registration: Registration,
     lineage: Arc<Lineage>,
     schemas: Schemas,
+    labels: Arc<telemetry::Labels>,
+    consumers: Arc<telemetry::Consumers>,
     replies: Mutex<Option<Arc<Replies>>>,
     late_replies: LateReplies,
     #[cfg(feature = "outbox")]
@@ -182,6 +185,15 @@ impl Salt {
         own.map_or(self.inner.task_name, |(_, name)| *name)
     }
 
+    /// What takes messages for it.
+    pub(crate) fn consumers(&self) -> &Arc<telemetry::Consumers> {
+        &self.inner.consumers
+    }
+
+    pub(crate) fn late_replies_counter(&self) -> &LateReplies {
+        &self.inner.late_replies
+    }
+
     pub(crate) fn results(&self) -> Option<&dyn ResultBackend> {
         self.inner.results.as_deref()
     }
@@ -200,6 +212,11 @@ impl Salt {
 
     pub(crate) fn schemas(&self) -> &Schemas {
         &self.inner.schemas
+    }
+
+    /// By which its metrics are told apart.
+    pub(crate) fn labels(&self) -> &Arc<telemetry::Labels> {
+        &self.inner.labels
     }
 
     #[cfg(feature = "outbox")]
@@ -225,10 +242,7 @@ impl Salt {
         if let Some(open) = replies.as_ref().filter(|replies| replies.is_open()) {
             return Ok(Arc::clone(open));
         }
-        Ok(Arc::clone(
-            replies
-                .insert(Arc::new(Replies::open(&*self.inner.transport, Arc::clone(&self.inner.late_replies)).await?)),
-        ))
+        Ok(Arc::clone(replies.insert(Arc::new(Replies::open(self).await?))))
     }
 }
 
@@ -324,6 +338,7 @@ impl SaltBuilder {
     /// registrations wait, and the result backend is connected to when it is back.
     pub async fn connect(self) -> Result<Salt, ConnectError> {
         check_name(&self.service)?;
+        telemetry::describe();
         let task_names = self.task_names.into_iter().map(|(pattern, name)| match pattern.parse() {
             Ok(parsed) => Ok((parsed, name)),
             Err(error) => Err(ConnectError::TopicPattern { reason: format!("{error}"), pattern }),
@@ -360,10 +375,13 @@ impl SaltBuilder {
             },
         }
         let lineage = Arc::new(Lineage::new(Arc::clone(&registry), &self.service));
-        let registration = Registration::new(Arc::clone(&registry), Arc::clone(&lineage));
+        let labels = Arc::new(telemetry::Labels::new(&self.service));
+        let registration = Registration::new(Arc::clone(&registry), Arc::clone(&lineage), Arc::clone(&labels));
         registration.at_start(&*registry, &self.contracts, self.on_conflict).await?;
         Ok(Salt {
             inner: Arc::new(Inner {
+                labels,
+                consumers: Arc::default(),
                 service: self.service,
                 exchange: self.exchange,
                 task_name: self.task_name,

@@ -198,6 +198,11 @@ impl Schemas {
         Ok(versions.iter().rev().filter(wanted).filter(of_message).cloned().collect())
     }
 
+    /// Whether the registry has told of this topic.
+    pub(crate) fn knows(&self, topic: &str) -> bool {
+        self.lock().get(topic).is_some_and(|answer| !answer.versions.is_empty())
+    }
+
     fn heard(&self, topic: &Topic) -> Option<Answer> {
         self.lock().get(topic.as_str()).cloned()
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Salt,
     database::DatabaseError,
+    telemetry,
     transport::{Transport, TransportError},
 };
 
@@ -217,6 +218,7 @@ impl Run<'_> {
                     has_worked = true;
                     relayed.published += sent.confirmed.len() as u64;
                     relayed.refused += sent.refused.len() as u64;
+                    telemetry::relayed(sent.confirmed.len(), sent.refused.len());
                     if sent.closed {
                         return Err(TransportError::Closed.into());
                     }

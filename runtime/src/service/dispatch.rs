@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use celerysalt_contract::{Topic, Version, VersionRange};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::{
     Registration, Takes,
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     invalid::Invalid,
     registry::RegistryError,
+    telemetry::{self, End, Observed},
     transport::{Delivery, Message, TransportError},
     wire::{self, Incoming, trace},
 };
@@ -48,36 +50,51 @@ pub(super) fn turns(shared: &Shared, message: &Message) -> Turns {
 }
 
 /// Handles one delivery of the events queue, from its bytes to its ack.
-pub(super) async fn handle(shared: Arc<Shared>, mut delivery: Delivery, turns: Turns) {
+pub(super) async fn handle(shared: Arc<Shared>, mut delivery: Delivery, turns: Turns, mut observed: Observed) {
     // Few at a time are more than the bytes that came.
-    let Some(place) = shared.event_house.place().await else { return given_back(delivery).await };
-    let (meta, outcome) = decide(&shared, &mut delivery.message, delivery.redelivered, place, turns).await;
+    let Some(place) = shared.event_house.place().await else {
+        given_back(delivery).await;
+        return observed.ended(&shared.salt, None, End::GivenBack);
+    };
+    let decided = decide(&shared, &mut delivery.message, delivery.redelivered, place, turns, &mut observed).await;
     // Turns end after the message is settled: they are in what follows.
-    let (outcome, _turns) = outcome;
-    match outcome {
+    let (meta, (outcome, _turns)) = decided;
+    let end = match outcome {
         Outcome::Handled => {
             Counters::add(&shared.counters.handled);
             delivery.ack_soon();
+            End::Handled
         }
         Outcome::PassedOver => {
             Counters::add(&shared.counters.passed_over);
             delivery.ack_soon();
+            End::PassedOver
         }
         Outcome::Duplicate => {
             Counters::add(&shared.counters.duplicates);
             delivery.ack_soon();
+            End::Duplicate
         }
-        Outcome::GivenBack => given_back(delivery).await,
+        Outcome::GivenBack => {
+            given_back(delivery).await;
+            End::GivenBack
+        }
         Outcome::Unfinished { failures, waiting } => {
             if let Some(meta) = &meta {
                 delivery.message.headers.clone_from(&meta.headers);
             }
-            let kept = put_aside(&shared, &delivery.message, meta.as_deref(), &failures, &waiting).await;
-            if let Err(error) = settle_after(kept, delivery).await {
-                tracing::warn!(%error, "a message could not be settled and will come again");
+            let message = &delivery.message;
+            let kept = put_aside(&shared, message, meta.as_deref(), &failures, &waiting, &mut observed).await;
+            match settle_after(kept, delivery).await {
+                Ok(()) => End::PutAside,
+                Err(error) => {
+                    tracing::warn!(%error, "a message could not be settled and will come again");
+                    End::NotSettled
+                }
             }
         }
-    }
+    };
+    observed.ended(&shared.salt, meta.as_deref(), end);
 }
 
 async fn given_back(delivery: Delivery) {
@@ -94,6 +111,7 @@ async fn put_aside(
     meta: Option<&Meta>,
     failures: &[Failure],
     waiting: &[&str],
+    observed: &mut Observed,
 ) -> Result<(), TransportError> {
     let tries = Tries::of(message).done.saturating_add(1);
     let pause = shared.retry.pause_after(tries);
@@ -104,6 +122,7 @@ async fn put_aside(
         let letter = letter(&shared.salt, &shared.dead, message, meta, failure);
         keep(&shared.salt, &shared.dead, letter).await?;
         Counters::add(&shared.counters.dead_lettered);
+        observed.dead_lettered(&shared.salt, meta, failure.reason.as_str());
     }
     if let (Some(failure), Some(pause)) = (again.first(), pause) {
         let queue = retry::queue(shared.salt.service_name(), &shared.events_queue, tries);
@@ -112,6 +131,7 @@ async fn put_aside(
         retry::again(&mut letter, pause, &handlers);
         keep(&shared.salt, &queue, letter).await?;
         Counters::add(&shared.counters.retried);
+        observed.retried(&shared.salt, meta);
         tracing::warn!(
             service = shared.salt.service_name(),
             topic = meta.map_or(message.routing_key.as_str(), |meta| meta.topic.as_str()),
@@ -126,6 +146,7 @@ async fn put_aside(
         let queue = retry::waiting_queue(shared.salt.service_name(), &shared.events_queue);
         keep(&shared.salt, &queue, retry::later(message, &queue, waiting)).await?;
         Counters::add(&shared.counters.put_aside);
+        observed.put_aside(&shared.salt, meta);
         tracing::debug!(
             service = shared.salt.service_name(),
             topic = meta.map_or(message.routing_key.as_str(), |meta| meta.topic.as_str()),
@@ -165,6 +186,7 @@ async fn decide<'s>(
     redelivered: bool,
     place: Place,
     turns: Turns,
+    observed: &mut Observed,
 ) -> (Option<Arc<Meta>>, (Outcome<'s>, Turns)) {
     let incoming = match wire::decode(message) {
         Ok(incoming) => incoming,
@@ -176,13 +198,15 @@ async fn decide<'s>(
     let tries = Tries::of(message);
     let mut meta = Meta::of(message, &tries, &incoming, redelivered);
     let (done, only) = (tries.done, tries.handlers.iter().map(|id| (*id).to_owned()).collect());
+    let span = observed.read(&shared.salt, message, &shared.events_queue, &meta);
     meta.headers = Arc::new(std::mem::take(&mut message.headers));
     let meta = Arc::new(meta);
     if !incoming.is_event() {
         let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of an event");
         return (Some(meta), (Outcome::failed(failure), turns));
     }
-    let outcome = run_handlers(shared, &meta, incoming, (done, only), place, turns).await;
+    let running = run_handlers(shared, &meta, incoming, (done, only), place, turns, observed);
+    let outcome = running.instrument(span).await;
     (Some(meta), outcome)
 }
 
@@ -195,6 +219,7 @@ async fn run_handlers<'s>(
     (tries, only): (u32, Vec<String>),
     place: Place,
     mut turns: Turns,
+    observed: &mut Observed,
 ) -> (Outcome<'s>, Turns) {
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
     let asked = Arc::new(Asked { meta: Arc::clone(meta), said_version, payload: incoming.payload, tries });
@@ -224,7 +249,8 @@ async fn run_handlers<'s>(
         let mut running = JoinSet::new();
         for index in takers {
             let (shared, asked, place, turn) = (Arc::clone(shared), Arc::clone(&asked), place.take(), turn_of(index));
-            running.spawn(async move { (index, run_handler(&shared, index, &asked, place, turn).await) });
+            let run = async move { (index, run_handler(&shared, index, &asked, place, turn).await) };
+            running.spawn(run.in_current_span());
         }
         while let Some(done) = running.join_next().await {
             match done {
@@ -238,8 +264,22 @@ async fn run_handlers<'s>(
         }
     }
     answers.sort_by_key(|(index, _)| *index);
+    observe(shared, &answers, observed);
     held.append(&mut turns);
     (summed_up(shared, meta, said_version, answers), held)
+}
+
+/// Says who took the message, and whether a contract refused it.
+fn observe(shared: &Shared, answers: &[(usize, Taken)], observed: &mut Observed) {
+    for (index, _) in answers.iter().filter(|(_, taken)| matches!(taken, Taken::Handled | Taken::Failed(_))) {
+        observed.ran(shared.events.get(*index).map_or("", |subscriber| subscriber.registration.name.as_str()));
+    }
+    if let Some(invalid) = answers.iter().find_map(|(_, taken)| match taken {
+        Taken::Refused(invalid) => Some(invalid),
+        _ => None,
+    }) {
+        telemetry::refused(&shared.salt, invalid);
+    }
 }
 
 /// What the handlers' answers mean for the message.
@@ -383,6 +423,7 @@ async fn run_tries(
             return Taken::Failed(failure.for_good());
         };
         Counters::add(&shared.counters.retried);
+        telemetry::retried_in_place(&shared.salt, &asked.meta);
         tracing::warn!(
             service = shared.salt.service_name(),
             topic = asked.meta.topic,
@@ -416,10 +457,11 @@ async fn run_once(
     let context = meta.trace_context().cloned();
     let running = match registration.handler.accept(&asked.payload, version, meta) {
         Err(invalid) => return Taken::Refused(invalid),
-        Ok(running) => trace::within(context, running),
+        Ok(running) => trace::within(context, running).instrument(telemetry::handler_span(name)),
     };
     let failed = |reason, detail: String| Failure::new(reason, detail).by(name);
-    match flow.run(&shared.event_house, pass, running).await {
+    let running = flow.run(&shared.event_house, pass, running);
+    match telemetry::handling(&shared.salt, name, running, Broken::word).await {
         Ok(Ok(())) => Taken::Handled,
         Ok(Err(error)) => {
             let failure = failed(DeadLetterReason::HandlerFailed, error.to_string());

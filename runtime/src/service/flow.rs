@@ -76,6 +76,18 @@ pub(super) enum Broken {
     TimedOut(Duration),
 }
 
+impl Broken {
+    /// What came of a run, in one word.
+    pub(super) fn word<T, E>(outcome: &Result<Result<T, E>, Self>) -> &'static str {
+        match outcome {
+            Ok(Ok(_)) => "ok",
+            Ok(Err(_)) => "failed",
+            Err(Self::Panicked(_)) => "panicked",
+            Err(Self::TimedOut(_)) => "timed-out",
+        }
+    }
+}
+
 impl House {
     /// For events. `handlers` is how many share these places.
     pub(super) fn of_events(concurrency: usize, handlers: usize, stopped: watch::Receiver<bool>) -> Self {

@@ -63,7 +63,7 @@ impl Meta {
         let properties = &message.properties;
         let said_nothing = wire::Meta::default();
         let meta = incoming.meta.as_ref().unwrap_or(&said_nothing);
-        let trace = TraceContext::of(meta);
+        let trace = TraceContext::of_message(meta, &message.headers);
         Self {
             topic: incoming.topic.clone().unwrap_or_else(|| tries.routing_key.to_owned()),
             routing_key: tries.routing_key.to_owned(),

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{
     dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter, report},
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     results::{ResultBackend, ResultBackendError},
+    telemetry::{self, End, Observed},
     transport::{Delivery, Message, Routing, TransportError},
     wire::{
         self, Incoming,
@@ -30,24 +32,32 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 /// Handles one delivery of the requests queue: the caller is told, then the request is acked. One that failed and has no
 /// caller to be told is dead-lettered.
-pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
-    let Some(place) = shared.request_house.place().await else { return given_back(delivery).await };
+pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery, mut observed: Observed) {
+    let (meta, end) = decide(&shared, delivery, &mut observed).await;
+    observed.ended(&shared.salt, meta.as_ref(), end);
+}
+
+/// What is known of the request, and how it ended.
+async fn decide(shared: &Arc<Shared>, delivery: Delivery, observed: &mut Observed) -> (Option<Meta>, End) {
+    let Some(place) = shared.request_house.place().await else { return (None, given_back(delivery).await) };
     let incoming = match wire::decode(&delivery.message) {
         Ok(incoming) if incoming.is_event() && incoming.copy_of.is_none() => incoming,
         Ok(incoming) if incoming.is_event() || incoming.is_second_hop() => {
             Counters::add(&shared.counters.passed_over);
-            return settled(delivery.ack().await);
+            return (None, settled(delivery.ack().await, End::PassedOver));
         }
         Ok(_) => {
             let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of a request");
-            return give_up(&shared, delivery, None, &failure).await;
+            return (None, give_up(shared, delivery, None, &failure, observed).await);
         }
-        Err(error) => return give_up(&shared, delivery, None, &error.into()).await,
+        Err(error) => return (None, give_up(shared, delivery, None, &error.into(), observed).await),
     };
     let mut meta = Meta::of(&delivery.message, &Tries::of(&delivery.message), &incoming, delivery.redelivered);
+    let span = observed.read(&shared.salt, &delivery.message, &shared.requests_queue, &meta);
     meta.headers = Arc::new(delivery.message.headers.clone());
+    let mut end = End::Handled;
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
-    let (answer, failure) = match serving(&shared, &meta, said_version) {
+    let (answer, failure) = match serving(shared, &meta, said_version) {
         None => no_handler(&meta),
         Some(server) => {
             // It may have to wait for a place, and may be too old by then.
@@ -58,29 +68,35 @@ pub(super) async fn handle(shared: Arc<Shared>, delivery: Delivery) {
             };
             let expired = is_expired(&delivery, &incoming);
             match entered {
-                Some(Entry::Now(pass)) if !expired => answer(&shared, server, pass, meta.clone(), incoming).await,
-                Some(Entry::Ending | Entry::Later) if !expired => return given_back(delivery).await,
+                Some(Entry::Now(pass)) if !expired => {
+                    observed.ran(server.registration.name.as_str());
+                    answer(shared, server, pass, meta.clone(), incoming).instrument(span).await
+                }
+                Some(Entry::Ending | Entry::Later) if !expired => return (Some(meta), given_back(delivery).await),
                 _ => {
+                    end = End::Expired;
                     tracing::debug!(topic = meta.topic, "a request came too late and is not run");
                     (Answer::Expired, None)
                 }
             }
         }
     };
-    match (tell(&shared, &delivery, &meta, &answer).await, failure) {
+    let end = match (tell(shared, &delivery, &meta, &answer).await, failure) {
         (Err(error), _) => {
             // The request stays with the broker, which will hand it out again.
             tracing::warn!(%error, topic = meta.topic, "a reply could not be sent; the request will come again");
             tokio::time::sleep(PAUSE).await;
-            settled(delivery.requeue().await);
+            settled(delivery.requeue().await, End::NotSettled)
         }
         // Nobody was told, so somebody must be able to find out.
-        (Ok(false), Some(failure)) => give_up(&shared, delivery, Some(&meta), &failure).await,
+        (Ok(false), Some(failure)) => give_up(shared, delivery, Some(&meta), &failure, observed).await,
         _ => {
             Counters::add(&shared.counters.handled);
             delivery.ack_soon();
+            end
         }
-    }
+    };
+    (Some(meta), end)
 }
 
 /// How long the request is still worth running; none when it does not say, or says it by a clock.
@@ -207,10 +223,14 @@ async fn answer(
         (Answer::Failed { handler: name.to_owned(), message }, Some(failure.by(name)))
     };
     let running = match server.registration.handler.accept(&incoming.payload, meta) {
-        Err(invalid) => return failed(invalid.to_string(), Failure::invalid(&invalid)),
-        Ok(running) => trace::within(context, running),
+        Err(invalid) => {
+            telemetry::refused(&shared.salt, &invalid);
+            return failed(invalid.to_string(), Failure::invalid(&invalid));
+        }
+        Ok(running) => trace::within(context, running).instrument(telemetry::handler_span(name)),
     };
-    match server.flow.run(&shared.request_house, pass, running).await {
+    let running = server.flow.run(&shared.request_house, pass, running);
+    match telemetry::handling(&shared.salt, name, running, Broken::word).await {
         Ok(Ok(value)) => (Answer::Value { handler: name.to_owned(), value }, None),
         Ok(Err(error)) => failed(error.to_string(), Failure::new(DeadLetterReason::HandlerFailed, error.to_string())),
         Err(Broken::Panicked(panic)) => {
@@ -223,21 +243,32 @@ async fn answer(
     }
 }
 
-async fn given_back(delivery: Delivery) {
-    settled(delivery.requeue().await);
+async fn given_back(delivery: Delivery) -> End {
+    settled(delivery.requeue().await, End::GivenBack)
 }
 
-async fn give_up(shared: &Shared, delivery: Delivery, meta: Option<&Meta>, failure: &Failure) {
+async fn give_up(
+    shared: &Shared,
+    delivery: Delivery,
+    meta: Option<&Meta>,
+    failure: &Failure,
+    observed: &mut Observed,
+) -> End {
     report(&shared.salt, meta, &delivery.message, failure);
     let kept = dead_letter(&shared.salt, &shared.dead, delivery, meta, failure).await;
     if kept.is_ok() {
         Counters::add(&shared.counters.dead_lettered);
+        observed.dead_lettered(&shared.salt, meta, failure.reason.as_str());
     }
-    settled(kept);
+    settled(kept, End::PutAside)
 }
 
-fn settled(outcome: Result<(), TransportError>) {
-    if let Err(error) = outcome {
-        tracing::warn!(%error, "a request could not be settled and will come again");
+fn settled(outcome: Result<(), TransportError>, end: End) -> End {
+    match outcome {
+        Ok(()) => end,
+        Err(error) => {
+            tracing::warn!(%error, "a request could not be settled and will come again");
+            End::NotSettled
+        }
     }
 }

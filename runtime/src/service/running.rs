@@ -15,6 +15,7 @@ use crate::{
     Salt,
     error::StartError,
     event::EventContract,
+    telemetry::{Observed, Queue},
     transport::{Deliveries, TransportError},
 };
 
@@ -69,6 +70,8 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let contracts = events.iter().filter_map(|r| r.contract).chain(requests.iter().map(|r| r.contract));
     check_drift(&salt, contracts).await;
     salt.lineage().subscribes(handled(&events, &requests));
+    let contracts = events.iter().filter_map(|r| r.contract).chain(requests.iter().map(|r| r.contract));
+    salt.labels().handle(contracts.map(EventContract::topic));
     let (stop, stopped) = watch::channel(false);
     // More than the broker hands out can't run.
     let concurrency = concurrency.min(usize::from(prefetch));
@@ -76,6 +79,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         salt,
         dead: queues.dead,
         retry,
+        requests_queue: queues.requests.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
         events_queue: queues.events.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
         event_house: House::of_events(concurrency, events.len(), stopped.clone()),
         request_house: House::of_requests(concurrency, requests.len(), stopped.clone()),
@@ -170,6 +174,9 @@ struct Work {
 
 impl Work {
     async fn run(mut self, mut deliveries: Deliveries) -> Ended {
+        let salt = &self.shared.salt;
+        let queue = if self.is_rpc { Queue::Requests } else { Queue::Events };
+        let consumer = salt.consumers().begin(deliveries.queue(), queue, salt.labels());
         let mut handling = JoinSet::new();
         let mut error = None;
         loop {
@@ -185,11 +192,12 @@ impl Work {
                     Some(Ok(delivery)) => {
                         let shared = Arc::clone(&self.shared);
                         Counters::add(&shared.counters.received);
+                        let observed = Observed::taken(&shared.salt, queue);
                         if self.is_rpc {
-                            handling.spawn(rpc::handle(shared, delivery));
+                            handling.spawn(rpc::handle(shared, delivery, observed));
                         } else {
                             let turns = dispatch::turns(&shared, &delivery.message);
-                            handling.spawn(dispatch::handle(shared, delivery, turns));
+                            handling.spawn(dispatch::handle(shared, delivery, turns, observed));
                         }
                     }
                     Some(Err(lost)) => {
@@ -205,6 +213,10 @@ impl Work {
                 },
             }
         }
+        if error.is_some() {
+            consumer.lost();
+        }
+        drop(consumer);
         deliveries.cancel().await;
         let deadline = Instant::now() + self.drain;
         while !handling.is_empty() {

@@ -17,6 +17,8 @@ pub(super) struct Shared {
     pub(super) retry: Retry,
     /// The name of the queue that messages come back to.
     pub(super) events_queue: String,
+    /// The name of the queue of requests.
+    pub(super) requests_queue: String,
     pub(super) events: Vec<Subscriber>,
     pub(super) requests: Vec<Server>,
     pub(super) event_house: House,

@@ -121,6 +121,16 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Waits for what was sent to be confirmed (or refused), then lets go of the broker. Sending fails afterwards.
     async fn close(&self);
+
+    /// What kind of broker it is, as spans name it (`messaging.system`).
+    fn system(&self) -> &'static str {
+        "other"
+    }
+
+    /// Whether the broker is there, as far as is known without asking it; for health checks.
+    fn is_connected(&self) -> bool {
+        true
+    }
 }
 
 /// What a queue must be like.
@@ -171,20 +181,32 @@ pub struct Confirmation(oneshot::Receiver<Result<Routing, TransportError>>);
 
 /// The side of a [`Confirmation`] that a transport holds.
 #[derive(Debug)]
-pub struct Confirmer(oneshot::Sender<Result<Routing, TransportError>>);
+pub struct Confirmer {
+    sender: oneshot::Sender<Result<Routing, TransportError>>,
+    /// For how long it took; nobody asks without the metrics.
+    #[cfg(feature = "metrics")]
+    since: Instant,
+}
 
 impl Confirmation {
     /// A confirmation and what resolves it. A dropped [`Confirmer`] resolves to [`TransportError::Closed`].
     pub fn pending() -> (Confirmer, Self) {
         let (sender, receiver) = oneshot::channel();
-        (Confirmer(sender), Self(receiver))
+        let confirmer = Confirmer {
+            sender,
+            #[cfg(feature = "metrics")]
+            since: Instant::now(),
+        };
+        (confirmer, Self(receiver))
     }
 }
 
 impl Confirmer {
     /// Resolves the confirmation; nobody waiting is no error.
     pub fn resolve(self, outcome: Result<Routing, TransportError>) {
-        drop(self.0.send(outcome));
+        #[cfg(feature = "metrics")]
+        crate::telemetry::confirmed(self.since.elapsed(), &outcome);
+        drop(self.sender.send(outcome));
     }
 }
 

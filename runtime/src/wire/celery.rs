@@ -205,6 +205,14 @@ pub(crate) fn encode(out: Outgoing<'_>) -> Message {
     ] {
         headers.insert(name.to_owned(), value);
     }
+    // OpenTelemetry's instrumentation of Celery reads them there, and nothing of `_tchu_meta`.
+    for (name, value) in [(TRACEPARENT, &out.meta.traceparent), (TRACESTATE, &out.meta.tracestate)] {
+        if let Some(value) = value
+            && !headers.contains_key(name)
+        {
+            headers.insert(name.to_owned(), json!(value));
+        }
+    }
     let properties = Properties {
         content_type: Some("application/json".to_owned()),
         content_encoding: Some("utf-8".to_owned()),
@@ -242,6 +250,10 @@ pub(crate) fn body(payload: &str, meta: &Meta, topic: &str) -> String {
     body.push(r#",{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]"#);
     body.finish().unwrap_or_default()
 }
+
+/// The headers of W3C Trace Context.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACESTATE: &str = "tracestate";
 
 /// Header names that the envelope itself uses; a user's header of that name would change what the message means.
 pub(crate) const RESERVED_HEADERS: [&str; 18] = [

@@ -2,7 +2,12 @@
 
 use std::{fmt, future::Future};
 
-use super::Meta;
+use serde_json::{Map, Value};
+
+use super::{
+    Meta,
+    celery::{TRACEPARENT, TRACESTATE},
+};
 
 /// In bytes: what the specification asks everyone to carry at least, and more than anyone needs.
 const LONGEST_STATE: usize = 512;
@@ -77,11 +82,21 @@ impl TraceContext {
         self.traceparent.get(53..55).and_then(|flags| u8::from_str_radix(flags, 16).ok()).is_some_and(|f| f & 1 == 1)
     }
 
-    /// What a message says, as far as it can be read: a sender's mistake in its tracing is no reason to refuse its event.
-    pub(crate) fn of(meta: &Meta) -> Option<Self> {
+    /// What a message says, as far as it can be read: in `_tchu_meta`, as celery-salt has it, else in the headers, as
+    /// OpenTelemetry's instrumentation of Celery has it.
+    pub(crate) fn of_message(meta: &Meta, headers: &Map<String, Value>) -> Option<Self> {
+        let header = |name: &str| headers.get(name).and_then(Value::as_str);
+        Self::of(meta).or_else(|| Self::read(header(TRACEPARENT)?, header(TRACESTATE)))
+    }
+
+    fn of(meta: &Meta) -> Option<Self> {
+        Self::read(meta.traceparent.as_deref()?, meta.tracestate.as_deref())
+    }
+
+    /// A sender's mistake in its tracing is no reason to refuse its event.
+    fn read(parent: &str, state: Option<&str>) -> Option<Self> {
         let ignored = |error: TraceContextError| tracing::debug!(%error, "a message's trace context is ignored");
-        let parent = meta.traceparent.as_ref()?;
-        match Self::new(parent, meta.tracestate.as_deref()) {
+        match Self::new(parent, state) {
             Ok(context) => Some(context),
             // The specification: what is wrong with the state does not concern the parent.
             Err(error) if error.part == "tracestate" => {
@@ -210,5 +225,20 @@ mod tests {
         assert_eq!((context.traceparent(), context.tracestate()), (PARENT, None));
         assert_eq!(TraceContext::of(&meta("nonsense", "a=b")), None);
         assert_eq!(TraceContext::of(&Meta::default()), None);
+    }
+
+    #[test]
+    fn headers_count_where_the_envelope_says_nothing() {
+        const OTHER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+        let headers = serde_json::json!({"traceparent": OTHER, "tracestate": "a=b"});
+        let headers = headers.as_object().unwrap();
+        let read = |parent: Option<&str>| {
+            let meta = Meta { traceparent: parent.map(str::to_owned), ..Meta::default() };
+            TraceContext::of_message(&meta, headers).unwrap().to_string()
+        };
+        assert_eq!(read(None), OTHER);
+        assert_eq!(read(Some("nonsense")), OTHER);
+        assert_eq!(read(Some(PARENT)), PARENT);
+        assert_eq!(TraceContext::of_message(&Meta::default(), &Map::new()), None);
     }
 }

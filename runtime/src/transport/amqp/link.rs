@@ -67,6 +67,12 @@ impl Link {
         self.frame_max.load(Ordering::Relaxed) as usize
     }
 
+    /// Whether there is a connection now, as far as it is known.
+    pub(super) fn is_connected(&self) -> bool {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.as_ref().is_some_and(ConnectionStatus::connected)
+    }
+
     /// Connects once, now.
     pub(super) async fn connect(&self) -> Result<(), TransportError> {
         let mut state = self.state.lock().await;

@@ -257,4 +257,12 @@ impl Transport for AmqpTransport {
         }
         self.consuming.close().await;
     }
+
+    fn system(&self) -> &'static str {
+        "rabbitmq"
+    }
+
+    fn is_connected(&self) -> bool {
+        self.publisher.is_connected() && self.consuming.is_connected()
+    }
 }

@@ -117,6 +117,10 @@ impl Publisher {
         Ok((properties, packed))
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.link.is_connected()
+    }
+
     /// Takes no more, waits until what was taken is confirmed, and closes the connection.
     pub(super) async fn close(&self, limit: Duration) {
         self.slots.close();

@@ -136,6 +136,10 @@ impl Transport for MemoryTransport {
         self.broker.consume_replies(self.connection)
     }
 
+    fn system(&self) -> &'static str {
+        "memory"
+    }
+
     async fn close(&self) {
         self.broker.disconnect(self.connection);
     }

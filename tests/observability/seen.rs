@@ -1,0 +1,85 @@
+//! What this process has told: its log as JSON lines, and the spans that were exported.
+
+use std::{
+    io,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use serde_json::Value;
+use tracing_subscriber::Layer;
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
+
+static SEEN: LazyLock<Seen> = LazyLock::new(Seen::install);
+
+/// Everything that was told so far.
+pub(crate) struct Seen {
+    log: Log,
+    exporter: InMemorySpanExporter,
+    _provider: SdkTracerProvider,
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// From now on, everything is seen.
+pub(crate) fn seen() -> &'static Seen {
+    &SEEN
+}
+
+impl Seen {
+    fn install() -> Self {
+        let (log, exporter) = (Log::default(), InMemorySpanExporter::default());
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("tests"));
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(log.clone());
+        let subscriber = tracing_subscriber::registry()
+            .with(spans.with_filter(LevelFilter::INFO))
+            .with(lines.with_filter(LevelFilter::TRACE));
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        Self { log, exporter, _provider: provider }
+    }
+
+    /// The log as it was written.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines of deliveries of one service.
+    pub(crate) fn deliveries(&self, service: &str) -> Vec<Value> {
+        let lines = self.text();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["target"] == "celerysalt::delivery" && line["service"] == service).collect()
+    }
+
+    /// The spans that have ended, of one trace.
+    pub(crate) fn spans(&self, trace_id: &str) -> Vec<SpanData> {
+        let spans = self.exporter.get_finished_spans().unwrap();
+        spans.into_iter().filter(|span| span.span_context.trace_id().to_string() == trace_id).collect()
+    }
+}
+
+/// An attribute of a span, as text.
+pub(crate) fn attribute(span: &SpanData, name: &str) -> Option<String> {
+    span.attributes.iter().find(|attribute| attribute.key.as_str() == name).map(|found| found.value.to_string())
+}
