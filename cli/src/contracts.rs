@@ -8,7 +8,7 @@ use std::{
 };
 
 use celerysalt::registry::{self, Actor, Registry};
-use celerysalt_contract::{Catalog, ContractRecord, Selector};
+use celerysalt_contract::{Catalog, ContractRecord, Selector, evolution::Release};
 use clap::Args;
 
 #[cfg(feature = "postgres")]
@@ -47,6 +47,20 @@ impl Source {
                 let catalog = load(folder.as_deref().unwrap_or(Path::new(SCHEMAS)))?;
                 let filter: Vec<Selector> = filter.cloned().into_iter().collect();
                 Ok(catalog.select(&filter).into_iter().map(celerysalt_contract::Contract::to_record).collect())
+            }
+        }
+    }
+
+    /// All of them as releases: those of a folder know their files, and every digit in them.
+    pub(crate) async fn releases(&self) -> Result<Vec<Release>, Stop> {
+        match (&self.schemas, &self.registry) {
+            (Some(_), Some(url)) if !from_environment(url) => {
+                Err(Stop::failed("arguments", "--schemas and --registry can't both be given"))
+            }
+            (None, Some(_)) => Ok(self.contracts(None).await?.into_iter().map(Release::from_record).collect()),
+            (folder, _) => {
+                let catalog = load(folder.as_deref().unwrap_or(Path::new(SCHEMAS)))?;
+                Ok(catalog.contracts.into_iter().map(Release::from_contract).collect())
             }
         }
     }

@@ -53,6 +53,20 @@ mod shared;
 pub mod stubs;
 mod types;
 
+/// How names of contracts are spelled in generated code, for whoever writes about it. Where two of them would be the same in
+/// one scope, generated code has a number behind the second.
+///
+/// ```
+/// use celerysalt_codegen::naming::{field_name, module_name, type_name};
+///
+/// assert_eq!(module_name("pulse.risk.created"), "pulse_risk_created");
+/// assert_eq!(type_name("risk assessment-created"), "RiskAssessmentCreated");
+/// assert_eq!(field_name("riskScore"), "risk_score");
+/// ```
+pub mod naming {
+    pub use crate::names::{field_name, module_name, type_name};
+}
+
 use std::path::{Path, PathBuf};
 
 use celerysalt_contract::{Catalog, Contract, Diagnostics, lint};

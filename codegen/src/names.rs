@@ -14,7 +14,7 @@ pub(crate) fn ident(name: &str) -> Ident {
 }
 
 /// The name of a type: `PascalCase`, capitals inside words kept as their author wrote them.
-pub(crate) fn type_name(text: &str) -> String {
+pub fn type_name(text: &str) -> String {
     legal(pascal(text), "T", "Unnamed")
 }
 
@@ -24,12 +24,12 @@ pub(crate) fn variant_name(text: &str) -> String {
 }
 
 /// The name of a struct's field: `snake_case`, words split where a capital starts one.
-pub(crate) fn field_name(text: &str) -> String {
+pub fn field_name(text: &str) -> String {
     legal(snake(text), "_", "field")
 }
 
 /// The name of the module of a topic or a version: `pulse.risk.created` is `pulse_risk_created`, `v1.2` is `v1_2`.
-pub(crate) fn module_name(text: &str) -> String {
+pub fn module_name(text: &str) -> String {
     let plain: String =
         text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     legal(plain, "_", "unnamed")

@@ -6,6 +6,7 @@ mod compat;
 mod deprecate;
 mod diff;
 mod dlq;
+mod docs;
 mod export;
 mod fmt;
 mod generate;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Export(export::Export),
     Diff(diff::Diff),
     Dlq(dlq::Dlq),
+    Docs(docs::Docs),
     #[cfg(feature = "outbox")]
     Outbox(outbox::Outbox),
     #[cfg(feature = "outbox")]
@@ -95,6 +97,7 @@ impl Command {
             Self::Export(command) => command.run(style),
             Self::Diff(command) => command.run(style).await,
             Self::Dlq(command) => command.run(style).await,
+            Self::Docs(command) => command.run().await,
             #[cfg(feature = "outbox")]
             Self::Outbox(command) => command.run(style).await,
             #[cfg(feature = "outbox")]

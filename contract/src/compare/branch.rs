@@ -16,8 +16,6 @@ use super::{
 const MAX_DEPTH: usize = 300;
 /// The most values of one set that are told of where some are not sure.
 const MAX_UNSURE: usize = 12;
-/// The most ways of writing one value's integers that are tried: drafts 4 and older tell `1` from `1.0`.
-const MAX_SPELLINGS: usize = 64;
 
 /// What has been decided on, and the choices that are left.
 #[derive(Clone, Default)]
@@ -294,16 +292,18 @@ impl Solver<'_> {
     }
 
     /// The values as candidates, with and without a fraction where a draft tells them apart.
-    fn spelled(&mut self, values: BTreeSet<Exact>) -> Found {
+    fn spelled(&self, values: BTreeSet<Exact>) -> Found {
         let mut found = Found::none();
         for value in values {
-            let ways = if self.dotted { value.spellings(MAX_SPELLINGS) } else { Some(vec![value.clone()]) };
-            match ways {
-                Some(ways) if self.affords(ways.iter()) => found.values.extend(ways),
-                _ => {
-                    found.complete = false;
-                    found.values.push(value);
+            if self.dotted {
+                let (other, count) = value.dotted();
+                found.complete &= count < 2;
+                found.values.push(value);
+                if count > 0 {
+                    found.values.push(other);
                 }
+            } else {
+                found.values.push(value);
             }
         }
         found

@@ -134,49 +134,38 @@ impl Exact {
         }
     }
 
-    /// The same value in each way to write its integers, `1` or `1.0`; none for more than `most` ways.
-    pub(super) fn spellings(&self, most: usize) -> Option<Vec<Self>> {
-        let ways = match self {
+    /// The same value with each integer written as `1.0`, and how many there are.
+    pub(super) fn dotted(&self) -> (Self, usize) {
+        let mut count = 0;
+        let value = match self {
             Self::Number(quantity) if quantity.exact.is_integer() => {
-                let written = |dotted| Self::Number(Quantity { exact: quantity.exact.clone(), dotted });
-                vec![written(quantity.dotted), written(!quantity.dotted)]
+                count += 1;
+                Self::Number(Quantity { exact: quantity.exact.clone(), dotted: !quantity.dotted })
             }
-            Self::Array(items) => {
-                let mut ways = vec![Vec::new()];
-                for item in items {
-                    ways = extended(&ways, &item.spellings(most)?, most, Vec::push)?;
-                }
-                ways.into_iter().map(Self::Array).collect()
-            }
-            Self::Object(members) => {
-                let mut ways = vec![BTreeMap::new()];
-                for (key, value) in members {
-                    ways = extended(&ways, &value.spellings(most)?, most, |way, value| {
-                        way.insert(key.clone(), value);
-                    })?;
-                }
-                ways.into_iter().map(Self::Object).collect()
-            }
-            other => vec![other.clone()],
+            Self::Array(items) => Self::Array(
+                items
+                    .iter()
+                    .map(|item| {
+                        let (item, inside) = item.dotted();
+                        count += inside;
+                        item
+                    })
+                    .collect(),
+            ),
+            Self::Object(members) => Self::Object(
+                members
+                    .iter()
+                    .map(|(key, value)| {
+                        let (value, inside) = value.dotted();
+                        count += inside;
+                        (key.clone(), value)
+                    })
+                    .collect(),
+            ),
+            other => other.clone(),
         };
-        (ways.len() <= most).then_some(ways)
+        (value, count)
     }
-}
-
-/// Each of the ways with each of the values added; none for more than `most`.
-fn extended<W: Clone>(ways: &[W], values: &[Exact], most: usize, add: impl Fn(&mut W, Exact)) -> Option<Vec<W>> {
-    if ways.len().saturating_mul(values.len()) > most {
-        return None;
-    }
-    let mut longer = Vec::with_capacity(ways.len() * values.len());
-    for way in ways {
-        for value in values {
-            let mut way = way.clone();
-            add(&mut way, value.clone());
-            longer.push(way);
-        }
-    }
-    Some(longer)
 }
 
 fn is_dotted(number: &Number) -> bool {

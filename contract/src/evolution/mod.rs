@@ -152,6 +152,29 @@ pub fn check(base: &[Release], head: &[Release], baseline: Baseline, options: &O
     Evolution { changes, pairs: count }
 }
 
+/// What those who rely on one version notice of another: both ways, whatever the majors and policies say may change.
+///
+/// [`check`] says what must not be released; this says what a step is, such as one to a new major, which may break.
+///
+/// ```
+/// use celerysalt_contract::{ContractRecord, evolution::{Level, Options, Release, step}};
+/// use serde_json::json;
+///
+/// let release = |version: &str, kind: &str| {
+///     let schema = json!({"type": "object", "properties": {"id": {"type": kind}}});
+///     let record = json!({"topic": "a.b", "version": version, "mode": "broadcast", "schema": schema, "fingerprint": ""});
+///     Release::from_record(serde_json::from_value::<ContractRecord>(record).unwrap())
+/// };
+/// let changes = step(&release("v1", "integer"), &release("v2", "number"), &Options::default());
+/// assert_eq!((changes.len(), changes[0].level), (1, Level::Error));
+/// assert_eq!(changes[0].witness.as_ref().unwrap().to_string(), r#"{"id":0.1}"#);
+/// ```
+pub fn step(earlier: &Release, later: &Release, options: &Options) -> Vec<Change> {
+    let mut changes = pairs::step(earlier, later, options);
+    changes.sort_by(|a, b| (a.level, a.rule).cmp(&(b.level, b.rule)));
+    changes
+}
+
 fn by_topic(releases: &[Release]) -> BTreeMap<&Topic, Versions<'_>> {
     let mut topics: BTreeMap<&Topic, Versions<'_>> = BTreeMap::new();
     for release in releases {

@@ -147,11 +147,18 @@ fn fold(changes: Vec<Change>) -> Vec<Change> {
 const AGAINST: &str = "\u{0}against";
 
 fn compare(pair: Pair<'_>, families: &mut Families<'_>, options: &Options) -> Vec<Change> {
+    let policy = pair.later.policy();
+    if policy == Policy::None { Vec::new() } else { compare_under(policy, pair, families, options) }
+}
+
+/// What a step from one version to another surprises anybody with, whatever their majors and policies say may be.
+pub(super) fn step(earlier: &Release, later: &Release, options: &Options) -> Vec<Change> {
+    let pair = Pair { earlier, later };
+    fold(compare_under(Policy::Full, pair, &mut Families::new(&[pair], options), options))
+}
+
+fn compare_under(policy: Policy, pair: Pair<'_>, families: &mut Families<'_>, options: &Options) -> Vec<Change> {
     let Pair { earlier, later } = pair;
-    let policy = later.policy();
-    if policy == Policy::None {
-        return Vec::new();
-    }
     if earlier.mode() != later.mode() {
         let message = format!("{} is {}, and {AGAINST} is {}", later.version(), later.mode(), earlier.mode());
         let mut change = Change::new("MODE_CHANGED", later, later.place(Part::Payload, ""), message);

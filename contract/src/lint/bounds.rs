@@ -46,10 +46,6 @@ pub(super) fn check(file: &File, found: &mut Found) {
             let message = format!("nothing fits: {required} properties are required, and `maxProperties` is {most}");
             found.push(file.at("impossible-bounds", &at("maxProperties"), message));
         }
-        if schema.value.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-            let finding = file.at("impossible-bounds", &at("enum"), "nothing fits: the list is empty");
-            found.push(finding.with_help("list the values, or remove `enum`"));
-        }
         for keyword in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "const", "default"]
         {
             if number(keyword).is_some_and(is_inexact) {

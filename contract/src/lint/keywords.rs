@@ -8,9 +8,6 @@ use crate::{keyword::KEYWORDS, source::escape, suggest::similar};
 /// What other tools write, and no draft has.
 const OF_TOOLS: [&str; 3] = ["discriminator", "example", "nullable"];
 
-/// How help begins that knows a name nearby.
-pub(super) const DID_YOU_MEAN: &str = "did you mean";
-
 pub(super) fn check(file: &File, found: &mut Found) {
     for schema in file.schemas() {
         let Value::Object(members) = schema.value else { continue };
@@ -40,7 +37,7 @@ fn unknown(file: &File, keyword: &str, at: &str) -> crate::Diagnostic {
     if let Some(near) = similar(keyword, known).filter(|_| !OF_TOOLS.contains(&keyword)) {
         return file
             .at("misspelt-keyword", at, format!("`{keyword}` is no keyword: every reader skips it"))
-            .with_help(format!("{DID_YOU_MEAN} `{near}`?"));
+            .with_help(format!("did you mean `{near}`?"));
     }
     let help = match keyword {
         "nullable" => "say \"type\": [\"string\", \"null\"] instead",
@@ -79,7 +76,7 @@ fn undeclared(
         );
         let near = similar(name, properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str)));
         found.push(match near {
-            Some(near) => finding.with_help(format!("{DID_YOU_MEAN} `{near}`?")),
+            Some(near) => finding.with_help(format!("did you mean `{near}`?")),
             None => finding.with_help("declare it, so that generated types have it"),
         });
     }

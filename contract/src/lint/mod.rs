@@ -54,25 +54,15 @@ use crate::{Catalog, Diagnostics, Severity};
 use crate::{Diagnostic, Document};
 
 /// What nobody can have meant in the document's own file: a keyword that is misspelt, so that every reader skips it; bounds
-/// that nothing fits; a constant that the type beside it refuses, or a default that its own schema does; a required name
-/// that is nearly one of the properties. As warnings, with what to do.
+/// that nothing fits; a constant that the type beside it refuses. As warnings, with what to do.
 pub fn mistakes(document: &Document) -> Vec<Diagnostic> {
-    const CERTAIN: [&str; 4] = ["impossible-bounds", "invalid-default", "misspelt-keyword", "value-outside-type"];
-    // A name that nothing resembles may be required on purpose.
-    let is_typo = |finding: &Diagnostic| {
-        finding.code == "undeclared-required"
-            && finding.help.as_ref().is_some_and(|help| help.starts_with(keywords::DID_YOU_MEAN))
-    };
+    const CERTAIN: [&str; 3] = ["impossible-bounds", "misspelt-keyword", "value-outside-type"];
     let file = File { source: Arc::clone(&document.source), draft: document.draft, is_contract: true };
     let mut found = Found::default();
     bounds::check(&file, &mut found);
     keywords::check(&file, &mut found);
     values::check_file(&file, &mut found);
-    values::check_document(document, values::Checked::Defaults, &mut found);
-    found.diagnostics.retain(|finding| {
-        // What is in another file is that file's.
-        finding.path == file.source.shown_path() && (CERTAIN.contains(&finding.code) || is_typo(finding))
-    });
+    found.diagnostics.retain(|finding| CERTAIN.contains(&finding.code));
     found.diagnostics
 }
 
@@ -131,7 +121,7 @@ pub fn lint_catalog(catalog: &Catalog, settings: &Settings) -> Linted {
     naming::check_topics(catalog, &mut found);
     for contract in &catalog.contracts {
         for document in contract.documents() {
-            values::check_document(document, values::Checked::DefaultsAndExamples, &mut found);
+            values::check_document(document, &mut found);
         }
     }
     let mut linted = Linted { contracts: catalog.contracts.len(), ..Linted::default() };

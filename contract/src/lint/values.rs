@@ -65,15 +65,8 @@ fn is_of(kind: &Value, value: &Value) -> bool {
     }
 }
 
-/// Which values of a document are held against their schemas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Checked {
-    Defaults,
-    DefaultsAndExamples,
-}
-
 /// Defaults and examples, by the whole schema at their place, what it refers to included.
-pub(super) fn check_document(document: &Document, checked: Checked, found: &mut Found) {
+pub(super) fn check_document(document: &Document, found: &mut Found) {
     let mut queue = vec![String::new()];
     let mut whole = None;
     while let Some(pointer) = queue.pop() {
@@ -82,8 +75,7 @@ pub(super) fn check_document(document: &Document, checked: Checked, found: &mut 
             queue.push(format!("{pointer}{}", place.pointer()));
         }
         let default = schema.get("default").map(|value| ("invalid-default", "/default".to_owned(), value));
-        let examples = schema.get("examples").filter(|_| checked == Checked::DefaultsAndExamples);
-        let examples = examples.and_then(Value::as_array).into_iter().flatten().enumerate();
+        let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten().enumerate();
         let examples = examples.map(|(i, value)| ("invalid-example", format!("/examples/{i}"), value));
         let values: Vec<(&'static str, String, &Value)> = default.into_iter().chain(examples).collect();
         // Most places have none, and most of the others say nothing that could refuse them.

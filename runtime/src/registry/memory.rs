@@ -197,6 +197,12 @@ impl Registry for MemoryRegistry {
         lifecycle::sort(&mut seen);
         Ok(seen)
     }
+
+    async fn everyone(&self) -> Result<Vec<Seen>, RegistryError> {
+        let mut seen = lock(&self.memory).seen.clone();
+        lifecycle::sort(&mut seen);
+        Ok(seen)
+    }
 }
 
 #[cfg(test)]

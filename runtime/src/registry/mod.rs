@@ -166,6 +166,14 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         let _ = topic;
         Ok(Vec::new())
     }
+
+    /// Everybody who was ever seen publishing or handling anything: what [`Registry::lineage`] says of one topic, of all.
+    ///
+    /// # Errors
+    /// As [`Registry::sync`].
+    async fn everyone(&self) -> Result<Vec<Seen>, RegistryError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Topics, and the versions that a registry has of them: what a decision was built on.

@@ -117,6 +117,11 @@ pub async fn who_is_there_is_remembered_once(registry: Arc<dyn Registry>) {
         ]
     );
     assert_eq!(before[0].sighting, all[2]);
+    let mut everyone: Vec<Sighting> =
+        registry.everyone().await.unwrap().into_iter().map(|seen| seen.sighting).collect();
+    assert_eq!(everyone.len(), all.len());
+    everyone.retain(|sighting| !all.contains(sighting));
+    assert_eq!(everyone, []);
 
     // The same again, twice in one breath and from another machine.
     let again = Sighting { host: "web-2".to_owned(), ..all[2].clone() };

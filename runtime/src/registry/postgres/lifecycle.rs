@@ -165,18 +165,18 @@ pub(super) async fn observe(connection: &mut PgConnection, sightings: &[Sighting
     Ok(())
 }
 
-/// At least those who have to do with `topic`.
-pub(super) async fn lineage(connection: &mut PgConnection, topic: &Topic) -> Result<Vec<Seen>, Failure> {
+/// At least those who have to do with `topic`; without one, everybody.
+pub(super) async fn lineage(connection: &mut PgConnection, topic: Option<&Topic>) -> Result<Vec<Seen>, Failure> {
     let rows = sqlx::query(
         "SELECT publishes, topic, version, service, handler, host,
                 (extract(epoch FROM first_seen) * 1000000)::bigint AS first_seen,
                 (extract(epoch FROM last_seen) * 1000000)::bigint AS last_seen
-         FROM (SELECT true AS publishes, * FROM celerysalt_publishers WHERE topic = $1
+         FROM (SELECT true AS publishes, * FROM celerysalt_publishers WHERE $1::text IS NULL OR topic = $1
                UNION ALL
                SELECT false AS publishes, * FROM celerysalt_subscribers
-               WHERE topic = $1 OR topic LIKE '%*%' OR topic LIKE '%#%') AS seen",
+               WHERE $1::text IS NULL OR topic = $1 OR topic LIKE '%*%' OR topic LIKE '%#%') AS seen",
     )
-    .bind(topic.as_str())
+    .bind(topic.map(Topic::as_str))
     .persistent(false)
     .fetch_all(connection)
     .await?;

@@ -284,9 +284,16 @@ impl Registry for PostgresRegistry {
     }
 
     async fn lineage(&self, topic: &Topic) -> Result<Vec<Seen>, RegistryError> {
-        let read = self.run(Needs::Read, async { lifecycle::lineage(&mut *self.reader().await?, topic).await });
+        let read = self.run(Needs::Read, async { lifecycle::lineage(&mut *self.reader().await?, Some(topic)).await });
         let mut seen = read.await?;
         seen.retain(|seen| seen.sighting.is_about(topic));
+        told::sort(&mut seen);
+        Ok(seen)
+    }
+
+    async fn everyone(&self) -> Result<Vec<Seen>, RegistryError> {
+        let read = self.run(Needs::Read, async { lifecycle::lineage(&mut *self.reader().await?, None).await });
+        let mut seen = read.await?;
         told::sort(&mut seen);
         Ok(seen)
     }

@@ -294,6 +294,12 @@ impl Registry for SqliteRegistry {
         told::sort(&mut seen);
         Ok(seen)
     }
+
+    async fn everyone(&self) -> Result<Vec<Seen>, RegistryError> {
+        let mut seen = self.run(async { lifecycle::lineage(&mut *self.existing().await?).await }).await?;
+        told::sort(&mut seen);
+        Ok(seen)
+    }
 }
 
 #[cfg(test)]
