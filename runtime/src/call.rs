@@ -21,6 +21,8 @@ use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 
 use crate::{
     Salt,
+    answers::Kept,
+    cascade,
     error::CallError,
     event::{EventContract, Rpc},
     invalid::Part,
@@ -51,6 +53,7 @@ pub struct Call<'a, R> {
     request: &'a R,
     salt: &'a Salt,
     timeout: Duration,
+    cached: Option<(String, Duration)>,
     options: Options,
 }
 
@@ -59,12 +62,18 @@ pub struct Call<'a, R> {
 pub struct Reply<T> {
     response: T,
     message_id: String,
+    is_cached: bool,
 }
 
 impl<T> Reply<T> {
     /// The response.
     pub fn into_inner(self) -> T {
         self.response
+    }
+
+    /// Whether it was kept from an earlier call, see [`Call::cached`].
+    pub fn is_cached(&self) -> bool {
+        self.is_cached
     }
 
     /// The id of the request that this answers.
@@ -83,7 +92,7 @@ impl<T> Deref for Reply<T> {
 
 impl<'a, R: Rpc> Call<'a, R> {
     pub(crate) fn new(request: &'a R, salt: &'a Salt) -> Self {
-        Self { request, salt, timeout: DEFAULT_TIMEOUT, options: Options::default() }
+        Self { request, salt, timeout: DEFAULT_TIMEOUT, cached: None, options: Options::default() }
     }
 
     /// How long to wait for the reply, 30 seconds unless set. The request expires on the broker after that time too.
@@ -92,16 +101,47 @@ impl<'a, R: Rpc> Call<'a, R> {
         self
     }
 
+    /// Takes the answer that an earlier call with this key has kept, unless the time that it gave it is over; else asks, and
+    /// keeps the answer for `ttl`. Only responses are kept, no errors. [`Reply::is_cached`] tells which it is.
+    ///
+    /// The key tells apart what has different answers, among the requests of one type: `format!("risk_info:{id}")`. A
+    /// handle and its clones keep 1,024 answers, in this process; of calls that are under way at the same time, each asks.
+    pub fn cached(mut self, key: impl Into<String>, ttl: Duration) -> Self {
+        self.cached = Some((key.into(), ttl));
+        self
+    }
+
     common_options!();
+
+    /// The options that it is sent with, once hooks have been asked and all is checked.
+    ///
+    /// # Errors
+    /// What speaks against sending it.
+    async fn options(&self, contract: &EventContract, payload: &str) -> Result<Options, CallError<R::Error>> {
+        let (topic, hooks) = (contract.topic(), self.salt.hooks());
+        let asked = hooks.ask(topic, Some(contract.version()), payload, &self.options, true).await;
+        let mut options = asked.map_err(|withheld| withheld.calling(topic))?.into_owned();
+        options.expiration = Some(self.timeout);
+        let refused = |reason| CallError::Option { topic: topic.to_owned(), reason };
+        options.check().map_err(refused)?;
+        unreadable(payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
+        if let Some(limit) = hooks.beyond() {
+            return Err(CallError::TooDeep { topic: topic.to_owned(), limit });
+        }
+        cascade::mark(&mut options.headers);
+        Ok(options)
+    }
 
     async fn run(self) -> Result<Reply<R::Response>, CallError<R::Error>> {
         let contract = R::contract();
         let topic = || contract.topic().to_owned();
         let payload = self.request.encode()?;
-        let options = Options { expiration: Some(self.timeout), ..self.options };
-        let refused = |reason| CallError::Option { topic: topic(), reason };
-        options.check().map_err(refused)?;
-        unreadable(&payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
+        let cached = self.cached.as_ref().map(|(key, ttl)| (format!("{contract} {key}"), *ttl));
+        let kept = cached.as_ref().and_then(|(key, _)| self.salt.answers().get(key));
+        if let Some(Kept { response, message_id, .. }) = kept {
+            return Ok(Reply { response: contract.decode(Part::Response, &response)?, message_id, is_cached: true });
+        }
+        let options = self.options(contract, &payload).await?;
         self.salt.registration().ensure(contract);
         let deadline = Instant::now() + self.timeout;
         let results = self.salt.results();
@@ -179,7 +219,10 @@ impl<'a, R: Rpc> Call<'a, R> {
         match reply.await.map_err(|_| timed_out())?? {
             WireReply::Value(value) => {
                 let response = read::<R>(contract, &value)?;
-                Ok(Reply { response, message_id: id.clone() })
+                if let Some((key, ttl)) = cached {
+                    self.salt.answers().put(key, value, id.clone(), ttl);
+                }
+                Ok(Reply { response, message_id: id.clone(), is_cached: false })
             }
             WireReply::NoHandler(reason) => Err(CallError::NoHandler { topic: topic(), reason }),
             WireReply::Failed(message) => Err(CallError::HandlerFailed { topic: topic(), message }),

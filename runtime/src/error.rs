@@ -65,6 +65,50 @@ pub enum PublishError {
         #[source]
         source: TransportError,
     },
+    /// A hook before publishing does not let it out, for a reason such as `pending_approval`. Nothing was sent.
+    #[error("{topic}: not sent: {reason} (a veto of the hook {hook})")]
+    Vetoed {
+        /// The topic.
+        topic: String,
+        /// The hook's name: the path of its function.
+        hook: &'static str,
+        /// The hook's reason.
+        reason: String,
+    },
+    /// A hook before publishing failed, so nobody knows whether it should go out. Nothing was sent.
+    #[error("{topic}: not sent, for the hook {hook} failed: {reason}")]
+    HookFailed {
+        /// The topic.
+        topic: String,
+        /// The hook's name: the path of its function.
+        hook: &'static str,
+        /// What failed.
+        reason: String,
+    },
+    /// More messages led to it than the service allows. Nothing was sent.
+    #[error(
+        "{topic}: not sent: it follows from more than {limit} others, one after the other; mend the handlers or hooks that \
+         answer each other without end, or allow more with `SaltBuilder::cascade_limit`"
+    )]
+    TooDeep {
+        /// The topic.
+        topic: String,
+        /// How many may stand before it.
+        limit: u32,
+    },
+    /// It is published, and a hook after publishing failed, or what was to follow was not published. Publishing it again
+    /// would send it twice.
+    #[error("{topic}: published as {receipt}, but the hook {hook} after it failed: {reason}")]
+    After {
+        /// The topic.
+        topic: String,
+        /// What the broker confirmed.
+        receipt: Box<Receipt>,
+        /// The hook's name: the path of its function.
+        hook: &'static str,
+        /// What failed.
+        reason: String,
+    },
     /// The event store did not take the event. Nothing was sent.
     #[cfg(feature = "outbox")]
     #[error("{topic}: not published, for the event store did not take it: {source}")]
@@ -75,6 +119,16 @@ pub enum PublishError {
         #[source]
         source: crate::database::DatabaseError,
     },
+}
+
+impl PublishError {
+    /// The reason of the hook that did not let the event out, such as `pending_approval`; `None` when that is not why.
+    pub fn veto(&self) -> Option<&str> {
+        match self {
+            Self::Vetoed { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// Some events of a batch were not published.
@@ -173,6 +227,37 @@ pub enum CallError<E: DeclaredError> {
         invalid: Invalid,
         /// The reply as it came; not part of this error's text.
         raw: Box<Value>,
+    },
+    /// A hook before publishing does not let it out, for a reason such as `pending_approval`. Nothing was sent.
+    #[error("{topic}: not sent: {reason} (a veto of the hook {hook})")]
+    Vetoed {
+        /// The topic.
+        topic: String,
+        /// The hook's name: the path of its function.
+        hook: &'static str,
+        /// The hook's reason.
+        reason: String,
+    },
+    /// A hook before publishing failed, so nobody knows whether it should go out. Nothing was sent.
+    #[error("{topic}: not sent, for the hook {hook} failed: {reason}")]
+    HookFailed {
+        /// The topic.
+        topic: String,
+        /// The hook's name: the path of its function.
+        hook: &'static str,
+        /// What failed.
+        reason: String,
+    },
+    /// More messages led to it than the service allows. Nothing was sent.
+    #[error(
+        "{topic}: not sent: it follows from more than {limit} others, one after the other; mend the handlers or hooks that \
+         answer each other without end, or allow more with `SaltBuilder::cascade_limit`"
+    )]
+    TooDeep {
+        /// The topic.
+        topic: String,
+        /// How many may stand before it.
+        limit: u32,
     },
     /// The broker did not take the request, or the reply queue is gone.
     #[error("{topic}: {source}")]

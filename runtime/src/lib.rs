@@ -33,17 +33,22 @@
 //! | `otel` | spans that are linked across services, by `tracing-opentelemetry`: [`telemetry`] |
 //! | `metrics` | counts and times, by the facade `metrics`: [`telemetry`] |
 //! | `derive` | events written as Rust structs, their schema files exported: `code_first` |
+//! | `testing` | services run by their own wiring in tests, without a broker and without sleeping: `testing` |
+//! | `tower` | tower layers around handlers: `Service::layer` |
 //! | `conformance` | the suites that every transport and every registry passes, for authors of further ones |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod answers;
 mod call;
+mod cascade;
 #[cfg(feature = "derive")]
 pub mod code_first;
 #[cfg(feature = "outbox")]
 mod database;
 mod error;
 mod event;
+pub mod hooks;
 #[cfg(feature = "outbox")]
 pub mod inbox;
 mod invalid;
@@ -63,11 +68,14 @@ pub mod service;
 #[cfg(feature = "outbox")]
 pub mod store;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 mod url;
 mod wire;
 
 pub use call::{Call, Reply};
+pub use cascade::{FollowUp, FollowUps};
 pub use celerysalt_contract::{
     ContractRecord, Mode, Selector, Topic, TopicPattern, Version, VersionRange, Violation, Violations,
 };
@@ -77,6 +85,7 @@ pub use celerysalt_derive::{SaltError, SaltEvent, SaltResponse};
 pub use database::DatabaseError;
 pub use error::{BatchError, CallError, ConnectError, PublishError, RpcError, StartError};
 pub use event::{Broadcast, DeclaredError, Event, EventContract, Rpc};
+pub use hooks::{Draft, Published, Veto};
 pub use invalid::{DecodeError, Invalid, Part};
 pub use json::{Integer, IntegerError, Json, Rest};
 pub use publish::{Publish, PublishBatch, PublishJson};
@@ -91,7 +100,9 @@ pub use salt::{
 pub use schemars;
 /// The JSON types that generated fields have.
 pub use serde_json;
-pub use service::{AnyEvent, Dedupe, HandlerError, HandlerOptions, Meta, Running, ServeError, Service};
+pub use service::{
+    AnyEvent, Dedupe, HandlerError, HandlerOptions, Headers, Meta, Raw, Running, ServeError, Service, State,
+};
 /// What transactions are taken from: the same release of sqlx that this crate speaks.
 #[cfg(feature = "outbox")]
 pub use sqlx;

@@ -3,6 +3,7 @@
 //! `event.publish(&salt)` → validate → envelope → transport → confirm → [`Receipt`].
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     future::{Future, IntoFuture},
     pin::Pin,
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    Salt,
+    Salt, cascade,
     error::{BatchError, PublishError},
     event::Broadcast,
     receipt::Receipt,
@@ -183,8 +184,9 @@ impl<'a, E: Broadcast> Publish<'a, E> {
     publish_options!();
 
     /// Checked, and not sent.
-    pub(crate) fn ready(&self) -> Result<Ready, PublishError> {
-        Ready::typed::<E>(self.salt, &self.event.encode()?, &self.options)
+    pub(crate) async fn ready(&self) -> Result<Ready, PublishError> {
+        let payload = self.event.encode()?;
+        Ready::typed::<E>(self.salt, &payload, &*asked::<E>(self.salt, &payload, &self.options).await?)
     }
 }
 
@@ -194,11 +196,31 @@ impl<'a, E: Broadcast> IntoFuture for Publish<'a, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(publishing(self.salt, E::contract(), async move {
-            let ready = self.ready()?;
+            let payload = self.event.encode()?;
+            let options = asked::<E>(self.salt, &payload, &self.options).await?;
+            let ready = Ready::typed::<E>(self.salt, &payload, &options)?;
             record(self.salt, &[&ready]).await?;
-            ready.send(self.salt).await?.receipt().await
+            let receipt = ready.send(self.salt).await?.receipt().await?;
+            told::<E>(self.salt, &payload, &receipt).await?;
+            Ok(receipt)
         }))
     }
+}
+
+/// What the hooks before publishing say.
+async fn asked<'o, E: Broadcast>(
+    salt: &Salt,
+    payload: &str,
+    options: &'o Options,
+) -> Result<Cow<'o, Options>, PublishError> {
+    let (topic, version) = (E::contract().topic(), E::contract().version());
+    let asked = salt.hooks().ask(topic, Some(version), payload, options, false).await;
+    asked.map_err(|withheld| withheld.publishing(topic))
+}
+
+/// What the hooks after publishing make of it.
+async fn told<E: Broadcast>(salt: &Salt, payload: &str, receipt: &Receipt) -> Result<(), PublishError> {
+    salt.hooks().tell(salt, E::contract().topic(), Some(E::contract().version()), payload, receipt).await
 }
 
 /// Appends what is about to be sent to the event store, where there is one.
@@ -245,16 +267,20 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
 
     publish_options!();
 
-    /// The payloads, each checked.
+    /// The payloads, each checked, and the options that hooks make of them.
     ///
     /// # Errors
-    /// Every event that its contract refuses.
-    fn payloads(&self) -> Result<Vec<String>, BatchError> {
+    /// Every event that its contract or a hook refuses.
+    async fn payloads(&self) -> Result<Vec<Payload<'_>>, BatchError> {
         let (mut payloads, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
         for (place, event) in self.events.iter().enumerate() {
-            match event.encode() {
+            let asked = match event.encode() {
+                Ok(payload) => asked::<E>(self.salt, &payload, &self.options).await.map(|options| (payload, options)),
+                Err(invalid) => Err(PublishError::from(invalid)),
+            };
+            match asked {
                 Ok(payload) => payloads.push(payload),
-                Err(invalid) => failed.push((place, PublishError::from(invalid))),
+                Err(error) => failed.push((place, error)),
             }
         }
         if failed.is_empty() { Ok(payloads) } else { Err(BatchError { published: Vec::new(), failed }) }
@@ -262,10 +288,10 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
 
     /// All of them checked, and none sent.
     #[cfg(feature = "outbox")]
-    pub(crate) fn ready(&self) -> Result<Vec<Ready>, BatchError> {
+    pub(crate) async fn ready(&self) -> Result<Vec<Ready>, BatchError> {
         let (mut all, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
-        for (place, payload) in self.payloads()?.iter().enumerate() {
-            match Ready::typed::<E>(self.salt, payload, &self.options) {
+        for (place, (payload, options)) in self.payloads().await?.iter().enumerate() {
+            match Ready::typed::<E>(self.salt, payload, options) {
                 Ok(ready) => all.push(ready),
                 Err(error) => failed.push((place, error)),
             }
@@ -274,9 +300,9 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
     }
 
     /// These of them, in the event store where there is one.
-    async fn recorded(&self, payloads: &[String]) -> Vec<Result<Ready, PublishError>> {
+    async fn recorded(&self, payloads: &[Payload<'_>]) -> Vec<Result<Ready, PublishError>> {
         let ready: Vec<Result<Ready, PublishError>> =
-            payloads.iter().map(|payload| Ready::typed::<E>(self.salt, payload, &self.options)).collect();
+            payloads.iter().map(|(payload, options)| Ready::typed::<E>(self.salt, payload, options)).collect();
         let valid: Vec<&Ready> = ready.iter().filter_map(|ready| ready.as_ref().ok()).collect();
         match record(self.salt, &valid).await {
             Ok(()) => ready,
@@ -300,7 +326,7 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(publishing_batch(self.salt, E::contract(), self.events.len(), async move {
-            let payloads = self.payloads()?;
+            let payloads = self.payloads().await?;
             let published = Vec::with_capacity(self.events.len());
             let mut outcomes = Outcomes { published, failed: Vec::new(), gone: None };
             let mut in_flight: VecDeque<(usize, Sent)> = VecDeque::new();
@@ -331,10 +357,16 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
             for (place, sent) in in_flight {
                 outcomes.settle(place, sent.receipt().await);
             }
+            if !self.salt.hooks().after_is_empty() {
+                outcomes.tell::<E>(self.salt, &payloads).await;
+            }
             outcomes.into_result()
         }))
     }
 }
+
+/// An event's payload, with the options that it is sent with.
+type Payload<'a> = (String, Cow<'a, Options>);
 
 /// What has become of a batch so far.
 struct Outcomes {
@@ -357,6 +389,18 @@ impl Outcomes {
                     self.gone.get_or_insert_with(|| error.clone());
                 }
                 self.failed.push((place, error));
+            }
+        }
+    }
+
+    /// Tells the hooks of what was published, in the order of the batch.
+    async fn tell<E: Broadcast>(&mut self, salt: &Salt, payloads: &[Payload<'_>]) {
+        self.published.sort_by_key(|(place, _)| *place);
+        for (place, receipt) in std::mem::take(&mut self.published) {
+            let Some((payload, _)) = payloads.get(place) else { continue };
+            match told::<E>(salt, payload, &receipt).await {
+                Ok(()) => self.published.push((place, receipt)),
+                Err(error) => self.failed.push((place, error)),
             }
         }
     }
@@ -409,7 +453,13 @@ impl<'a> PublishJson<'a> {
     publish_options!();
 
     /// Checked, and not sent.
+    #[cfg(feature = "outbox")]
     pub(crate) async fn ready(&self) -> Result<Ready, PublishError> {
+        Ok(self.checked().await?.0)
+    }
+
+    /// Checked, and not sent; with the payload and its version.
+    async fn checked(&self) -> Result<(Ready, String, Option<Version>), PublishError> {
         let refused = |reason: String| PublishError::Option { topic: self.topic.to_owned(), reason };
         let topic: Topic = self.topic.parse().map_err(|error| refused(format!("{error}")))?;
         let version: Option<Version> =
@@ -431,8 +481,10 @@ impl<'a> PublishJson<'a> {
         } else {
             version
         };
-        let version = version.map(|version| version.to_string());
-        Ready::new(self.salt, self.topic, version, None, &payload, &self.options)
+        let asked = self.salt.hooks().ask(self.topic, version.as_ref(), &payload, &self.options, false).await;
+        let options = asked.map_err(|withheld| withheld.publishing(self.topic))?;
+        let said = version.as_ref().map(ToString::to_string);
+        Ok((Ready::new(self.salt, self.topic, said, None, &payload, &options)?, payload, version))
     }
 }
 
@@ -443,9 +495,11 @@ impl<'a> IntoFuture for PublishJson<'a> {
     fn into_future(self) -> Self::IntoFuture {
         let subject = Subject::Named { topic: self.topic, version: self.version };
         Box::pin(publishing(self.salt, subject, async move {
-            let ready = self.ready().await?;
+            let (ready, payload, version) = self.checked().await?;
             record(self.salt, &[&ready]).await?;
-            ready.send(self.salt).await?.receipt().await
+            let receipt = ready.send(self.salt).await?.receipt().await?;
+            self.salt.hooks().tell(self.salt, self.topic, version.as_ref(), &payload, &receipt).await?;
+            Ok(receipt)
         }))
     }
 }
@@ -496,6 +550,11 @@ impl Ready {
         let refused = |reason| PublishError::Option { topic: topic.to_owned(), reason };
         options.check().map_err(refused)?;
         unreadable(payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
+        if let Some(limit) = salt.hooks().beyond() {
+            return Err(PublishError::TooDeep { topic: topic.to_owned(), limit });
+        }
+        let mut headers = options.headers.clone();
+        cascade::mark(&mut headers);
         let timestamp = Timestamp::now();
         let names = salt.task_name(topic).names();
         let message = wire::encode(wire::Outgoing {
@@ -509,7 +568,7 @@ impl Ready {
             priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
             expiration: options.expiration,
             reply_to: None,
-            headers: options.headers.clone(),
+            headers,
             origin: salt.service_name(),
             now: timestamp,
         });

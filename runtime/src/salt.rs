@@ -11,16 +11,18 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{
+    answers::Answers,
     call::{LateReplies, Replies},
     error::ConnectError,
     event::{Event, EventContract},
+    hooks::{AfterPublish, BeforePublish, Hooks},
     lineage::Lineage,
     publish::PublishJson,
     registration::{OnConflict, Registration},
     registry::{self, Actor, Registered, Registry, RegistryError},
     results::{self, ResultBackend, ResultBackendError},
     schemas::Schemas,
-    service::Service,
+    service::{AnyEvent, Service},
     telemetry,
     transport::{self, Confirmation, Message, Transport, TransportError},
     wire::TaskName,
@@ -73,6 +75,8 @@ struct Inner {
     consumers: Arc<telemetry::Consumers>,
     replies: Mutex<Option<Arc<Replies>>>,
     late_replies: LateReplies,
+    hooks: Hooks,
+    answers: Answers,
     #[cfg(feature = "outbox")]
     store: Option<crate::store::EventStore>,
 }
@@ -91,6 +95,7 @@ pub struct SaltBuilder {
     registry: Source<Arc<dyn Registry>>,
     contracts: Vec<&'static EventContract>,
     on_conflict: OnConflict,
+    hooks: Hooks,
     #[cfg(feature = "outbox")]
     store: Option<crate::store::EventStore>,
 }
@@ -126,6 +131,7 @@ impl Salt {
             registry: Source::Environment,
             contracts: Vec::new(),
             on_conflict: OnConflict::default(),
+            hooks: Hooks::default(),
             #[cfg(feature = "outbox")]
             store: None,
         }
@@ -204,6 +210,14 @@ impl Salt {
 
     pub(crate) fn registration(&self) -> &Registration {
         &self.inner.registration
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.inner.answers
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.inner.hooks
     }
 
     pub(crate) fn lineage(&self) -> &Lineage {
@@ -330,6 +344,50 @@ impl SaltBuilder {
         self
     }
 
+    /// Has every event of the type `E` looked at before it is sent: more is checked than its schema can say, headers are
+    /// added, or it is held back with a reason. What acts where is told at [`hooks`](crate::hooks).
+    ///
+    /// It acts on the topic and version of `E`, however the event is published; for a request, on its calls. A hook is
+    /// an `async fn(E)` or `async fn(E, Draft)` that returns `()`, [`Headers`](crate::Headers), or a `Result` of them whose
+    /// error is a [`Veto`](crate::Veto): then publishing fails with
+    /// [`PublishError::Vetoed`](crate::PublishError::Vetoed), and nothing is sent. Hooks are asked in the order in which
+    /// they were added.
+    pub fn before_publish<E: Event, Args>(mut self, hook: impl BeforePublish<E, Args>) -> Self {
+        self.hooks.before(hook);
+        self
+    }
+
+    /// As [`before_publish`](Self::before_publish), for every event and request of the topics that match a pattern: `#` for all.
+    pub fn before_publish_on<Args>(mut self, topics: &str, hook: impl BeforePublish<AnyEvent, Args>) -> Self {
+        self.hooks.before_on(topics, hook);
+        self
+    }
+
+    /// Has a hook told of every event of the type `E` once it is confirmed: to notify, or to publish what follows from it by
+    /// returning it. What acts where is told at [`hooks`](crate::hooks).
+    ///
+    /// A hook is an `async fn(E)` or `async fn(E, Published)` that returns what a handler may return. Publishing the event
+    /// waits for it, and when it fails, that is [`PublishError::After`](crate::PublishError::After) with the event's
+    /// receipt.
+    pub fn after_publish<E: Event, Args>(mut self, hook: impl AfterPublish<E, Args>) -> Self {
+        self.hooks.after(hook);
+        self
+    }
+
+    /// As [`after_publish`](Self::after_publish), for every event of the topics that match a pattern: `#` for all.
+    pub fn after_publish_on<Args>(mut self, topics: &str, hook: impl AfterPublish<AnyEvent, Args>) -> Self {
+        self.hooks.after_on(topics, hook);
+        self
+    }
+
+    /// How many messages may stand before one that this service sends, each sent because of the one before; 32 unless set.
+    /// What would go further is not sent ([`PublishError::TooDeep`](crate::PublishError::TooDeep)), so that handlers and
+    /// hooks that answer each other without end come to one.
+    pub fn cascade_limit(mut self, messages: u32) -> Self {
+        self.hooks.limit(messages);
+        self
+    }
+
     /// Connects, and registers the contracts that were named.
     ///
     /// # Errors
@@ -339,6 +397,7 @@ impl SaltBuilder {
     pub async fn connect(self) -> Result<Salt, ConnectError> {
         check_name(&self.service)?;
         telemetry::describe();
+        let hooks = self.hooks.checked()?;
         let task_names = self.task_names.into_iter().map(|(pattern, name)| match pattern.parse() {
             Ok(parsed) => Ok((parsed, name)),
             Err(error) => Err(ConnectError::TopicPattern { reason: format!("{error}"), pattern }),
@@ -395,6 +454,8 @@ impl SaltBuilder {
                 lineage,
                 replies: Mutex::default(),
                 late_replies: LateReplies::default(),
+                hooks,
+                answers: Answers::default(),
                 #[cfg(feature = "outbox")]
                 store: self.store,
             }),

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(missing_docs, reason = "the names of the tests say it")]
 
+mod cascades;
 mod dead_letters;
 mod events;
 mod flow;
+mod hooks;
 mod hostile;
 mod names_and_traces;
 mod registration;

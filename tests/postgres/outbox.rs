@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use celerysalt::{
-    DatabaseError, PublishError, Salt, TaskName,
+    AnyEvent, DatabaseError, Headers, PublishError, Salt, TaskName, Veto,
     outbox::{Outbox, OutboxError, PublishIn, Relay, RelayError},
     sqlx::{self, PgPool},
     transport::TransportError,
@@ -451,6 +451,41 @@ async fn draining_goes_by_the_indexes() {
             shop.seen.next().await;
         }
         shop.close().await;
+    })
+    .await;
+}
+
+/// Hooks look at what is written, and a veto leaves the transaction as it was.
+#[tokio::test]
+async fn hooks_before_publishing_look_at_what_is_written() {
+    in_fresh_schema(|schema| async move {
+        let world = World::rabbitmq();
+        let told = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let telling = std::sync::Arc::clone(&told);
+        let builder = world.builder("shop").await.before_publish(|event: RiskAssessmentCreated| async move {
+            if event.assessment_id == "vetoed" { Err(Veto::new("pending_approval")) } else { Ok(()) }
+        });
+        let builder = builder.before_publish_on("#", |_: AnyEvent| async { Headers::default().with("x-tenant", 7) });
+        let builder = builder.after_publish_on("#", move |_: AnyEvent| {
+            telling.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            async {}
+        });
+        let salt = builder.connect().await.unwrap();
+        let pool = pool(&schema.url).await;
+        Outbox::new(pool.clone()).migrate().await.unwrap();
+        let mut transaction = pool.begin().await.unwrap();
+        let refused = event("vetoed").publish_in(&salt, &mut transaction).await.unwrap_err();
+        assert!(matches!(&refused, OutboxError::Refused(why) if why.veto() == Some("pending_approval")), "{refused}");
+        let batch = [event("fine"), event("vetoed")];
+        let refused = RiskAssessmentCreated::publish_batch(&batch, &salt).in_transaction(&mut transaction).await;
+        assert!(matches!(&refused, Err(OutboxError::Batch(error)) if error.failed.len() == 1), "{refused:?}");
+        event("fine").publish_in(&salt, &mut transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+        let rows: Vec<(serde_json::Value,)> =
+            sqlx::query_as("SELECT headers FROM celerysalt_outbox").fetch_all(&pool).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert!(rows[0].0.to_string().contains("x-tenant"), "{}", rows[0].0);
+        assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 0);
     })
     .await;
 }

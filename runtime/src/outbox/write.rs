@@ -127,7 +127,7 @@ impl<'c, 'a: 'c, E: Broadcast> IntoFuture for InTransaction<'c, Publish<'a, E>> 
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let ready = self.publish.ready()?;
+            let ready = self.publish.ready().await?;
             one(self.publish.salt, self.connection, ready, self.key).await
         })
     }
@@ -151,7 +151,7 @@ impl<'c, 'a: 'c, E: Broadcast> IntoFuture for InTransaction<'c, PublishBatch<'a,
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let ready = self.publish.ready()?;
+            let ready = self.publish.ready().await?;
             write(self.publish.salt, self.connection, ready, self.key).await
         })
     }

@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::{
     Registration, Takes,
     dead_letter::{DeadLetterReason, Failure, keep, letter, report, settle_after},
+    extract::{Delivered, Verdict},
     flow::{Broken, Entry, Place},
     lanes::Turn,
     message::{AnyEvent, Meta},
@@ -16,6 +17,7 @@ use super::{
     shared::{Counters, Shared, Subscriber},
 };
 use crate::{
+    cascade,
     invalid::Invalid,
     registry::RegistryError,
     telemetry::{self, End, Observed},
@@ -222,7 +224,7 @@ async fn run_handlers<'s>(
     observed: &mut Observed,
 ) -> (Outcome<'s>, Turns) {
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
-    let asked = Arc::new(Asked { meta: Arc::clone(meta), said_version, payload: incoming.payload, tries });
+    let asked = Arc::new(Asked { meta: Arc::clone(meta), said_version, payload: Arc::new(incoming.payload), tries });
     let named = |r: &Registration| only.is_empty() || only.contains(&r.id);
     let takers = shared.events.iter().enumerate().filter(|(_, subscriber)| {
         let registration = &subscriber.registration;
@@ -331,7 +333,7 @@ fn summed_up<'s>(shared: &'s Shared, meta: &Meta, said_version: bool, answers: V
 struct Asked {
     meta: Arc<Meta>,
     said_version: bool,
-    payload: String,
+    payload: Arc<String>,
     /// How often it was tried before it came this time.
     tries: u32,
 }
@@ -369,8 +371,9 @@ async fn run_handler(
             return (Taken::GivenBack, None);
         }
     }
-    let version = match accepted(shared, &subscriber.registration, asked).await {
-        Ok(version) => version,
+    let verdict = match accepted(shared, &subscriber.registration, asked).await {
+        Ok(version) => Ok(version),
+        Err(Taken::Refused(invalid)) if subscriber.registration.handler.takes_refused() => Err(Arc::new(invalid)),
         Err(taken) => return (taken, turn),
     };
     // Of two messages with one id, the second waits for what becomes of the first.
@@ -389,7 +392,7 @@ async fn run_handler(
         }
         twin = Some(first);
     }
-    let taken = run_tries(shared, subscriber, asked, version, place).await;
+    let taken = run_tries(shared, subscriber, asked, verdict, place).await;
     if let (Taken::Handled, Some((seen, _)), Some(id)) = (&taken, &subscriber.flow.seen, &id) {
         seen.mark(id);
     }
@@ -402,7 +405,7 @@ async fn run_tries(
     shared: &Shared,
     subscriber: &Subscriber,
     asked: &Asked,
-    version: Option<Version>,
+    verdict: Verdict,
     mut place: Option<Place>,
 ) -> Taken {
     let mut attempts = 0_u32;
@@ -410,7 +413,7 @@ async fn run_tries(
         let mut meta = Meta::clone(&asked.meta);
         attempts = attempts.saturating_add(1);
         meta.tries = asked.tries.saturating_add(attempts);
-        let failure = match run_once(shared, subscriber, asked, version.clone(), meta, place.take()).await {
+        let failure = match run_once(shared, subscriber, asked, verdict.clone(), meta, place.take()).await {
             Taken::Failed(failure) => failure,
             Taken::Later | Taken::GivenBack if attempts > 1 => return Taken::GivenBack,
             taken => return taken,
@@ -443,7 +446,7 @@ async fn run_once(
     shared: &Shared,
     subscriber: &Subscriber,
     asked: &Asked,
-    version: Option<Version>,
+    verdict: Verdict,
     meta: Meta,
     place: Option<Place>,
 ) -> Taken {
@@ -454,19 +457,24 @@ async fn run_once(
         Entry::Later => return Taken::Later,
         Entry::Ending => return Taken::GivenBack,
     };
-    let context = meta.trace_context().cloned();
-    let running = match registration.handler.accept(&asked.payload, version, meta) {
+    let (context, depth) = (meta.trace_context().cloned(), meta.depth());
+    let (payload, service) = (Arc::clone(&asked.payload), Arc::clone(&shared.provided));
+    let delivered = Delivered { meta: Arc::new(meta), payload, handler: name, service, verdict };
+    let running = match registration.handler.accept(&delivered) {
         Err(invalid) => return Taken::Refused(invalid),
-        Ok(running) => trace::within(context, running).instrument(telemetry::handler_span(name)),
+        Ok(running) => trace::within(context, cascade::after(depth, running)).instrument(telemetry::handler_span(name)),
     };
     let failed = |reason, detail: String| Failure::new(reason, detail).by(name);
     let running = flow.run(&shared.event_house, pass, running);
     match telemetry::handling(&shared.salt, name, running, Broken::word).await {
-        Ok(Ok(())) => Taken::Handled,
-        Ok(Err(error)) => {
-            let failure = failed(DeadLetterReason::HandlerFailed, error.to_string());
-            Taken::Failed(if error.is_final() { failure } else { failure.again(&registration.id) })
-        }
+        Ok(Ok(_)) => Taken::Handled,
+        Ok(Err(error)) => match error.into_refusal() {
+            Ok(invalid) => Taken::Refused(invalid),
+            Err(error) => {
+                let failure = failed(DeadLetterReason::HandlerFailed, error.to_string());
+                Taken::Failed(if error.is_final() { failure } else { failure.again(&registration.id) })
+            }
+        },
         Err(Broken::Panicked(panic)) => Taken::Failed(failed(DeadLetterReason::HandlerPanicked, panic)),
         Err(Broken::TimedOut(limit)) => {
             let detail = format!("it took longer than the {limit:?} that it is given");

@@ -2,15 +2,19 @@
 
 use std::{any, error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
-use celerysalt_contract::Version;
-
-use super::message::{AnyEvent, Meta};
+use super::{
+    extract::{Delivered, FromDelivery, Need},
+    message::AnyEvent,
+};
 use crate::{
+    Salt,
+    cascade::{FollowUp, FollowUps},
+    error::PublishError,
     event::{DeclaredError, Event, Rpc},
     invalid::{Invalid, Part},
 };
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Why a handler did not handle an event.
 ///
@@ -21,13 +25,15 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct HandlerError {
     message: String,
     is_final: bool,
+    /// The contract refuses the payload, so that the handler was not called.
+    refused: Option<Box<Invalid>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl HandlerError {
     /// An error with a text of its own, after which the handler is tried again.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_final: false, source: None }
+        Self { message: message.into(), is_final: false, refused: None, source: None }
     }
 
     /// An error that no further try can mend: the message goes to the dead-letter queue at once.
@@ -38,6 +44,20 @@ impl HandlerError {
     /// Whether the handler is not to be tried again.
     pub fn is_final(&self) -> bool {
         self.is_final
+    }
+
+    /// What middleware is told when the contract refuses the payload.
+    #[cfg(feature = "tower")]
+    pub(super) fn refused(invalid: Invalid) -> Self {
+        Self { refused: Some(Box::new(invalid.clone())), ..Self::from(invalid) }
+    }
+
+    /// That the contract refuses the payload, or else the error.
+    pub(super) fn into_refusal(self) -> Result<Invalid, Self> {
+        match self.refused {
+            Some(invalid) => Ok(*invalid),
+            None => Err(self),
+        }
     }
 
     /// The error that it was made from.
@@ -71,7 +91,11 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
             }
             cause = next.source();
         }
-        Self { message, is_final: false, source: Some(Box::new(error)) }
+        let source: Box<dyn Error + Send + Sync> = Box::new(error);
+        // A veto, and a chain that has become too long, are the same at the next try.
+        let refused = source.downcast_ref::<PublishError>();
+        let is_final = matches!(refused, Some(PublishError::Vetoed { .. } | PublishError::TooDeep { .. }));
+        Self { message, is_final, refused: None, source: Some(source) }
     }
 }
 
@@ -97,28 +121,33 @@ impl<E> From<HandlerError> for ServeError<E> {
     }
 }
 
-/// What a handler of events may return: `()`, or `Result<(), E>` with any `E` that becomes a [`HandlerError`].
+/// What a handler of events may return: `()`, events that are to be published next (see
+/// [`FollowUps`](crate::FollowUps)), or a `Result` of those with any error that becomes a [`HandlerError`].
 #[diagnostic::on_unimplemented(
     message = "a handler of events can't return `{Self}`",
-    note = "return `()`, or `Result<(), HandlerError>`; `?` turns any `std::error::Error` into a `HandlerError`"
+    note = "return `()`, or `Result<(), HandlerError>`; `?` turns any `std::error::Error` into a `HandlerError`",
+    note = "events that it returns, alone or in an `Option`, a `Vec` or a tuple, are published before its message is acked"
 )]
 pub trait IntoHandlerResult {
     /// As the service wants it.
     ///
     /// # Errors
     /// The handler's own.
-    fn into_handler_result(self) -> Result<(), HandlerError>;
+    fn into_handler_result(self) -> Result<Vec<FollowUp>, HandlerError>;
 }
 
-impl IntoHandlerResult for () {
-    fn into_handler_result(self) -> Result<(), HandlerError> {
-        Ok(())
+#[diagnostic::do_not_recommend]
+impl<F: FollowUps> IntoHandlerResult for F {
+    fn into_handler_result(self) -> Result<Vec<FollowUp>, HandlerError> {
+        let mut events = Vec::new();
+        self.collect_into(&mut events);
+        Ok(events)
     }
 }
 
-impl<E: Into<HandlerError>> IntoHandlerResult for Result<(), E> {
-    fn into_handler_result(self) -> Result<(), HandlerError> {
-        self.map_err(Into::into)
+impl<F: FollowUps, E: Into<HandlerError>> IntoHandlerResult for Result<F, E> {
+    fn into_handler_result(self) -> Result<Vec<FollowUp>, HandlerError> {
+        self.map_err(Into::into)?.into_handler_result()
     }
 }
 
@@ -143,88 +172,182 @@ impl<R: Rpc, E: Into<ServeError<R::Error>>> IntoRpcResult<R> for Result<R::Respo
     }
 }
 
-/// An `async fn(E)` or `async fn(E, Meta)` that handles events.
+/// An `async fn(E, ..)` that handles events: the event, or `Result<E, Invalid>` to be given what the contract refuses too;
+/// then up to six [extractors](super::FromDelivery).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler of events",
-    note = "a handler is an `async fn(Event)` or `async fn(Event, Meta)` that returns `()` or `Result<(), HandlerError>`; \
-            its future must be `Send`, so hold no `Rc` or guard across an `.await`",
+    note = "a handler is an `async fn(Event, ..)` that returns `()`, events, or a `Result` of those with a `HandlerError`; its \
+            future must be `Send`, so hold no `Rc` or guard across an `.await`",
+    note = "after the event may come `Meta`, `State<T>`, `Headers`, `Raw`, `Salt`, and what implements `FromDelivery`",
     note = "`on` wants a generated event type as the first argument, `on_topic` wants `AnyEvent`"
 )]
 pub trait Handler<E, Args>: Send + Sync + 'static {
-    /// Handles one event.
-    fn handle(&self, event: E, meta: Meta) -> impl Future<Output = Result<(), HandlerError>> + Send + 'static;
+    /// Handles one event, or what the contract refuses.
+    fn handle(
+        &self,
+        event: Result<E, Invalid>,
+        delivered: &Delivered,
+    ) -> impl Future<Output = Result<Vec<FollowUp>, HandlerError>> + Send + 'static;
+
+    /// Whether it is given what the contract refuses, which is dead-lettered otherwise.
+    fn takes_refused() -> bool;
+
+    /// What the service must have been given for it.
+    fn needs() -> Vec<Need>;
 }
 
-impl<F, Fut, E> Handler<E, (E,)> for F
-where
-    F: Fn(E) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: IntoHandlerResult> + Send + 'static,
-    E: Send + 'static,
-{
-    fn handle(&self, event: E, _: Meta) -> impl Future<Output = Result<(), HandlerError>> + Send + 'static {
-        let running = self(event);
-        async move { running.await.into_handler_result() }
-    }
-}
+/// What handlers of events can be about: events by type, and [`AnyEvent`].
+#[diagnostic::on_unimplemented(message = "`{Self}` is no event")]
+pub trait Subject: Send + 'static {}
 
-impl<F, Fut, E> Handler<E, (E, Meta)> for F
-where
-    F: Fn(E, Meta) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: IntoHandlerResult> + Send + 'static,
-    E: Send + 'static,
-{
-    fn handle(&self, event: E, meta: Meta) -> impl Future<Output = Result<(), HandlerError>> + Send + 'static {
-        let running = self(event, meta);
-        async move { running.await.into_handler_result() }
-    }
-}
+#[diagnostic::do_not_recommend]
+impl<E: Event> Subject for E {}
+impl Subject for AnyEvent {}
 
-/// An `async fn(R)` or `async fn(R, Meta)` that answers requests.
+/// An `async fn(R, ..)` that answers requests: the request, or `Result<R, Invalid>` to answer what the contract refuses too;
+/// then up to six [extractors](super::FromDelivery).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler of requests",
-    note = "a handler is an `async fn(Request)` or `async fn(Request, Meta)` that returns `Result<Response, Error>` with the \
-            contract's own types; its future must be `Send`, so hold no `Rc` or guard across an `.await`"
+    note = "a handler is an `async fn(Request, ..)` that returns `Result<Response, Error>` with the contract's own types; its \
+            future must be `Send`, so hold no `Rc` or guard across an `.await`",
+    note = "after the request may come `Meta`, `State<T>`, `Headers`, `Raw`, `Salt`, and what implements `FromDelivery`"
 )]
 pub trait RpcHandler<R: Rpc, Args>: Send + Sync + 'static {
-    /// Answers one request.
+    /// Answers one request, or what the contract refuses.
     fn answer(
         &self,
-        request: R,
-        meta: Meta,
+        request: Result<R, Invalid>,
+        delivered: &Delivered,
     ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static;
+
+    /// Whether it is given what the contract refuses; its caller is told of that otherwise.
+    fn takes_refused() -> bool;
+
+    /// What the service must have been given for it.
+    fn needs() -> Vec<Need>;
 }
 
-impl<F, Fut, R> RpcHandler<R, (R,)> for F
-where
-    F: Fn(R) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: IntoRpcResult<R>> + Send + 'static,
-    R: Rpc,
-{
-    fn answer(
-        &self,
-        request: R,
-        _: Meta,
-    ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static {
-        let running = self(request);
-        async move { running.await.into_rpc_result() }
-    }
-}
+/// Each number of extractors, once for handlers of what the contract allows and once for handlers of `Result`s.
+macro_rules! handlers {
+    ($(($($extractor:ident)*))+) => {
+        $(
+            impl<F, Fut, E, $($extractor,)*> Handler<E, (E, $($extractor,)*)> for F
+            where
+                F: Fn(E, $($extractor),*) -> Fut + Send + Sync + 'static,
+                Fut: Future<Output: IntoHandlerResult> + Send + 'static,
+                E: Subject,
+                $($extractor: FromDelivery,)*
+            {
+                #[allow(unused_variables, reason = "a handler may have no extractors")]
+                fn handle(
+                    &self,
+                    event: Result<E, Invalid>,
+                    delivered: &Delivered,
+                ) -> impl Future<Output = Result<Vec<FollowUp>, HandlerError>> + Send + 'static {
+                    let running = event.map_err(HandlerError::from).and_then(|event| {
+                        Ok(self(event, $($extractor::from_delivery(delivered)?),*))
+                    });
+                    async move { running?.await.into_handler_result() }
+                }
 
-impl<F, Fut, R> RpcHandler<R, (R, Meta)> for F
-where
-    F: Fn(R, Meta) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: IntoRpcResult<R>> + Send + 'static,
-    R: Rpc,
-{
-    fn answer(
-        &self,
-        request: R,
-        meta: Meta,
-    ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static {
-        let running = self(request, meta);
-        async move { running.await.into_rpc_result() }
-    }
+                fn takes_refused() -> bool {
+                    false
+                }
+
+                fn needs() -> Vec<Need> {
+                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
+                    needs.iter().copied().flatten().collect()
+                }
+            }
+
+            impl<F, Fut, E, $($extractor,)*> Handler<E, (Result<E, Invalid>, $($extractor,)*)> for F
+            where
+                F: Fn(Result<E, Invalid>, $($extractor),*) -> Fut + Send + Sync + 'static,
+                Fut: Future<Output: IntoHandlerResult> + Send + 'static,
+                E: Subject,
+                $($extractor: FromDelivery,)*
+            {
+                #[allow(unused_variables, reason = "a handler may have no extractors")]
+                fn handle(
+                    &self,
+                    event: Result<E, Invalid>,
+                    delivered: &Delivered,
+                ) -> impl Future<Output = Result<Vec<FollowUp>, HandlerError>> + Send + 'static {
+                    let run = || Ok::<_, HandlerError>(self(event, $($extractor::from_delivery(delivered)?),*));
+                    let running = run();
+                    async move { running?.await.into_handler_result() }
+                }
+
+                fn takes_refused() -> bool {
+                    true
+                }
+
+                fn needs() -> Vec<Need> {
+                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
+                    needs.iter().copied().flatten().collect()
+                }
+            }
+
+            impl<F, Fut, R, $($extractor,)*> RpcHandler<R, (R, $($extractor,)*)> for F
+            where
+                F: Fn(R, $($extractor),*) -> Fut + Send + Sync + 'static,
+                Fut: Future<Output: IntoRpcResult<R>> + Send + 'static,
+                R: Rpc,
+                $($extractor: FromDelivery,)*
+            {
+                #[allow(unused_variables, reason = "a handler may have no extractors")]
+                fn answer(
+                    &self,
+                    request: Result<R, Invalid>,
+                    delivered: &Delivered,
+                ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static {
+                    let running = request.map_err(HandlerError::from).and_then(|request| {
+                        Ok(self(request, $($extractor::from_delivery(delivered)?),*))
+                    });
+                    async move { running.map_err(ServeError::Failed)?.await.into_rpc_result() }
+                }
+
+                fn takes_refused() -> bool {
+                    false
+                }
+
+                fn needs() -> Vec<Need> {
+                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
+                    needs.iter().copied().flatten().collect()
+                }
+            }
+
+            impl<F, Fut, R, $($extractor,)*> RpcHandler<R, (Result<R, Invalid>, $($extractor,)*)> for F
+            where
+                F: Fn(Result<R, Invalid>, $($extractor),*) -> Fut + Send + Sync + 'static,
+                Fut: Future<Output: IntoRpcResult<R>> + Send + 'static,
+                R: Rpc,
+                $($extractor: FromDelivery,)*
+            {
+                #[allow(unused_variables, reason = "a handler may have no extractors")]
+                fn answer(
+                    &self,
+                    request: Result<R, Invalid>,
+                    delivered: &Delivered,
+                ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static {
+                    let run = || Ok::<_, HandlerError>(self(request, $($extractor::from_delivery(delivered)?),*));
+                    let running = run();
+                    async move { running.map_err(ServeError::Failed)?.await.into_rpc_result() }
+                }
+
+                fn takes_refused() -> bool {
+                    true
+                }
+
+                fn needs() -> Vec<Need> {
+                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
+                    needs.iter().copied().flatten().collect()
+                }
+            }
+        )+
+    };
 }
+handlers!(() (A1) (A1 A2) (A1 A2 A3) (A1 A2 A3 A4) (A1 A2 A3 A4 A5) (A1 A2 A3 A4 A5 A6));
 
 /// A handler's name, for logs and headers: the function's path.
 #[derive(Clone, Copy)]
@@ -246,20 +369,32 @@ impl fmt::Display for Named {
     }
 }
 
-/// A handler of events whose type was forgotten. Decodes first, so that a payload that is refused never reaches it.
+/// What a handler has made of a message. Middleware passes it on.
+#[derive(Debug)]
+pub struct Handled {
+    /// For a request: the answer, JSON text that the contract accepts.
+    pub(super) answer: Option<String>,
+}
+
+/// What a handler's run comes to.
+pub(super) type Outcome = Result<Handled, HandlerError>;
+
+/// A handler whose type was forgotten. Decodes first, so that a payload that is refused never reaches one that does not
+/// ask for it.
 pub(super) trait ErasedHandler: Send + Sync {
-    /// `version` is that of the contract that `payload`, a JSON text, was checked against or is to be.
-    fn accept(
-        &self,
-        payload: &str,
-        version: Option<Version>,
-        meta: Meta,
-    ) -> Result<Boxed<Result<(), HandlerError>>, Invalid>;
+    /// # Errors
+    /// That the contract refuses the payload.
+    fn accept(&self, delivered: &Delivered) -> Result<Boxed<Outcome>, Invalid>;
+
+    fn takes_refused(&self) -> bool;
+
+    fn needs(&self) -> Vec<Need>;
 }
 
 // Each handler is called within its future: what it does before its first await may panic too.
 struct Typed<E, H, Args>(Arc<H>, std::marker::PhantomData<fn(E, Args)>);
 struct Untyped<H, Args>(Arc<H>, std::marker::PhantomData<fn(Args)>);
+struct Serving<R, H, Args>(Arc<H>, std::marker::PhantomData<fn(R, Args)>);
 
 pub(super) fn typed<E: Event, Args: 'static>(handler: impl Handler<E, Args>) -> Arc<dyn ErasedHandler> {
     Arc::new(Typed(Arc::new(handler), std::marker::PhantomData))
@@ -269,58 +404,84 @@ pub(super) fn untyped<Args: 'static>(handler: impl Handler<AnyEvent, Args>) -> A
     Arc::new(Untyped(Arc::new(handler), std::marker::PhantomData))
 }
 
+pub(super) fn rpc<R: Rpc, Args: 'static>(handler: impl RpcHandler<R, Args>) -> Arc<dyn ErasedHandler> {
+    Arc::new(Serving(Arc::new(handler), std::marker::PhantomData))
+}
+
+/// Publishes what a handler of events returned, before its message is acked.
+async fn published(salt: Salt, events: Vec<FollowUp>) -> Outcome {
+    for event in events {
+        event.publish(&salt).await?;
+    }
+    Ok(Handled { answer: None })
+}
+
+/// What its handler can do something with, or else the refusal.
+fn asked_for<T>(judged: Result<T, Invalid>, takes_refused: bool) -> Result<Result<T, Invalid>, Invalid> {
+    if takes_refused { Ok(judged) } else { judged.map(Ok) }
+}
+
 impl<E: Event, Args: 'static, H: Handler<E, Args>> ErasedHandler for Typed<E, H, Args> {
-    fn accept(
-        &self,
-        payload: &str,
-        _: Option<Version>,
-        meta: Meta,
-    ) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
-        let event: E = E::contract().decode(Part::Payload, payload)?;
-        let handler = Arc::clone(&self.0);
-        Ok(Box::pin(async move { handler.handle(event, meta).await }))
+    fn accept(&self, delivered: &Delivered) -> Result<Boxed<Outcome>, Invalid> {
+        let event = asked_for(E::contract().decode(Part::Payload, &delivered.payload), H::takes_refused())?;
+        let (handler, delivered) = (Arc::clone(&self.0), delivered.clone());
+        Ok(Box::pin(async move {
+            let events = handler.handle(event, &delivered).await?;
+            published(delivered.service.salt.clone(), events).await
+        }))
+    }
+
+    fn takes_refused(&self) -> bool {
+        H::takes_refused()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        H::needs()
     }
 }
 
 impl<Args: 'static, H: Handler<AnyEvent, Args>> ErasedHandler for Untyped<H, Args> {
-    fn accept(
-        &self,
-        payload: &str,
-        version: Option<Version>,
-        meta: Meta,
-    ) -> Result<Boxed<Result<(), HandlerError>>, Invalid> {
-        let event = AnyEvent::new(meta.topic.clone(), version, payload);
-        let handler = Arc::clone(&self.0);
-        Ok(Box::pin(async move { handler.handle(event, meta).await }))
+    fn accept(&self, delivered: &Delivered) -> Result<Boxed<Outcome>, Invalid> {
+        let judged = delivered.verdict.clone().map_err(Arc::unwrap_or_clone);
+        let event = judged.map(|version| AnyEvent::new(delivered.meta.topic.clone(), version, &delivered.payload));
+        let event = asked_for(event, H::takes_refused())?;
+        let (handler, delivered) = (Arc::clone(&self.0), delivered.clone());
+        Ok(Box::pin(async move {
+            let events = handler.handle(event, &delivered).await?;
+            published(delivered.service.salt.clone(), events).await
+        }))
+    }
+
+    fn takes_refused(&self) -> bool {
+        H::takes_refused()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        H::needs()
     }
 }
 
-/// What a handler of requests said, as JSON text that the contract accepts.
-pub(super) type Answered = Result<String, HandlerError>;
-
-/// A handler of requests whose type was forgotten.
-pub(super) trait ErasedRpcHandler: Send + Sync {
-    fn accept(&self, request: &str, meta: Meta) -> Result<Boxed<Answered>, Invalid>;
-}
-
-struct Serving<R, H, Args>(Arc<H>, std::marker::PhantomData<fn(R, Args)>);
-
-pub(super) fn rpc<R: Rpc, Args: 'static>(handler: impl RpcHandler<R, Args>) -> Arc<dyn ErasedRpcHandler> {
-    Arc::new(Serving(Arc::new(handler), std::marker::PhantomData))
-}
-
-impl<R: Rpc, Args: 'static, H: RpcHandler<R, Args>> ErasedRpcHandler for Serving<R, H, Args> {
-    fn accept(&self, request: &str, meta: Meta) -> Result<Boxed<Answered>, Invalid> {
-        let request: R = R::contract().decode(Part::Payload, request)?;
-        let handler = Arc::clone(&self.0);
+impl<R: Rpc, Args: 'static, H: RpcHandler<R, Args>> ErasedHandler for Serving<R, H, Args> {
+    fn accept(&self, delivered: &Delivered) -> Result<Boxed<Outcome>, Invalid> {
+        let request = asked_for(R::contract().decode(Part::Payload, &delivered.payload), H::takes_refused())?;
+        let (handler, delivered) = (Arc::clone(&self.0), delivered.clone());
         Ok(Box::pin(async move {
             let contract = R::contract();
-            match handler.answer(request, meta).await {
-                Ok(response) => Ok(contract.encode(Part::Response, &response)?),
-                Err(ServeError::Declared(error)) => Ok(contract.encode(Part::Error, &error)?),
-                Err(ServeError::Failed(error)) => Err(error),
-            }
+            let answer = match handler.answer(request, &delivered).await {
+                Ok(response) => contract.encode(Part::Response, &response)?,
+                Err(ServeError::Declared(error)) => contract.encode(Part::Error, &error)?,
+                Err(ServeError::Failed(error)) => return Err(error),
+            };
+            Ok(Handled { answer: Some(answer) })
         }))
+    }
+
+    fn takes_refused(&self) -> bool {
+        H::takes_refused()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        H::needs()
     }
 }
 

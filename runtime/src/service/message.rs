@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::retry::Tries;
 use crate::{
+    cascade,
     invalid::DecodeError,
     json,
     transport::Message,
@@ -58,6 +59,14 @@ impl Meta {
         self.trace.as_ref()
     }
 
+    /// How many messages stand before this one in its chain: 0 for an event that nothing led to, one more for what its
+    /// handlers publish and call, for what they return, and for what hooks publish after it. What they spawn, and what
+    /// Python publishes on its way, begins anew. What would go beyond
+    /// [`cascade_limit`](crate::SaltBuilder::cascade_limit) is not sent.
+    pub fn depth(&self) -> u32 {
+        cascade::depth_of(&self.headers)
+    }
+
     /// All but the headers, which are the caller's to give.
     pub(super) fn of(message: &Message, tries: &Tries<'_>, incoming: &Incoming, redelivered: bool) -> Self {
         let properties = &message.properties;
@@ -103,7 +112,7 @@ pub struct AnyEvent {
 
 impl AnyEvent {
     /// `payload` is JSON text.
-    pub(super) fn new(topic: String, version: Option<Version>, payload: &str) -> Self {
+    pub(crate) fn new(topic: String, version: Option<Version>, payload: &str) -> Self {
         Self { topic, version, payload: json::from_text(payload).unwrap_or_default(), text: payload.to_owned() }
     }
 

@@ -5,11 +5,16 @@
 
 mod dead_letter;
 mod dispatch;
+mod extract;
+#[cfg(feature = "testing")]
+mod failing;
 mod flow;
 mod handler;
 pub mod headers;
 mod lanes;
 mod message;
+#[cfg(feature = "tower")]
+mod middleware;
 mod options;
 mod rate;
 mod retry;
@@ -23,8 +28,13 @@ use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 use celerysalt_contract::{Selector, TopicPattern, Version, VersionRange};
 
 pub use dead_letter::DeadLetterReason;
-pub use handler::{Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError};
+pub use extract::{Delivered, FromDelivery, Headers, Need, Raw, State};
+#[cfg(feature = "testing")]
+pub(crate) use failing::wrap_failing;
+pub use handler::{Handled, Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError, Subject};
 pub use message::{AnyEvent, Meta};
+#[cfg(feature = "tower")]
+pub use middleware::{BoxError, HandlerService};
 pub use options::{Dedupe, HandlerOptions};
 pub use retry::Retry;
 #[cfg(feature = "outbox")]
@@ -39,7 +49,8 @@ use crate::{
     publish::MAX_PRIORITY,
     transport::{Binding, QueueKind, QueueSpec},
 };
-use handler::{ErasedHandler, ErasedRpcHandler, Named};
+use extract::States;
+use handler::{ErasedHandler, Named};
 
 /// Unsettled messages that the broker hands to one instance of a service at a time.
 const DEFAULT_PREFETCH: u16 = 100;
@@ -68,6 +79,7 @@ pub struct Service {
     queue_kind: QueueKind,
     events: Vec<Registration>,
     requests: Vec<RpcRegistration>,
+    states: States,
     problems: Vec<String>,
 }
 
@@ -112,7 +124,7 @@ struct RpcRegistration {
     name: Named,
     contract: &'static EventContract,
     options: HandlerOptions,
-    handler: Arc<dyn ErasedRpcHandler>,
+    handler: Arc<dyn ErasedHandler>,
 }
 
 impl Service {
@@ -127,14 +139,21 @@ impl Service {
             queue_kind: QueueKind::Quorum,
             events: Vec::new(),
             requests: Vec::new(),
+            states: States::default(),
             problems: Vec::new(),
         }
     }
 
     /// Handles an event. Topic and version are those of the handler's argument.
     ///
-    /// A handler is an `async fn(E)` or `async fn(E, Meta)` that returns `()` or `Result<(), _>`; any error that
-    /// implements [`std::error::Error`] can be returned with `?`. The message is acked once it returns `Ok`.
+    /// A handler is an `async fn(E, ..)` that returns `()` or `Result<(), _>`; any error that implements
+    /// [`std::error::Error`] can be returned with `?`. The message is acked once it returns `Ok`.
+    ///
+    /// After the event it takes up to six [extractors](FromDelivery), in any order: [`Meta`], [`State`], [`Headers`],
+    /// [`Raw`], [`Salt`]. With `Result<E, Invalid>` instead of `E` it is given what the contract refuses too, which is
+    /// dead-lettered otherwise: what it returns then decides. Events that it returns, as [`FollowUps`](crate::FollowUps)
+    /// says, are published before its message is acked; when one is not, the handler has failed, and those before it are
+    /// published again at the next try.
     pub fn on<E: Broadcast, Args: 'static>(self, handler: impl Handler<E, Args>) -> Self {
         self.on_with(HandlerOptions::new(), handler)
     }
@@ -244,8 +263,10 @@ impl Service {
 
     /// Answers an RPC. Topic and version are those of the handler's argument.
     ///
-    /// A handler is an `async fn(R)` or `async fn(R, Meta)` that returns `Result<R::Response, R::Error>`, or
-    /// `Result<R::Response, ServeError<R::Error>>` when it can also fail in ways that the contract does not declare.
+    /// A handler is an `async fn(R, ..)` that returns `Result<R::Response, R::Error>`, or
+    /// `Result<R::Response, ServeError<R::Error>>` when it can also fail in ways that the contract does not declare. After
+    /// the request it takes [extractors](FromDelivery) as handlers of events do; with `Result<R, Invalid>` it answers what
+    /// the contract refuses too.
     pub fn serve<R: Rpc, Args: 'static>(self, handler: impl RpcHandler<R, Args>) -> Self {
         self.serve_with(HandlerOptions::new(), handler)
     }
@@ -269,6 +290,12 @@ impl Service {
             return self;
         }
         self.requests.push(RpcRegistration { name, contract, options, handler: handler::rpc(handler) });
+        self
+    }
+
+    /// What handlers get as [`State<T>`](State): a pool, a cache, settings. One value a type; the last one counts.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.insert(value);
         self
     }
 
@@ -318,6 +345,16 @@ impl Service {
         self
     }
 
+    /// Has every handler that was added so far run by what stands around it.
+    #[cfg(any(feature = "testing", feature = "tower"))]
+    fn around(mut self, around: impl Fn(Arc<dyn ErasedHandler>) -> Arc<dyn ErasedHandler>) -> Self {
+        let events = self.events.iter_mut().map(|registration| &mut registration.handler);
+        for handler in events.chain(self.requests.iter_mut().map(|registration| &mut registration.handler)) {
+            *handler = around(Arc::clone(handler));
+        }
+        self
+    }
+
     /// Declares the queues and starts handling.
     ///
     /// # Errors
@@ -327,6 +364,13 @@ impl Service {
         if self.events.is_empty() && self.requests.is_empty() && problems.is_empty() {
             let name = self.salt.service_name();
             problems.push(format!("the service {name} has no handler: add one with `on`, `on_topic` or `serve`"));
+        }
+        let handlers = self.events.iter().map(|r| (r.name, &r.handler));
+        for (name, handler) in handlers.chain(self.requests.iter().map(|r| (r.name, &r.handler))) {
+            let lacking = self.states.lack(&handler.needs());
+            problems.extend(lacking.map(|state| {
+                format!("handler {name}: it takes `State<{state}>`, which `Service::state` was not given")
+            }));
         }
         if !problems.is_empty() {
             return Err(StartError::Handlers(problems));
@@ -339,6 +383,7 @@ impl Service {
             drain: self.drain,
             retry: self.retry,
             dedupe: self.dedupe,
+            states: self.states,
             events: self.events,
             requests: self.requests,
         })

@@ -9,12 +9,15 @@ use tracing::Instrument;
 
 use super::{
     dead_letter::{DeadLetterReason, Failure, PAUSE, dead_letter, report},
+    extract::Delivered,
     flow::{Broken, Entry},
+    handler::Handled,
     message::Meta,
     retry::Tries,
     shared::{Counters, Server, Shared},
 };
 use crate::{
+    cascade,
     results::{ResultBackend, ResultBackendError},
     telemetry::{self, End, Observed},
     transport::{Delivery, Message, Routing, TransportError},
@@ -217,22 +220,37 @@ async fn answer(
     incoming: Incoming,
 ) -> (Answer, Option<Failure>) {
     let name = server.registration.name.as_str();
-    let (topic, context) = (meta.topic.clone(), meta.trace_context().cloned());
+    let (topic, context, depth) = (meta.topic.clone(), meta.trace_context().cloned(), meta.depth());
     let failed = |message: String, failure: Failure| {
         tracing::error!(topic, handler = name, message, "a request failed");
         (Answer::Failed { handler: name.to_owned(), message }, Some(failure.by(name)))
     };
-    let running = match server.registration.handler.accept(&incoming.payload, meta) {
+    let delivered = Delivered {
+        meta: Arc::new(meta),
+        payload: Arc::new(incoming.payload),
+        handler: name,
+        service: Arc::clone(&shared.provided),
+        verdict: Ok(None),
+    };
+    let running = match server.registration.handler.accept(&delivered) {
         Err(invalid) => {
             telemetry::refused(&shared.salt, &invalid);
             return failed(invalid.to_string(), Failure::invalid(&invalid));
         }
-        Ok(running) => trace::within(context, running).instrument(telemetry::handler_span(name)),
+        Ok(running) => trace::within(context, cascade::after(depth, running)).instrument(telemetry::handler_span(name)),
     };
     let running = server.flow.run(&shared.request_house, pass, running);
     match telemetry::handling(&shared.salt, name, running, Broken::word).await {
-        Ok(Ok(value)) => (Answer::Value { handler: name.to_owned(), value }, None),
-        Ok(Err(error)) => failed(error.to_string(), Failure::new(DeadLetterReason::HandlerFailed, error.to_string())),
+        Ok(Ok(Handled { answer })) => {
+            (Answer::Value { handler: name.to_owned(), value: answer.unwrap_or_default() }, None)
+        }
+        Ok(Err(error)) => match error.into_refusal() {
+            Ok(invalid) => {
+                telemetry::refused(&shared.salt, &invalid);
+                failed(invalid.to_string(), Failure::invalid(&invalid))
+            }
+            Err(error) => failed(error.to_string(), Failure::new(DeadLetterReason::HandlerFailed, error.to_string())),
+        },
         Err(Broken::Panicked(panic)) => {
             failed("the handler panicked".to_owned(), Failure::new(DeadLetterReason::HandlerPanicked, panic))
         }

@@ -7,6 +7,7 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
     Dedupe, Queues, Registration, Retry, RpcRegistration, dispatch,
+    extract::{Provided, States},
     flow::{Flow, House},
     rpc,
     shared::{Counters, Counts, Server, Shared, Subscriber},
@@ -28,6 +29,7 @@ pub(super) struct Settings {
     pub(super) drain: Duration,
     pub(super) retry: Retry,
     pub(super) dedupe: Option<Dedupe>,
+    pub(super) states: States,
     pub(super) events: Vec<Registration>,
     pub(super) requests: Vec<RpcRegistration>,
 }
@@ -62,7 +64,7 @@ impl std::fmt::Debug for Running {
 }
 
 pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
-    let Settings { salt, queues, prefetch, concurrency, drain, retry, dedupe, events, requests } = settings;
+    let Settings { salt, queues, prefetch, concurrency, drain, retry, dedupe, states, events, requests } = settings;
     let transport = Arc::clone(salt.transport());
     // First the queue that nothing may be lost from, then those that feed it.
     transport.declare(&queues.dead).await?;
@@ -76,6 +78,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     // More than the broker hands out can't run.
     let concurrency = concurrency.min(usize::from(prefetch));
     let shared = Arc::new(Shared {
+        provided: Arc::new(Provided { salt: salt.clone(), states }),
         salt,
         dead: queues.dead,
         retry,

@@ -1,11 +1,15 @@
 //! What all messages of a service are handled with, and the count of them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use serde::Serialize;
 
 use super::{
     Registration, Retry, RpcRegistration,
+    extract::Provided,
     flow::{Flow, House},
 };
 use crate::{Salt, transport::QueueSpec};
@@ -13,6 +17,8 @@ use crate::{Salt, transport::QueueSpec};
 /// What every message is handled with.
 pub(super) struct Shared {
     pub(super) salt: Salt,
+    /// What handlers can ask for.
+    pub(super) provided: Arc<Provided>,
     pub(super) dead: QueueSpec,
     pub(super) retry: Retry,
     /// The name of the queue that messages come back to.

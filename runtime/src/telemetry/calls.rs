@@ -71,6 +71,9 @@ fn word<E: DeclaredError>(error: &CallError<E>) -> &'static str {
         CallError::InvalidReply { .. } => "invalid-reply",
         CallError::Invalid(_) => "invalid",
         CallError::Option { .. } => "option",
+        CallError::Vetoed { .. } => "vetoed",
+        CallError::HookFailed { .. } => "hook-failed",
+        CallError::TooDeep { .. } => "too-deep",
         CallError::Transport { source, .. } => of_transport(source),
     }
 }

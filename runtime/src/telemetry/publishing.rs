@@ -140,6 +140,11 @@ fn count(salt: &Salt, subject: Subject<'_>, outcome: Result<&Receipt, &PublishEr
         let [service, topic, version] = labels();
         [service, topic, version, (name, Text::from(value))]
     };
+    // What failed after it was published is published.
+    let outcome = match outcome {
+        Err(PublishError::After { receipt, .. }) => Ok(&**receipt),
+        outcome => outcome,
+    };
     match outcome {
         Ok(Receipt { routed: true, .. }) => add(names::PUBLISHED, 1, labels),
         Ok(_) | Err(PublishError::Unroutable { .. }) => add(names::RETURNED, 1, labels),
@@ -181,6 +186,10 @@ fn reason(error: &PublishError) -> &'static str {
         PublishError::UnknownContract { .. } => "unknown-contract",
         PublishError::Registry(_) => "registry",
         PublishError::Unroutable { .. } => "unroutable",
+        PublishError::Vetoed { .. } => "vetoed",
+        PublishError::HookFailed { .. } => "hook-failed",
+        PublishError::TooDeep { .. } => "too-deep",
+        PublishError::After { .. } => "hook-after",
         PublishError::Transport { source, .. } => of_transport(source),
         #[cfg(feature = "outbox")]
         PublishError::Store { .. } => "store",

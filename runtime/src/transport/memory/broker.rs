@@ -33,6 +33,9 @@ pub(super) struct Shared {
     capacity: u32,
     state: Mutex<State>,
     deadline_changed: Arc<Notify>,
+    /// Something has been done under the lock.
+    #[cfg(feature = "testing")]
+    changed: Notify,
 }
 
 impl Shared {
@@ -43,6 +46,8 @@ impl Shared {
             capacity,
             state: Mutex::new(State::new(Weak::clone(me))),
             deadline_changed: Arc::new(Notify::new()),
+            #[cfg(feature = "testing")]
+            changed: Notify::new(),
         })
     }
 
@@ -54,7 +59,38 @@ impl Shared {
         drop(state);
         drop(gone);
         reaping.into_iter().for_each(state::start);
+        #[cfg(feature = "testing")]
+        self.changed.notify_waiters();
         result
+    }
+
+    /// A queue of these that is not empty, with the number of its messages, those that are out included.
+    #[cfg(feature = "testing")]
+    pub(super) fn busy(&self, of: impl Fn(&str) -> bool) -> Option<(String, usize)> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = state.queues.values().filter(|queue| of(&queue.name));
+        queues.find(|queue| queue.len() > 0).map(|queue| (queue.name.clone(), queue.len()))
+    }
+
+    /// Waits until none of these queues has a message.
+    #[cfg(feature = "testing")]
+    pub(super) async fn settled(&self, of: impl Fn(&str) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.busy(&of).is_none() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Has the next acks of messages with this routing key taken as if their connection had been lost.
+    #[cfg(feature = "testing")]
+    pub(super) fn redeliver(&self, routing_key: String, times: u32) {
+        self.locked(|state| state.redelivering.insert(routing_key, times));
     }
 
     pub(super) fn connect(&self) -> u64 {
@@ -225,6 +261,8 @@ impl Shared {
 
     fn settle(&self, queue: &str, tag: u64, requeue: bool) -> bool {
         self.locked(|state| {
+            #[cfg(feature = "testing")]
+            let requeue = requeue || state.is_to_redeliver(queue, tag);
             let settled = state.queues.get_mut(queue).is_some_and(|queue| queue.settle(tag, requeue));
             state.deliver(queue);
             if requeue {

@@ -64,6 +64,24 @@ impl MemoryBroker {
         Self(shared)
     }
 
+    /// A queue of these that is not empty, with the number of its messages.
+    #[cfg(feature = "testing")]
+    pub(crate) fn busy(&self, of: impl Fn(&str) -> bool) -> Option<(String, usize)> {
+        self.0.busy(of)
+    }
+
+    /// Waits until none of these queues has a message.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn settled(&self, of: impl Fn(&str) -> bool) {
+        self.0.settled(of).await;
+    }
+
+    /// Has the next acks of messages with this routing key taken as if their connection had been lost.
+    #[cfg(feature = "testing")]
+    pub(crate) fn redeliver(&self, routing_key: String, times: u32) {
+        self.0.redeliver(routing_key, times);
+    }
+
     /// A connection of its own: closing it, or dropping it, leaves other connections alone.
     pub fn connect(&self) -> MemoryTransport {
         MemoryTransport { connection: self.0.connect(), broker: Arc::clone(&self.0) }

@@ -149,6 +149,18 @@ impl Queue {
         gone
     }
 
+    /// How many messages it has, those that are out included.
+    #[cfg(feature = "testing")]
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() + self.out.len()
+    }
+
+    /// The routing key of a delivery that is out.
+    #[cfg(feature = "testing")]
+    pub(super) fn out_key(&self, tag: u64) -> Option<&str> {
+        self.out.get(&tag).map(|out| out.entry.held.message.routing_key.as_str())
+    }
+
     /// Takes what waits, at most so much of it, for a connection without a consumer.
     pub(super) fn take(&mut self, broker: &Weak<Shared>, connection: u64, most: usize) -> Taken {
         let mut deliveries = Vec::new();

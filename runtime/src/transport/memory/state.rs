@@ -28,6 +28,9 @@ pub(super) struct State {
     pub(super) reaping: Option<(Reaping, Arc<Notify>)>,
     /// Consumers to drop once the lock is released: dropping one may give a delivery back, which takes the lock.
     pub(super) gone: Vec<Consumer>,
+    /// By routing key, how many acks are not to count.
+    #[cfg(feature = "testing")]
+    pub(super) redelivering: HashMap<String, u32>,
 }
 
 impl State {
@@ -41,7 +44,17 @@ impl State {
             reaper: None,
             reaping: None,
             gone: Vec::new(),
+            #[cfg(feature = "testing")]
+            redelivering: HashMap::new(),
         }
+    }
+
+    /// Whether the ack of this message is not to count.
+    #[cfg(feature = "testing")]
+    pub(super) fn is_to_redeliver(&mut self, queue: &str, tag: u64) -> bool {
+        let key = self.queues.get(queue).and_then(|queue| queue.out_key(tag));
+        let left = key.and_then(|key| self.redelivering.get_mut(key)).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
     }
 
     pub(super) fn fresh_id(&mut self) -> u64 {
