@@ -27,6 +27,8 @@ cargo xtask <command>
                                 what was started is stopped again
   test --faults [...]           run the faults of tests/faults with 20,000 events each
                                 (CELERYSALT_FAULT_EVENTS), and print what became of them
+  examples [--ways LIST]        run every example in one process, and again on RabbitMQ and PostgreSQL, and check what it
+                                prints; part of `test`
   services up [--ways LIST]     find or start the servers, leave them running, print `export` lines
   services down                 stop what `services up` started, and only that
   services status               say which of them answer
@@ -48,6 +50,7 @@ A URL in CELERYSALT_TEST_BROKER_URL, CELERYSALT_TEST_REGISTRY_URL or CELERYSALT_
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
     Test { faults: bool, ways: Vec<Way>, args: Vec<String> },
+    Examples { ways: Vec<Way> },
     Up { ways: Vec<Way> },
     Down,
     Status,
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Test { faults: false, ways, args } => test::run(&ways, &args),
         Command::Test { faults: true, ways, args } => test::faults(&ways, &args),
+        Command::Examples { ways } => test::examples(&ways),
         Command::Up { ways } => services::up(&ways).map(|()| ExitCode::SUCCESS),
         Command::Down => services::down().map(|()| ExitCode::SUCCESS),
         Command::Status => services::status(),
@@ -106,6 +110,7 @@ fn parse(args: &[String]) -> Result<Command, String> {
             let passed = end.map_or(&[][..], |end| &rest[end + 1..]);
             Ok(Command::Test { faults, ways: ways(own)?, args: passed.iter().map(ToString::to_string).collect() })
         }
+        ["examples", rest @ ..] => Ok(Command::Examples { ways: ways(rest)? }),
         ["services", "up", rest @ ..] => Ok(Command::Up { ways: ways(rest)? }),
         ["services", "down"] => Ok(Command::Down),
         ["services", "status"] => Ok(Command::Status),
@@ -163,6 +168,7 @@ mod tests {
         );
         let all = |faults| Ok(Command::Test { faults, ways: Way::ALL.to_vec(), args: Vec::new() });
         assert_eq!((parsed("test"), parsed("test --faults")), (all(false), all(true)));
+        assert_eq!(parsed("examples --ways running"), Ok(Command::Examples { ways: vec![Way::Running] }));
     }
 
     #[test]
@@ -178,6 +184,7 @@ mod tests {
             "features all",
             "test -p celerysalt",
             "test --fast",
+            "examples quickstart",
             "test --ways",
             "test --ways ours",
             "services down now",

@@ -12,6 +12,11 @@ pub(crate) fn run(ways: &[Way], args: &[String]) -> Result<ExitCode, String> {
     test(ways, args, Vec::new())
 }
 
+/// Every example in one process and on real servers, by the tests of `tests/examples/`.
+pub(crate) fn examples(ways: &[Way]) -> Result<ExitCode, String> {
+    test(ways, &["-p".to_owned(), "celerysalt-examples".to_owned()], Vec::new())
+}
+
 /// The faults of `tests/faults/` with many events each; prints the table of what became of them.
 pub(crate) fn faults(ways: &[Way], args: &[String]) -> Result<ExitCode, String> {
     let table = cargo::root().join("target/faults.md");
