@@ -34,7 +34,7 @@ use self::{
                   {\"error\": {\"kind\": ..., \"message\": ...}}.\n\n\
                   Example:\n  celerysalt validate --schemas schemas"
 )]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How to print
@@ -56,4 +56,32 @@ fn main() -> ExitCode {
         Err(error) => Err(Stop::failed("runtime", format!("can't start: {error}"))),
     };
     output.finish(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Cli;
+
+    /// Those whose help has no example.
+    fn without_example(command: &Command, name: &str) -> Vec<String> {
+        let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+        let below: Vec<String> =
+            below.flat_map(|below| without_example(below, &format!("{name} {}", below.get_name()))).collect();
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let is_mine = help.lines().any(|line| line.trim_start().contains(name));
+        let mine = (!help.contains("Example") || !is_mine).then(|| name.to_owned());
+        mine.into_iter().chain(below).collect()
+    }
+
+    #[test]
+    fn the_help_of_each_command_has_an_example() {
+        assert_eq!(without_example(&Cli::command(), "celerysalt"), [""; 0]);
+    }
+
+    #[test]
+    fn arguments_are_declared_soundly() {
+        Cli::command().debug_assert();
+    }
 }

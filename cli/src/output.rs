@@ -49,7 +49,7 @@ pub(crate) struct Report {
     pub(crate) text: String,
     /// For people, on standard error: what it comes to. One line or several, empty for none.
     pub(crate) summary: String,
-    /// For programs.
+    /// For programs; null when all that there is to say was printed as it came.
     pub(crate) json: Value,
 }
 
@@ -183,6 +183,7 @@ impl Output {
             }
         };
         let printed = match self.format {
+            Format::Json if json.is_null() => Ok(()),
             Format::Json => print_json(&json),
             Format::Text | Format::Github | Format::Sarif => print(&text).inspect(|()| {
                 // What standard error does not take can't be told of anywhere.

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use celerysalt_contract::Version;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
@@ -24,9 +25,9 @@ use crate::{
     answers::Kept,
     cascade,
     error::CallError,
-    event::{EventContract, Rpc},
-    invalid::Part,
-    json,
+    event::{DeclaredError, EventContract, Rpc},
+    invalid::{Invalid, Part},
+    json::{self, Json},
     publish::{Options, Sending, common_options},
     results::ResultBackend,
     telemetry::{self, calling},
@@ -41,7 +42,7 @@ use crate::{
 /// The priority of a request that names none: celery-salt lets calls overtake bulk events.
 const DEFAULT_PRIORITY: u8 = 9;
 /// How long a call waits when it does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request about to be made: add options, then `.await` it for the [`Reply`].
 ///
@@ -66,6 +67,10 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
+    pub(crate) fn new(response: T, message_id: String) -> Self {
+        Self { response, message_id, is_cached: false }
+    }
+
     /// The response.
     pub fn into_inner(self) -> T {
         self.response
@@ -113,18 +118,62 @@ impl<'a, R: Rpc> Call<'a, R> {
 
     common_options!();
 
+    async fn run(self) -> Result<Reply<R::Response>, CallError<R::Error>> {
+        let contract = R::contract();
+        let payload = self.request.encode()?;
+        let cached = self.cached.as_ref().map(|(key, ttl)| (format!("{contract} {key}"), *ttl));
+        let kept = cached.as_ref().and_then(|(key, _)| self.salt.answers().get(key));
+        if let Some(Kept { response, message_id, .. }) = kept {
+            return Ok(Reply { response: contract.decode(Part::Response, &response)?, message_id, is_cached: true });
+        }
+        let request = Request {
+            salt: self.salt,
+            topic: contract.topic(),
+            version: contract.version(),
+            exchange: contract.exchange(),
+            payload: &payload,
+            timeout: self.timeout,
+        };
+        let options = request.options(&self.options).await?;
+        self.salt.registration().ensure(contract);
+        let (id, reply) = request.ask(options).await?;
+        let value = match (&cached, &reply) {
+            (Some(_), WireReply::Value(value)) => Some(value.clone()),
+            _ => None,
+        };
+        let response = answer(contract.topic(), contract, reply, self.timeout)?;
+        if let Some(((key, ttl), value)) = cached.zip(value) {
+            self.salt.answers().put(key, value, id.clone(), ttl);
+        }
+        Ok(Reply::new(response, id))
+    }
+}
+
+/// A request that its contract allows, on its way out.
+pub(crate) struct Request<'a> {
+    pub(crate) salt: &'a Salt,
+    pub(crate) topic: &'a str,
+    pub(crate) version: &'a Version,
+    /// When it is not the service's own.
+    pub(crate) exchange: Option<&'a str>,
+    /// JSON text.
+    pub(crate) payload: &'a str,
+    pub(crate) timeout: Duration,
+}
+
+impl Request<'_> {
     /// The options that it is sent with, once hooks have been asked and all is checked.
     ///
     /// # Errors
     /// What speaks against sending it.
-    async fn options(&self, contract: &EventContract, payload: &str) -> Result<Options, CallError<R::Error>> {
-        let (topic, hooks) = (contract.topic(), self.salt.hooks());
-        let asked = hooks.ask(topic, Some(contract.version()), payload, &self.options, true).await;
+    pub(crate) async fn options<E: DeclaredError>(&self, given: &Options) -> Result<Options, CallError<E>> {
+        let (topic, hooks) = (self.topic, self.salt.hooks());
+        let asked = hooks.ask(topic, Some(self.version), self.payload, given, true).await;
         let mut options = asked.map_err(|withheld| withheld.calling(topic))?.into_owned();
         options.expiration = Some(self.timeout);
         let refused = |reason| CallError::Option { topic: topic.to_owned(), reason };
         options.check().map_err(refused)?;
-        unreadable(payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
+        unreadable(self.payload).map_or(Ok(()), |reason| Err(refused(reason.to_owned())))?;
         if let Some(limit) = hooks.beyond() {
             return Err(CallError::TooDeep { topic: topic.to_owned(), limit });
         }
@@ -132,17 +181,9 @@ impl<'a, R: Rpc> Call<'a, R> {
         Ok(options)
     }
 
-    async fn run(self) -> Result<Reply<R::Response>, CallError<R::Error>> {
-        let contract = R::contract();
-        let topic = || contract.topic().to_owned();
-        let payload = self.request.encode()?;
-        let cached = self.cached.as_ref().map(|(key, ttl)| (format!("{contract} {key}"), *ttl));
-        let kept = cached.as_ref().and_then(|(key, _)| self.salt.answers().get(key));
-        if let Some(Kept { response, message_id, .. }) = kept {
-            return Ok(Reply { response: contract.decode(Part::Response, &response)?, message_id, is_cached: true });
-        }
-        let options = self.options(contract, &payload).await?;
-        self.salt.registration().ensure(contract);
+    /// Sends it and waits for what comes back: its id, and the reply.
+    pub(crate) async fn ask<E: DeclaredError>(&self, options: Options) -> Result<(String, WireReply), CallError<E>> {
+        let topic = || self.topic.to_owned();
         let deadline = Instant::now() + self.timeout;
         let results = self.salt.results();
         // Where an answer may wait that can't be reached, the time alone does not say what is wrong.
@@ -154,7 +195,7 @@ impl<'a, R: Rpc> Call<'a, R> {
 
         let replies = tokio::time::timeout_at(deadline, self.salt.replies()).await;
         let replies = replies.map_err(|_| timed_out())?.map_err(broken)?;
-        let names = self.salt.task_name(contract.topic()).names();
+        let names = self.salt.task_name(self.topic).names();
         let ids: Vec<String> = names.iter().map(|_| uuid::Uuid::new_v4().to_string()).collect();
         let id = ids.first().cloned().unwrap_or_default();
         let (answers, mut answered) = mpsc::unbounded_channel();
@@ -173,11 +214,11 @@ impl<'a, R: Rpc> Call<'a, R> {
         let message = wire::encode(wire::Outgoing {
             task: names.first().copied().unwrap_or_default(),
             id: id.clone(),
-            exchange: contract.exchange().unwrap_or(self.salt.exchange()).to_owned(),
+            exchange: self.exchange.unwrap_or(self.salt.exchange()).to_owned(),
             routing_key: options.routing_key.clone().unwrap_or_else(topic),
-            topic: contract.topic(),
-            payload: &payload,
-            meta: options.meta(true, Some(contract.version().to_string())),
+            topic: self.topic,
+            payload: self.payload,
+            meta: options.meta(true, Some(self.version.to_string())),
             priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
             expiration: Some(left),
             reply_to: Some(replies.address().to_owned()),
@@ -217,34 +258,61 @@ impl<'a, R: Rpc> Call<'a, R> {
             }
         });
         match reply.await.map_err(|_| timed_out())?? {
-            WireReply::Value(value) => {
-                let response = read::<R>(contract, &value)?;
-                if let Some((key, ttl)) = cached {
-                    self.salt.answers().put(key, value, id.clone(), ttl);
-                }
-                Ok(Reply { response, message_id: id.clone(), is_cached: false })
-            }
-            WireReply::NoHandler(reason) => Err(CallError::NoHandler { topic: topic(), reason }),
-            WireReply::Failed(message) => Err(CallError::HandlerFailed { topic: topic(), message }),
-            WireReply::TaskFailed { kind, message } => Err(CallError::TaskFailed { topic: topic(), kind, message }),
-            WireReply::Unreadable { reason, body } => Err(CallError::InvalidReply {
-                invalid: contract.broken(Part::Response, "type", format!("a Celery result document: {reason}")),
-                raw: Box::new(Value::String(body)),
-            }),
             WireReply::Wait => Err(timed_out()),
+            reply => Ok((id, reply)),
         }
     }
 }
 
+/// What judges a reply: the contract of a generated type, or one that was looked up.
+pub(crate) trait Judge {
+    /// A value that the schema of this part allows.
+    fn read<T: Json>(&self, part: Part, text: &str) -> Result<T, Invalid>;
+
+    /// A reply that is none.
+    fn no_reply(&self, expected: String) -> Invalid;
+}
+
+impl Judge for EventContract {
+    fn read<T: Json>(&self, part: Part, text: &str) -> Result<T, Invalid> {
+        self.decode(part, text)
+    }
+
+    fn no_reply(&self, expected: String) -> Invalid {
+        self.broken(Part::Response, "type", expected)
+    }
+}
+
+/// What a reply comes to.
+pub(crate) fn answer<T: Json, E: DeclaredError>(
+    topic: &str,
+    judge: &impl Judge,
+    reply: WireReply,
+    timeout: Duration,
+) -> Result<T, CallError<E>> {
+    let topic = topic.to_owned();
+    match reply {
+        WireReply::Value(value) => read(judge, &value),
+        WireReply::NoHandler(reason) => Err(CallError::NoHandler { topic, reason }),
+        WireReply::Failed(message) => Err(CallError::HandlerFailed { topic, message }),
+        WireReply::TaskFailed { kind, message } => Err(CallError::TaskFailed { topic, kind, message }),
+        WireReply::Unreadable { reason, body } => Err(CallError::InvalidReply {
+            invalid: judge.no_reply(format!("a Celery result document: {reason}")),
+            raw: Box::new(Value::String(body)),
+        }),
+        WireReply::Wait => Err(CallError::Timeout { topic, timeout }),
+    }
+}
+
 /// A response when it validates as one; else a declared error when it has `error_code`; else an invalid reply.
-fn read<R: Rpc>(contract: &EventContract, text: &str) -> Result<R::Response, CallError<R::Error>> {
-    let as_response = match contract.decode(Part::Response, text) {
+fn read<T: Json, E: DeclaredError>(judge: &impl Judge, text: &str) -> Result<T, CallError<E>> {
+    let as_response = match judge.read(Part::Response, text) {
         Ok(response) => return Ok(response),
         Err(invalid) => invalid,
     };
     let value: Value = json::from_text(text).unwrap_or_default();
     let invalid = if value.get("error_code").is_some() {
-        match contract.decode(Part::Error, &declared(value.clone()).to_string()) {
+        match judge.read(Part::Error, &declared(value.clone()).to_string()) {
             Ok(error) => return Err(CallError::Declared(error)),
             Err(invalid) => invalid,
         }

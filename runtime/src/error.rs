@@ -194,6 +194,17 @@ pub enum CallError<E: DeclaredError> {
         /// Which option, and what is allowed.
         reason: String,
     },
+    /// The topic was named at run time, and the registry has no RPC of that name. Nothing was sent.
+    #[error("{topic}: {reason}; sync its contract to the registry first")]
+    UnknownContract {
+        /// The topic.
+        topic: String,
+        /// What was looked for.
+        reason: String,
+    },
+    /// The topic was named at run time, and the registry could not be asked for its contract. Nothing was sent.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Nobody serves the topic: no queue is bound for it, or the service that is has no handler of this version.
     #[error("{topic}: nobody serves it: {reason}")]
     NoHandler {

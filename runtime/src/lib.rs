@@ -40,6 +40,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answers;
+mod by_name;
 mod call;
 mod cascade;
 #[cfg(feature = "derive")]
@@ -67,6 +68,8 @@ mod schemas;
 pub mod service;
 #[cfg(feature = "outbox")]
 pub mod store;
+#[cfg(feature = "amqp")]
+pub mod tail;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -74,6 +77,7 @@ pub mod transport;
 mod url;
 mod wire;
 
+pub use by_name::{AnyReply, CallJson};
 pub use call::{Call, Reply};
 pub use cascade::{FollowUp, FollowUps};
 pub use celerysalt_contract::{

@@ -15,7 +15,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    Salt, cascade,
+    Salt,
+    by_name::Untyped,
+    cascade,
     error::{BatchError, PublishError},
     event::Broadcast,
     receipt::Receipt,
@@ -426,7 +428,7 @@ impl Outcomes {
 #[derive(Debug)]
 pub struct PublishJson<'a> {
     topic: &'a str,
-    payload: Value,
+    payload: Untyped<'a>,
     pub(crate) salt: &'a Salt,
     version: Option<&'a str>,
     validated: bool,
@@ -434,7 +436,7 @@ pub struct PublishJson<'a> {
 }
 
 impl<'a> PublishJson<'a> {
-    pub(crate) fn new(topic: &'a str, payload: Value, salt: &'a Salt) -> Self {
+    pub(crate) fn new(topic: &'a str, payload: Untyped<'a>, salt: &'a Salt) -> Self {
         Self { topic, payload, salt, version: None, validated: true, options: Options::default() }
     }
 
@@ -464,10 +466,8 @@ impl<'a> PublishJson<'a> {
         let topic: Topic = self.topic.parse().map_err(|error| refused(format!("{error}")))?;
         let version: Option<Version> =
             self.version.map(str::parse).transpose().map_err(|error| refused(format!("{error}")))?;
-        if !self.payload.is_object() {
-            return Err(refused("the payload of an event is a JSON object".to_owned()));
-        }
-        let payload = self.payload.to_string();
+        let payload = self.payload.text().map_err(refused)?;
+        let mut exchange = None;
         let version = if self.validated {
             let known = self.salt.schemas().known(&topic, version.as_ref()).await?.ok_or_else(|| {
                 let asked = version.map_or_else(|| "any version".to_owned(), |version| version.to_string());
@@ -477,6 +477,7 @@ impl<'a> PublishJson<'a> {
                 }
             })?;
             known.check(&payload)?;
+            exchange = known.exchange().map(str::to_owned);
             Some(known.version.clone())
         } else {
             version
@@ -484,7 +485,11 @@ impl<'a> PublishJson<'a> {
         let asked = self.salt.hooks().ask(self.topic, version.as_ref(), &payload, &self.options, false).await;
         let options = asked.map_err(|withheld| withheld.publishing(self.topic))?;
         let said = version.as_ref().map(ToString::to_string);
-        Ok((Ready::new(self.salt, self.topic, said, None, &payload, &options)?, payload, version))
+        Ok((
+            Ready::new(self.salt, self.topic, said, exchange.as_deref(), &payload, &options)?,
+            payload.into_owned(),
+            version,
+        ))
     }
 }
 

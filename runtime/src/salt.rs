@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     answers::Answers,
+    by_name::{CallJson, Untyped},
     call::{LateReplies, Replies},
     error::ConnectError,
     event::{Event, EventContract},
@@ -144,7 +145,35 @@ impl Salt {
 
     /// Publishes to a topic named at run time. The payload is checked against the registry's contract of the topic.
     pub fn publish_json<'a>(&'a self, topic: &'a str, payload: Value) -> PublishJson<'a> {
-        PublishJson::new(topic, payload, self)
+        PublishJson::new(topic, Untyped::Tree(payload), self)
+    }
+
+    /// As [`Salt::publish_json`], for a JSON text, which is sent as it is: with every digit of numbers beyond 64 bits.
+    pub fn publish_text<'a>(&'a self, topic: &'a str, payload: &'a str) -> PublishJson<'a> {
+        PublishJson::new(topic, Untyped::Text(payload), self)
+    }
+
+    /// Calls an RPC whose topic is named at run time. Request and reply are checked against the registry's contract.
+    ///
+    /// ```
+    /// use celerysalt::{CallError, Salt};
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let salt = Salt::builder("ops").broker_url("memory:").registry_url("memory:").connect().await?;
+    /// let outcome = salt.call_json("rpc.risk.get", json!({"id": "RA-1"})).await;
+    /// // This registry has no contract yet.
+    /// assert!(matches!(outcome, Err(CallError::UnknownContract { .. })));
+    /// # Ok::<(), celerysalt::ConnectError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn call_json<'a>(&'a self, topic: &'a str, request: Value) -> CallJson<'a> {
+        CallJson::new(topic, Untyped::Tree(request), self)
+    }
+
+    /// As [`Salt::call_json`], for a JSON text, which is sent as it is.
+    pub fn call_text<'a>(&'a self, topic: &'a str, request: &'a str) -> CallJson<'a> {
+        CallJson::new(topic, Untyped::Text(request), self)
     }
 
     /// Registers the contract of `E` now, for contracts that say `auto_register: false` or to wait for the outcome.

@@ -3,15 +3,18 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use celerysalt_contract::{ContractRecord, Exact, Selector, Topic, Version, VersionRange, Violation, Violations};
+use celerysalt_contract::{ContractRecord, Exact, Mode, Selector, Topic, Version, VersionRange, Violation, Violations};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
+    call::Judge,
     invalid::{Invalid, Part},
+    json::{self, Json, Mismatch},
     lineage::Lineage,
     registry::{Registry, RegistryError},
 };
@@ -32,7 +35,38 @@ const MOST_TOPICS: usize = 10_000;
 pub(crate) struct Known {
     pub(crate) version: Version,
     topic: Topic,
-    checks: Result<Exact, String>,
+    mode: Mode,
+    /// When it is not the service's own.
+    exchange: Option<String>,
+    payload: Checks,
+    response: Checks,
+    error: Checks,
+}
+
+/// One schema of a contract, compiled when first used. Without a schema everything is allowed.
+#[derive(Debug)]
+struct Checks {
+    schema: Option<Value>,
+    compiled: OnceLock<Result<Exact, String>>,
+}
+
+impl Checks {
+    fn new(schema: Option<Value>) -> Self {
+        Self { schema, compiled: OnceLock::new() }
+    }
+
+    fn check(&self, text: &str) -> Result<(), Violations> {
+        let Some(schema) = &self.schema else { return Ok(()) };
+        match self.compiled.get_or_init(|| Exact::new(schema).map_err(|error| error.to_string())) {
+            Ok(checks) => checks.check(text.as_bytes()),
+            Err(reason) => Err(violation("$schema", format!("a registered schema that can be compiled: {reason}"))),
+        }
+    }
+}
+
+/// One violation of the whole value.
+fn violation(keyword: &str, expected: String) -> Violations {
+    Violations::from(vec![Violation { pointer: String::new(), keyword: keyword.to_owned(), expected }])
 }
 
 /// What the registry knows, as far as this process has asked.
@@ -61,25 +95,57 @@ impl fmt::Debug for Schemas {
 
 impl Known {
     fn new(record: ContractRecord) -> Self {
-        let checks = Exact::new(&record.schema).map_err(|error| error.to_string());
-        Self { version: record.version, topic: record.topic, checks }
+        let settings = record.schema.get("x-celerysalt");
+        let exchange = settings.and_then(|settings| settings.get("exchange")).and_then(Value::as_str);
+        Self {
+            version: record.version,
+            topic: record.topic,
+            mode: record.mode,
+            exchange: exchange.map(str::to_owned),
+            payload: Checks::new(Some(record.schema)),
+            response: Checks::new(record.response_schema),
+            error: Checks::new(record.error_schema),
+        }
+    }
+
+    pub(crate) fn is_rpc(&self) -> bool {
+        self.mode == Mode::Rpc
+    }
+
+    /// The exchange, when the contract names one.
+    pub(crate) fn exchange(&self) -> Option<&str> {
+        self.exchange.as_deref()
     }
 
     /// # Errors
     /// [`Invalid`] with every violation; also when the registered schema itself can't be compiled.
     pub(crate) fn check(&self, payload: &str) -> Result<(), Invalid> {
-        let violations = match &self.checks {
-            Ok(checks) => match checks.check(payload.as_bytes()) {
-                Ok(()) => return Ok(()),
-                Err(violations) => violations,
-            },
-            Err(reason) => Violations::from(vec![Violation {
-                pointer: String::new(),
-                keyword: "$schema".to_owned(),
-                expected: format!("a registered schema that can be compiled: {reason}"),
-            }]),
+        self.payload.check(payload).map_err(|violations| self.invalid(Part::Payload, violations))
+    }
+
+    fn invalid(&self, part: Part, violations: Violations) -> Invalid {
+        Invalid::new(self.topic.as_str(), Some(self.version.clone()), part, violations)
+    }
+}
+
+impl Judge for Known {
+    fn read<T: Json>(&self, part: Part, text: &str) -> Result<T, Invalid> {
+        let checks = match part {
+            Part::Payload => &self.payload,
+            Part::Response => &self.response,
+            Part::Error => &self.error,
         };
-        Err(Invalid::new(self.topic.as_str(), Some(self.version.clone()), Part::Payload, violations))
+        checks.check(text).map_err(|violations| self.invalid(part, violations))?;
+        json::from_text(text).map_err(|Mismatch| {
+            self.invalid(
+                part,
+                violation("type", "JSON of at most 127 levels, without half a surrogate pair".to_owned()),
+            )
+        })
+    }
+
+    fn no_reply(&self, expected: String) -> Invalid {
+        self.invalid(Part::Response, violation("type", expected))
     }
 }
 

@@ -11,6 +11,7 @@ mod cargo;
 mod deny;
 mod deps;
 mod features;
+mod package;
 mod services;
 mod spdx;
 mod test;
@@ -34,6 +35,8 @@ cargo xtask <command>
   services status               say which of them answer
   features                      check that every feature builds alone and with all others,
                                 and count the crates that each costs a consumer
+  package [--verify]            check that each published crate has one version, licences and what crates.io wants, and pack
+                                them; --verify compiles each as it was packed
   deps                          check licences, sources and banned crates of all dependencies
   bench codegen [PART...]       print what decoding, generating and compiling cost; parts: decode, generate, compile
   bench transport [PART...]     print what publishing, consuming and calling cost, beside raw lapin, RustStream, celery-salt
@@ -55,6 +58,7 @@ enum Command {
     Down,
     Status,
     Features,
+    Package { verify: bool },
     Deps,
     Bench { parts: Vec<String> },
     BenchTransport { parts: Vec<String> },
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Command::Down => services::down().map(|()| ExitCode::SUCCESS),
         Command::Status => services::status(),
         Command::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Command::Package { verify } => package::run(verify).map(|()| ExitCode::SUCCESS),
         Command::Deps => deps::run().map(|()| ExitCode::SUCCESS),
         Command::Bench { parts } => {
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -115,6 +120,8 @@ fn parse(args: &[String]) -> Result<Command, String> {
         ["services", "down"] => Ok(Command::Down),
         ["services", "status"] => Ok(Command::Status),
         ["features"] => Ok(Command::Features),
+        ["package"] => Ok(Command::Package { verify: false }),
+        ["package", "--verify"] => Ok(Command::Package { verify: true }),
         ["deps"] => Ok(Command::Deps),
         ["bench", "codegen", parts @ ..] => {
             match parts.iter().find(|part| !["decode", "generate", "compile"].contains(part)) {
@@ -182,6 +189,7 @@ mod tests {
             "services",
             "services start",
             "features all",
+            "package all",
             "test -p celerysalt",
             "test --fast",
             "examples quickstart",

@@ -1,6 +1,9 @@
 //! `celerysalt check`: do the folder, its lock and the registry say the same.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use celerysalt_contract::{Catalog, ContractRecord, Status, Topic, Version};
 use clap::Args;
@@ -33,21 +36,21 @@ pub(crate) struct Check {
 
 /// One place where two of the three do not agree.
 #[derive(Debug, Serialize)]
-struct Drift {
+pub(crate) struct Drift {
     /// Stable, for programs.
-    kind: &'static str,
-    topic: Topic,
-    version: Version,
+    pub(crate) kind: &'static str,
+    pub(crate) topic: Topic,
+    pub(crate) version: Version,
     /// Which file or place.
     #[serde(rename = "where")]
-    place: String,
+    pub(crate) place: String,
     /// What is the case.
-    what: String,
+    pub(crate) what: String,
     /// What to do.
-    mend: String,
+    pub(crate) mend: String,
 }
 
-type Known = BTreeMap<(Topic, Version), ContractRecord>;
+pub(crate) type Known = BTreeMap<(Topic, Version), ContractRecord>;
 
 impl Check {
     pub(crate) async fn run(self, style: Style) -> Result<Report, Stop> {
@@ -63,7 +66,7 @@ impl Check {
                 ),
             ));
         }
-        let mut drifts = self.against_lock(&catalog, &lock);
+        let mut drifts = against_lock(&self.schemas, &catalog, &lock);
         let mut deprecated = Vec::new();
         let mut note = "";
         if let Some(place) = &place {
@@ -71,7 +74,7 @@ impl Check {
             let records = place.records().await?.into_iter();
             let known: Known = records.map(|record| ((record.topic.clone(), record.version.clone()), record)).collect();
             drifts.extend(against_source(&lock, &known, &place.name));
-            drifts.extend(self.own_against_source(&catalog, &lock, &known, &place.name));
+            drifts.extend(own_against_source(&self.schemas, &catalog, &lock, &known, &place.name));
             let is_deprecated =
                 |locked: &&Locked| known.get(&key(locked)).is_some_and(|record| record.status == Status::Deprecated);
             deprecated = lock.contracts.iter().filter(is_deprecated).map(Locked::name).collect();
@@ -99,60 +102,67 @@ impl Check {
             }),
         })
     }
+}
 
-    fn against_lock(&self, catalog: &Catalog, lock: &Lock) -> Vec<Drift> {
-        let check = |locked: &Locked| {
-            let file = self.file(&locked.topic, &locked.version);
-            let drift = |kind, what: String| Drift {
-                kind,
-                topic: locked.topic.clone(),
-                version: locked.version.clone(),
-                place: file,
-                what,
-                mend: format!("`celerysalt pull {}` from {}", locked.name(), locked.source),
-            };
-            match catalog.get(locked.topic.as_str(), &locked.version) {
-                None => Some(drift("missing", format!("{LOCK} has it, and the folder has not"))),
-                Some(contract) if contract.fingerprint != locked.fingerprint => Some(drift(
-                    "edited",
-                    format!(
-                        "the folder's means {}, and {LOCK} says {}: a contract of others is not for editing",
-                        short(contract.fingerprint.as_str()),
-                        short(locked.fingerprint.as_str())
-                    ),
-                )),
-                Some(_) => None,
-            }
+/// The folder against its lock.
+pub(crate) fn against_lock(schemas: &Path, catalog: &Catalog, lock: &Lock) -> Vec<Drift> {
+    let check = |locked: &Locked| {
+        let file = file(schemas, &locked.topic, &locked.version);
+        let drift = |kind, what: String| Drift {
+            kind,
+            topic: locked.topic.clone(),
+            version: locked.version.clone(),
+            place: file,
+            what,
+            mend: format!("`celerysalt pull {}` from {}", locked.name(), locked.source),
         };
-        lock.contracts.iter().filter_map(check).collect()
-    }
-
-    /// This project's own contracts: those that are not released yet are nobody else's business.
-    fn own_against_source(&self, catalog: &Catalog, lock: &Lock, known: &Known, source: &str) -> Vec<Drift> {
-        let own = catalog.contracts.iter().filter(|contract| lock.find(&contract.topic, &contract.version).is_none());
-        own.filter_map(|contract| {
-            let released = known.get(&(contract.topic.clone(), contract.version.clone()))?;
-            (released.fingerprint != contract.fingerprint).then(|| Drift {
-                kind: "conflict",
-                topic: contract.topic.clone(),
-                version: contract.version.clone(),
-                place: self.file(&contract.topic, &contract.version),
-                what: format!(
-                    "it means {}, and {source} has it released as {}",
+        match catalog.get(locked.topic.as_str(), &locked.version) {
+            None => Some(drift("missing", format!("{LOCK} has it, and the folder has not"))),
+            Some(contract) if contract.fingerprint != locked.fingerprint => Some(drift(
+                "edited",
+                format!(
+                    "the folder's means {}, and {LOCK} says {}: a contract of others is not for editing",
                     short(contract.fingerprint.as_str()),
-                    short(released.fingerprint.as_str())
+                    short(locked.fingerprint.as_str())
                 ),
-                mend: "a released version never changes: take the edit back, and publish it as a new version; if the \
-                       contract is another project's, pull it"
-                    .to_owned(),
-            })
-        })
-        .collect()
-    }
+            )),
+            Some(_) => None,
+        }
+    };
+    lock.contracts.iter().filter_map(check).collect()
+}
 
-    fn file(&self, topic: &Topic, version: &Version) -> String {
-        self.schemas.join(topic.as_str()).join(format!("{version}.json")).display().to_string()
-    }
+/// This project's own contracts: those that are not released yet are nobody else's business.
+pub(crate) fn own_against_source(
+    schemas: &Path,
+    catalog: &Catalog,
+    lock: &Lock,
+    known: &Known,
+    source: &str,
+) -> Vec<Drift> {
+    let own = catalog.contracts.iter().filter(|contract| lock.find(&contract.topic, &contract.version).is_none());
+    own.filter_map(|contract| {
+        let released = known.get(&(contract.topic.clone(), contract.version.clone()))?;
+        (released.fingerprint != contract.fingerprint).then(|| Drift {
+            kind: "conflict",
+            topic: contract.topic.clone(),
+            version: contract.version.clone(),
+            place: file(schemas, &contract.topic, &contract.version),
+            what: format!(
+                "it means {}, and {source} has it released as {}",
+                short(contract.fingerprint.as_str()),
+                short(released.fingerprint.as_str())
+            ),
+            mend: "a released version never changes: take the edit back, and publish it as a new version; if the \
+                   contract is another project's, pull it"
+                .to_owned(),
+        })
+    })
+    .collect()
+}
+
+fn file(schemas: &Path, topic: &Topic, version: &Version) -> String {
+    schemas.join(topic.as_str()).join(format!("{version}.json")).display().to_string()
 }
 
 fn key(locked: &Locked) -> (Topic, Version) {
@@ -160,7 +170,7 @@ fn key(locked: &Locked) -> (Topic, Version) {
 }
 
 /// The lock against the place that its contracts should come from.
-fn against_source(lock: &Lock, known: &Known, source: &str) -> Vec<Drift> {
+pub(crate) fn against_source(lock: &Lock, known: &Known, source: &str) -> Vec<Drift> {
     let check = |locked: &Locked| {
         let drift = |kind, what, mend| Drift {
             kind,

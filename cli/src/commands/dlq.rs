@@ -50,6 +50,7 @@ struct Whose {
 
 /// Count them, by reason and topic
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt dlq list --service billing --broker amqp://ops@broker/")]
 struct List {
     #[command(flatten)]
     whose: Whose,
@@ -60,6 +61,7 @@ struct List {
 
 /// Show what their headers say; they stay where they are
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt dlq show --service billing --limit 3")]
 struct Show {
     #[command(flatten)]
     whose: Whose,
@@ -76,6 +78,7 @@ struct Show {
 /// Each leaves the dead letters once the broker has confirmed its message. Every handler of its topic gets it, also those
 /// that handled it before. What fails again is a dead letter again, and is not sent a second time.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt dlq replay --service billing --limit 1")]
 struct Replay {
     #[command(flatten)]
     whose: Whose,
@@ -89,6 +92,7 @@ struct Replay {
 
 /// Throw away all that there are now
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt dlq purge --service billing --yes")]
 struct Purge {
     #[command(flatten)]
     whose: Whose,

@@ -1,26 +1,36 @@
 //! The commands, one file each: arguments, help and what is said.
 
 mod breaking;
+mod call;
 mod check;
 mod compat;
+mod completions;
 mod deprecate;
 mod diff;
 mod dlq;
 mod docs;
+#[cfg(feature = "amqp")]
+mod doctor;
 mod export;
 mod fmt;
 mod generate;
 mod generate_stubs;
 mod lint;
 mod list_events;
+mod man;
+mod new;
 #[cfg(feature = "outbox")]
 mod outbox;
+mod publish;
 mod pull;
 mod registry;
 #[cfg(feature = "outbox")]
 mod replay;
+mod send;
 mod show;
 mod sync;
+#[cfg(feature = "amqp")]
+mod tail;
 mod validate;
 mod version;
 
@@ -55,6 +65,15 @@ pub(crate) enum Command {
     Deprecate(deprecate::Deprecate),
     Undeprecate(deprecate::Undeprecate),
     Registry(registry::Registry),
+    Publish(publish::Publish),
+    Call(call::Call),
+    #[cfg(feature = "amqp")]
+    Tail(tail::Tail),
+    #[cfg(feature = "amqp")]
+    Doctor(doctor::Doctor),
+    New(new::New),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Command {
@@ -108,6 +127,15 @@ impl Command {
             Self::Deprecate(command) => command.run(style).await,
             Self::Undeprecate(command) => command.run(style).await,
             Self::Registry(command) => command.run().await,
+            Self::Publish(command) => command.run(style).await,
+            Self::Call(command) => command.run(style).await,
+            #[cfg(feature = "amqp")]
+            Self::Tail(command) => command.run(style).await,
+            #[cfg(feature = "amqp")]
+            Self::Doctor(command) => command.run(style).await,
+            Self::New(command) => command.run(style),
+            Self::Completions(command) => Ok(command.run()),
+            Self::Man(command) => command.run(),
         }
     }
 }

@@ -52,6 +52,7 @@ pub(crate) struct Database {
 
 /// Make the tables of the outbox, the event store and the inbox, where they are not there
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt outbox migrate --database postgres://owner@db/shop")]
 struct Migrate {
     #[command(flatten)]
     database: Database,
@@ -59,10 +60,12 @@ struct Migrate {
 
 /// Print the SQL that migrate runs, for a migration tool of your own
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt outbox sql > migrations/0007_celerysalt.sql")]
 struct Sql {}
 
 /// Show what waits, for how long, and what the broker does not take; exit status 1 when there is such
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt outbox status --database postgres://shop@db/shop --format json")]
 struct Look {
     #[command(flatten)]
     database: Database,
@@ -70,6 +73,7 @@ struct Look {
 
 /// Have a running relay try again now what the broker did not take
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt outbox retry --database postgres://shop@db/shop")]
 struct Retry {
     #[command(flatten)]
     database: Database,
@@ -79,6 +83,9 @@ struct Retry {
 ///
 /// Several may run, here and in services: they share the work. An event is deleted once the broker has confirmed it.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  celerysalt outbox relay --database postgres://shop@db/shop --broker amqp://shop@broker/"
+)]
 struct Publish {
     #[command(flatten)]
     database: Database,

@@ -12,6 +12,7 @@ use crate::{
 
 /// Roles for a registry, and its audit log
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt registry log --registry postgres://reader@db/contracts")]
 pub(crate) struct Registry {
     #[command(subcommand)]
     command: Command,

@@ -17,6 +17,7 @@ use crate::{
 
 /// What versions of contracts should be called
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  celerysalt version suggest --against main")]
 pub(crate) struct Version {
     #[command(subcommand)]
     command: Command,

@@ -16,6 +16,7 @@ mod message;
 #[cfg(feature = "tower")]
 mod middleware;
 mod options;
+mod queues;
 mod rate;
 mod retry;
 mod rpc;
@@ -36,6 +37,7 @@ pub use message::{AnyEvent, Meta};
 #[cfg(feature = "tower")]
 pub use middleware::{BoxError, HandlerService};
 pub use options::{Dedupe, HandlerOptions};
+pub use queues::ServiceQueues;
 pub use retry::Retry;
 #[cfg(feature = "outbox")]
 pub(crate) use running::termination;
@@ -410,7 +412,6 @@ struct Queues {
 
 impl Queues {
     fn of(salt: &Salt, kind: QueueKind, events: &[Registration], requests: &[RpcRegistration]) -> Self {
-        let name = |part: &str| format!("celerysalt.{}.{part}", salt.service_name());
         let exchange = |own: Option<&str>| own.unwrap_or(salt.exchange()).to_owned();
         let event_bindings: BTreeSet<Binding> = events
             .iter()
@@ -427,20 +428,14 @@ impl Queues {
                 Some(Binding { exchange: exchange(r.contract.exchange()), pattern })
             })
             .collect();
-        let dead = QueueSpec { name: name("dead"), kind: QueueKind::Quorum, bindings: Vec::new(), dead_letter: None };
-        let queue = |part: &str, kind, bindings: BTreeSet<Binding>, dead_letter| {
-            (!bindings.is_empty()).then(|| QueueSpec {
-                name: name(part),
-                kind,
-                bindings: bindings.into_iter().collect(),
-                dead_letter,
-            })
+        let usual = ServiceQueues::of(salt.service_name());
+        let bound = |queue: QueueSpec, bindings: BTreeSet<Binding>| {
+            (!bindings.is_empty()).then(|| QueueSpec { bindings: bindings.into_iter().collect(), ..queue })
         };
         Self {
-            events: queue("events", kind, event_bindings, Some(dead.name.clone())),
-            // An expired request is of no use to anyone, so it is not kept; calls overtake each other by priority.
-            requests: queue("rpc", QueueKind::ClassicWithPriority(MAX_PRIORITY), request_bindings, None),
-            dead,
+            events: bound(QueueSpec { kind, ..usual.events }, event_bindings),
+            requests: bound(usual.requests, request_bindings),
+            dead: usual.dead,
         }
     }
 }

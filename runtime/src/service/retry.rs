@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::headers;
 use crate::transport::{Message, QueueKind, QueueSpec};
 
+/// How often a handler is tried at most.
+pub(super) const MOST_TRIES: u32 = 20;
 /// How long a message waits before it is offered again to a handler that could not take it.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -58,7 +60,7 @@ impl Retry {
 
     /// How often a handler is tried in all, at least once, at most 20 times.
     pub fn tries(mut self, tries: u32) -> Self {
-        self.tries = tries.clamp(1, 20);
+        self.tries = tries.clamp(1, MOST_TRIES);
         self
     }
 

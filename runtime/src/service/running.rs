@@ -251,6 +251,16 @@ impl Running {
         self.ended(None).await.0
     }
 
+    /// As [`Running::until`], until the process is told to end (SIGTERM, SIGINT or Ctrl-C): for a service that does something
+    /// between its start and then, such as publishing.
+    ///
+    /// # Errors
+    /// As [`Running::until`]; [`StartError::Signal`].
+    pub async fn until_signal(self) -> Result<Shutdown, StartError> {
+        let signal = termination().map_err(StartError::Signal)?;
+        self.until(signal).await
+    }
+
     /// Runs until `signal` resolves, then shuts down; also when a queue is lost for good before.
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 
 mod connect;
 mod errors;
+mod inspect;
 mod lifecycle;
 mod migrate;
 mod roles;
@@ -39,11 +40,14 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-pub use self::roles::{RoleNameError, roles_sql};
 use self::{
     connect::Connections,
     errors::{Failure, Needs},
     migrate::Level,
+};
+pub use self::{
+    inspect::{Inspection, Rights, Tables},
+    roles::{RoleNameError, roles_sql},
 };
 use super::{
     Actor, AuditEntry, Deprecation, LookedAt, Plan, Registry, RegistryError, Seen, Sighting, lifecycle as told,

@@ -23,10 +23,12 @@ use super::{
     settling::{self, NeedsNoAck, Settling},
     topology::{self, Failure, short},
 };
-use crate::transport::{Deliveries, Delivery, QueueSpec, Settle, TransportError};
+use crate::transport::{Binding, Deliveries, Delivery, QueueSpec, Settle, TransportError};
 
 /// How many replies wait between the broker's buffer and the caller.
 const REPLY_BUFFER: usize = 1_024;
+/// How many messages that only pass by are in this process at a time.
+const PASSING_PREFETCH: u16 = 100;
 /// A channel that lived this long was well: the next failure starts with the shortest pause.
 const WELL: Duration = Duration::from_secs(5);
 /// How often exchanges and bindings are declared again: the broker does not tell when somebody deletes them.
@@ -43,13 +45,18 @@ pub(super) enum Source {
     Replies {
         name: String,
     },
+    /// What goes by: an exclusive queue of this name, bound to an exchange that is there.
+    Passing {
+        name: String,
+        bindings: Vec<Binding>,
+    },
 }
 
 impl Source {
     fn queue(&self) -> &str {
         match self {
             Self::Queue { spec, .. } => &spec.name,
-            Self::Replies { name } => name,
+            Self::Replies { name } | Self::Passing { name, .. } => name,
         }
     }
 
@@ -57,6 +64,7 @@ impl Source {
         match self {
             Self::Queue { prefetch, .. } => usize::from(*prefetch),
             Self::Replies { .. } => REPLY_BUFFER,
+            Self::Passing { .. } => usize::from(PASSING_PREFETCH),
         }
     }
 }
@@ -144,20 +152,26 @@ impl Consuming {
                 topology::declare_replies(&channel, name).await?;
                 BasicConsumeOptions { no_ack: true, exclusive: true, ..BasicConsumeOptions::default() }
             }
+            Source::Passing { name, bindings } => {
+                topology::declare_passing(&channel, name, bindings).await?;
+                channel.basic_qos(PASSING_PREFETCH, BasicQosOptions::default()).await.map_err(Failure::new(&what))?;
+                BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() }
+            }
         };
         let queue = short(self.source.queue());
         let consumer = channel
             .basic_consume(queue, ShortString::default(), options, FieldTable::default())
             .await
             .map_err(Failure::new(what))?;
-        let settling = match &self.source {
+        let group = match &self.source {
             Source::Replies { .. } => None,
-            Source::Queue { spec, prefetch } => {
-                let (closing, guard) = (self.closing.clone(), self.guard.clone());
-                let group = settling::group(spec.kind, *prefetch);
-                Some(Settling::start(&self.link, channel.clone(), group, closing, guard))
-            }
+            Source::Queue { spec, prefetch } => Some(settling::group(spec.kind, *prefetch)),
+            Source::Passing { .. } => Some(1),
         };
+        let settling = group.map(|group| {
+            let (closing, guard) = (self.closing.clone(), self.guard.clone());
+            Settling::start(&self.link, channel.clone(), group, closing, guard)
+        });
         Ok(Session { channel, consumer, settling })
     }
 

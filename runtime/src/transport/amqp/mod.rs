@@ -14,6 +14,7 @@ mod consumer;
 mod convert;
 mod dial;
 mod guard;
+pub mod inspect;
 mod link;
 mod publisher;
 mod publishing;
@@ -21,7 +22,7 @@ mod settling;
 mod taking;
 mod topology;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::{
@@ -30,7 +31,7 @@ use tokio::{
 };
 
 use self::{address::Address, consumer::Source, link::Link, publisher::Publisher};
-use super::{Confirmation, Deliveries, Message, QueueSpec, Taken, Transport, TransportError, check_names};
+use super::{Binding, Confirmation, Deliveries, Message, QueueSpec, Taken, Transport, TransportError, check_names};
 
 /// What "without end" comes to: a clock can't hold `Duration::MAX` from now.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
@@ -174,6 +175,33 @@ impl AmqpTransport {
         let tasks = tasks.ok_or(TransportError::Closed)?;
         let work = consumer::start(source, Arc::clone(&self.consuming), self.closing.subscribe(), tasks);
         self.within(work).await
+    }
+
+    /// Copies of the messages that the broker routes by these bindings from now on, for people who look: every queue goes on
+    /// getting its own. Nothing is declared but an exclusive queue, gone with this connection, which holds 10,000 messages at
+    /// most and drops the oldest for newer ones.
+    ///
+    /// # Errors
+    /// [`TransportError::Refused`] when one of the exchanges is not there, or may not be read;
+    /// [`TransportError::Unavailable`].
+    pub async fn listen(&self, bindings: &[Binding]) -> Result<Deliveries, TransportError> {
+        let exchanges: BTreeSet<&String> = bindings.iter().map(|binding| &binding.exchange).collect();
+        check_names(self.consuming.broker(), exchanges.iter().map(|exchange| ("exchange", *exchange)))?;
+        self.within(async {
+            for exchange in exchanges {
+                if !inspect::has_exchange(&self.consuming, exchange).await? {
+                    return Err(TransportError::Refused {
+                        broker: self.consuming.broker().to_owned(),
+                        what: format!("listening to exchange `{exchange}`"),
+                        reason: "there is no such exchange; a service that starts makes it".to_owned(),
+                    });
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        let name = format!("celerysalt.tail.{}", uuid::Uuid::new_v4());
+        self.start(Source::Passing { name, bindings: bindings.to_vec() }).await
     }
 
     /// Gives up when the broker is away for too long.

@@ -9,7 +9,7 @@ use lapin::{
 };
 
 use super::convert;
-use crate::transport::{QueueKind, QueueSpec, TransportError};
+use crate::transport::{Binding, QueueKind, QueueSpec, TransportError};
 
 /// What RabbitMQ did not do.
 #[derive(Clone, Debug)]
@@ -115,7 +115,32 @@ pub(super) async fn declare_replies(channel: &Channel, name: &str) -> Result<(),
     channel.queue_declare(short(name), options, FieldTable::default()).await.map(drop).map_err(Failure::new(what))
 }
 
-fn arguments(spec: &QueueSpec) -> FieldTable {
+/// How many messages wait for somebody who only looks at what passes by; the oldest are dropped for newer ones.
+const PASSING_MOST: i32 = 10_000;
+
+/// As [`declare_replies`], bound to exchanges that are there: nothing else is declared. It holds little, so that somebody who
+/// looks slowly, or looked away, does not fill the broker.
+pub(super) async fn declare_passing(channel: &Channel, name: &str, bindings: &[Binding]) -> Result<(), Failure> {
+    let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+    let mut arguments = FieldTable::default();
+    arguments.insert(short("x-max-length"), AMQPValue::LongInt(PASSING_MOST));
+    channel.queue_declare(short(name), options, arguments).await.map_err(Failure::new(format!("queue `{name}`")))?;
+    for Binding { exchange, pattern } in bindings {
+        channel
+            .queue_bind(
+                short(name),
+                short(exchange),
+                short(pattern.as_str()),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .map_err(Failure::new(format!("a queue bound to exchange `{exchange}`")))?;
+    }
+    Ok(())
+}
+
+pub(super) fn arguments(spec: &QueueSpec) -> FieldTable {
     let mut arguments = FieldTable::default();
     let mut set = |name: &str, value: AMQPValue| {
         arguments.insert(short(name), value);
