@@ -74,6 +74,8 @@ fn word<E: DeclaredError>(error: &CallError<E>) -> &'static str {
         CallError::Vetoed { .. } => "vetoed",
         CallError::HookFailed { .. } => "hook-failed",
         CallError::TooDeep { .. } => "too-deep",
+        CallError::UnknownContract { .. } => "unknown-contract",
+        CallError::Registry(_) => "registry",
         CallError::Transport { source, .. } => of_transport(source),
     }
 }
