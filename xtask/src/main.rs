@@ -8,6 +8,7 @@
 
 mod bench;
 mod cargo;
+mod checklist;
 mod deny;
 mod deps;
 mod features;
@@ -37,6 +38,7 @@ cargo xtask <command>
                                 and count the crates that each costs a consumer
   package [--verify]            check that each published crate has one version, licences and what crates.io wants, and pack
                                 them; --verify compiles each as it was packed
+  checklist                     check that what docs/checklist.md names exists, and print how many rows are open
   deps                          check licences, sources and banned crates of all dependencies
   bench codegen [PART...]       print what decoding, generating and compiling cost; parts: decode, generate, compile
   bench transport [PART...]     print what publishing, consuming and calling cost, beside raw lapin, RustStream, celery-salt
@@ -57,6 +59,7 @@ enum Command {
     Up { ways: Vec<Way> },
     Down,
     Status,
+    Checklist,
     Features,
     Package { verify: bool },
     Deps,
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Down => services::down().map(|()| ExitCode::SUCCESS),
         Command::Status => services::status(),
         Command::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Command::Checklist => checklist::run().map(|()| ExitCode::SUCCESS),
         Command::Package { verify } => package::run(verify).map(|()| ExitCode::SUCCESS),
         Command::Deps => deps::run().map(|()| ExitCode::SUCCESS),
         Command::Bench { parts } => {
@@ -120,6 +124,7 @@ fn parse(args: &[String]) -> Result<Command, String> {
         ["services", "down"] => Ok(Command::Down),
         ["services", "status"] => Ok(Command::Status),
         ["features"] => Ok(Command::Features),
+        ["checklist"] => Ok(Command::Checklist),
         ["package"] => Ok(Command::Package { verify: false }),
         ["package", "--verify"] => Ok(Command::Package { verify: true }),
         ["deps"] => Ok(Command::Deps),
