@@ -213,7 +213,7 @@ async fn an_event_is_published_and_seen_going_by() {
         ["shop.order.placed@v1  ", &id, "  ann"],
         ["shop.order.placed@v2  ", "py-2", "  gen7@django-1"],
         ["shop.order.placed  ", "py-1", "  -"],
-        ["shop.order.placed  ", "-  -", "(no event: "],
+        ["shop.order.placed  ", "  -  ", "(no event: "],
         ["rpc.shop.price@v1  ", "celerysalt-cli", "(request)"],
     ]) {
         assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {line}");

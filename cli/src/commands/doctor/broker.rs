@@ -116,7 +116,7 @@ async fn of_service(inspector: &Inspector, service: &str) -> Vec<Finding> {
                 findings.push(consumers(about, state, of));
             }
             Ok(None) => {
-                findings.push(Finding::note("queue", about, format!("it is not there: {service} handles no {of}")))
+                findings.push(Finding::note("queue", about, format!("it is not there: {service} handles no {of}")));
             }
             Err(error) => findings.push(unasked("queue", about, &error)),
         }
