@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use celerysalt::serde_json::{Value, json};
-use celerysalt::{AnyEvent, Event, HandlerError, Invalid, Meta, Salt, State};
+use celerysalt::{AnyEvent, Event, HandlerError, Invalid, Meta, Salt, SaltBuilder, Service, State};
 use celerysalt_reference::events::{self, TaggedItemCreated};
 use tokio::sync::mpsc;
 
@@ -82,31 +82,43 @@ async fn run_rules(
     Ok(())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let scranton = Salt::builder("tagged-item-scranton").contracts(events::contracts()).after_publish(cascade);
-    let scranton = scranton.connect().await?;
-    let (done, mut told) = mpsc::unbounded_channel::<String>();
+/// What the publisher's handle does besides. `main` and the tests share it.
+fn publishing(scranton: SaltBuilder) -> SaltBuilder {
+    scranton.after_publish(cascade)
+}
+
+/// What the rules engine is made of. `main` and the tests share it.
+fn wiring(engine: &Salt, done: mpsc::UnboundedSender<String>) -> Service {
     let rules: Rules = Arc::new(vec![Rule {
         company_id: 123,
         tag_slug: "high_priority",
         action: |data| format!("rule: {} goes first", data["identifier"]),
     }]);
-    let engine = Salt::connect_env("tagged-item-rules-engine").await?;
-    let engine = engine.service().concurrency(1).state(rules).state(done);
-    let running = engine.on_topic("scranton.tagged_item.created", run_rules).start().await?;
+    let service = engine.service().concurrency(1).state(rules).state(done);
+    service.on_topic("scranton.tagged_item.created", run_rules)
+}
 
-    let tag = |slug: &str| {
-        TaggedItemCreated::from_json(json!({
-            "company_id": 123,
-            "identifier": "order:456",
-            "model_identifier": "order",
-            "object_json": {"order_id": 456},
-            "tag_name": "High Priority",
-            "tag_slug": slug,
-            "value_chain_id": 789,
-        }))
-    };
+/// A tag on an order that belongs to a value chain.
+fn tag(slug: &str) -> Result<TaggedItemCreated, Invalid> {
+    TaggedItemCreated::from_json(json!({
+        "company_id": 123,
+        "identifier": "order:456",
+        "model_identifier": "order",
+        "object_json": {"order_id": 456},
+        "tag_name": "High Priority",
+        "tag_slug": slug,
+        "value_chain_id": 789,
+    }))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let scranton = Salt::builder("tagged-item-scranton").contracts(events::contracts());
+    let scranton = publishing(scranton).connect().await?;
+    let (done, mut told) = mpsc::unbounded_channel();
+    let engine = Salt::connect_env("tagged-item-rules-engine").await?;
+    let running = wiring(&engine, done).start().await?;
+
     for (slug, lines) in [("high_priority", 4), ("system_internal", 1)] {
         let event = tag(slug)?;
         println!("{slug}: will cascade: {}", event.should_cascade());
@@ -117,4 +129,43 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     running.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use celerysalt::testing::TestApp;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tag_cascades_once_and_rules_survive_a_failure() {
+        let (done, mut told) = mpsc::unbounded_channel();
+        let mut app = TestApp::new().await.unwrap();
+        app.register(events::contracts()).await.unwrap();
+        let scranton = app.salt_with("scranton", publishing).await.unwrap();
+        app.run("rules-engine", |engine| wiring(engine, done)).await.unwrap();
+        // As when the engine's database is away for a moment: its first two tries.
+        app.fail_handlers("scranton.tagged_item.created", 2);
+
+        tag("high_priority").unwrap().publish(&scranton).await.unwrap();
+        app.settled().await.unwrap();
+
+        let tagged: Vec<String> = app.published::<TaggedItemCreated>().into_iter().map(|tag| tag.identifier).collect();
+        assert_eq!(tagged, ["order:456", "valuechain:789"]);
+        let mut rules: Vec<String> = std::iter::from_fn(|| told.try_recv().ok()).collect();
+        rules.retain(|line| line.starts_with("rule"));
+        rules.sort();
+        assert_eq!(rules, ["rule: \"order:456\" goes first", "rule: \"valuechain:789\" goes first"]);
+        assert_eq!((app.counts("rules-engine").retried, app.dead_letters("rules-engine").await.len()), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tags_of_the_system_stay_where_they_are() {
+        let app = TestApp::new().await.unwrap();
+        let scranton = app.salt_with("scranton", publishing).await.unwrap();
+        tag("system_internal").unwrap().publish(&scranton).await.unwrap();
+        assert_eq!(app.published::<TaggedItemCreated>().len(), 1);
+    }
 }

@@ -10,7 +10,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use celerysalt::{HandlerError, Headers, PublishError, Salt, State, Veto};
+use celerysalt::{HandlerError, Headers, PublishError, Salt, SaltBuilder, State, Veto};
 use celerysalt_reference::events::{self, PaymentProcessed, payments_processed::v1::PaymentProcessedCurrency};
 use tokio::sync::mpsc;
 
@@ -50,24 +50,25 @@ fn payment(id: &str, amount: f64) -> PaymentProcessed {
     }
 }
 
+/// What the publisher's handle does besides. `main` and the tests share it.
+fn publishing(payments: SaltBuilder, approvals: Approvals) -> SaltBuilder {
+    payments.before_publish(move |payment: PaymentProcessed| {
+        let approvals = approvals.clone();
+        async move {
+            if payment.amount > LIMIT {
+                approvals.request(&payment.payment_id);
+                return Err(Veto::new("pending_approval"));
+            }
+            Ok(Headers::default().with("x-checked-by", "limit"))
+        }
+    })
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let approvals = Approvals::default();
-    let asked = approvals.clone();
-    let payments = Salt::builder("validation-payments")
-        .contracts(events::contracts())
-        .before_publish(move |payment: PaymentProcessed| {
-            let approvals = asked.clone();
-            async move {
-                if payment.amount > LIMIT {
-                    approvals.request(&payment.payment_id);
-                    return Err(Veto::new("pending_approval"));
-                }
-                Ok(Headers::default().with("x-checked-by", "limit"))
-            }
-        })
-        .connect()
-        .await?;
+    let payments = Salt::builder("validation-payments").contracts(events::contracts());
+    let payments = publishing(payments, approvals.clone()).connect().await?;
     let (telling, mut booked) = mpsc::unbounded_channel::<String>();
     let books = Salt::connect_env("validation-books").await?;
     let running = books.service().state(telling).on(book).start().await?;
@@ -84,4 +85,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("waiting for approval: {}", approvals.waiting().join(", "));
     running.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use celerysalt::testing::TestApp;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_payment_waits_and_a_batch_with_one_waits_whole() {
+        let app = TestApp::new().await.unwrap();
+        let approvals = Approvals::default();
+        let payments = app.salt_with("payments", |builder| publishing(builder, approvals.clone())).await.unwrap();
+        payment("P-1", LIMIT).publish(&payments).await.unwrap();
+        let refused = payment("P-2", LIMIT + 0.01).publish(&payments).await.unwrap_err();
+        assert_eq!(refused.veto(), Some("pending_approval"));
+        let batch = [payment("P-3", 1.0), payment("P-4", 1e6)];
+        assert!(PaymentProcessed::publish_batch(&batch, &payments).await.is_err());
+        assert_eq!(app.published::<PaymentProcessed>(), [payment("P-1", LIMIT)]);
+        assert_eq!(approvals.waiting(), ["P-2", "P-4"]);
+    }
 }

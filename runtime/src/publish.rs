@@ -186,6 +186,7 @@ impl<'a, E: Broadcast> Publish<'a, E> {
     publish_options!();
 
     /// Checked, and not sent.
+    #[cfg(feature = "outbox")]
     pub(crate) async fn ready(&self) -> Result<Ready, PublishError> {
         let payload = self.event.encode()?;
         Ready::typed::<E>(self.salt, &payload, &*asked::<E>(self.salt, &payload, &self.options).await?)

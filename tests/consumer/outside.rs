@@ -75,6 +75,11 @@ pub fn example(name: &str, arguments: &[&str]) -> Ran {
     cargo(&workspace(), &[&command, arguments].concat())
 }
 
+/// Builds the examples of the root package that need no feature.
+pub fn build_examples() -> Ran {
+    cargo(&workspace(), &["build", "--quiet", "--examples"])
+}
+
 fn cargo(folder: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO"));
     // What the cargo that runs this test has set is not what a user's shell has.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests fail by panicking")]
 
-use celerysalt_consumer_tests::example;
+use celerysalt_consumer_tests::{build_examples, example};
 
 #[test]
 fn quickstart() {
@@ -34,6 +34,13 @@ fn quickstart_says_what_is_wrong_with_its_arguments() {
 fn broadcast() {
     let ran = example("broadcast", &[]);
     assert!(ran.ok && ran.text.contains("company 456: risk assessment RA-123 scored 7.5"), "{}", ran.text);
+}
+
+/// None of them needs a feature that it does not say it needs.
+#[test]
+fn all_that_need_no_feature_are_built_without_any() {
+    let ran = build_examples();
+    assert!(ran.ok && !ran.text.contains("warning"), "{}", ran.text);
 }
 
 #[test]
