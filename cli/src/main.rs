@@ -12,6 +12,7 @@ mod lock;
 #[cfg(any(feature = "outbox", feature = "postgres"))]
 mod logging;
 mod output;
+mod progress;
 mod vendor;
 
 use std::process::ExitCode;

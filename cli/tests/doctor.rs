@@ -3,6 +3,15 @@
 #![cfg(all(feature = "amqp", feature = "postgres"))]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
+#[path = "../../tests/support/certificate.rs"]
+#[allow(dead_code, missing_docs, reason = "not all of it is used")]
+mod certificate;
+#[path = "../../tests/support/node.rs"]
+#[allow(dead_code, missing_docs, reason = "not all of it is used")]
+mod node;
+#[path = "../../tests/support/programs.rs"]
+#[allow(dead_code, missing_docs, reason = "not all of it is used")]
+mod programs;
 mod support;
 
 use std::{env, sync::Arc};
@@ -220,4 +229,41 @@ fn a_registry_and_a_folder_that_drift_apart_are_told() {
     execute(&format!("DELETE FROM {}.celerysalt_migrations WHERE version > 1", schema.name));
     assert_eq!(kinds(&doctor(&schema.url)), ["migrations"]);
     assert_eq!(kinds(&doctor("postgres://postgres@127.0.0.1:1/test")), ["registry-unavailable"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bindings_are_held_against_what_the_service_handles() {
+    let (node, management) = tokio::task::block_in_place(node::Node::start_managed);
+    let (folder, schema) = (Folder::with_contracts(), tokio::task::spawn_blocking(Schema::fresh).await.unwrap());
+    let run = |arguments: &[&str]| tokio::task::block_in_place(|| folder.run(arguments));
+    assert_eq!(run(&["sync", "--registry", &schema.url]).status, 0);
+    let salt = Salt::builder("bound").broker_url(node.url()).registry_url(&schema.url).connect().await.unwrap();
+    let service = salt.service().on_topic("pulse.risk.created", async |_: AnyEvent| {});
+    let running = service.on_topic("pulse.#", async |_: AnyEvent| {}).start().await.unwrap();
+    running.shutdown().await;
+    salt.close().await;
+
+    let url = node.url();
+    let doctor = ["doctor", "--broker", &url, "--service", "bound", "--registry", &schema.url, "--management"];
+    let doctor = |management: &str| run(&[&doctor[..], &[management, "--format", "json"]].concat());
+    let told = doctor(&management);
+    assert!(told.stdout.contains("bound to `pulse.#` at tchu_events, `pulse.risk.created` at tchu_events"), "{told:?}");
+    let kinds = |run: &Run| of_verdict(run, "wrong").into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&told), ["no-consumer"], "{told:?}");
+
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let queue = || "celerysalt.bound.events".into();
+    channel.queue_unbind(queue(), "tchu_events".into(), "pulse.#".into(), FieldTable::default()).await.unwrap();
+    let options = lapin::options::QueueBindOptions::default();
+    channel
+        .queue_bind(queue(), "tchu_events".into(), "old.topic".into(), options, FieldTable::default())
+        .await
+        .unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+    let told = doctor(&management);
+    assert_eq!(kinds(&told), ["no-consumer", "binding-missing"], "{told:?}");
+    assert!(told.stdout.contains("it handles `pulse.#`") && told.stdout.contains("`old.topic` is bound"), "{told:?}");
+    assert_eq!(kinds(&doctor(&management.replace("guest:guest", "guest:s3cret"))), ["no-consumer", "management"]);
+    tokio::task::spawn_blocking(move || drop((schema, node))).await.unwrap();
 }

@@ -47,6 +47,23 @@ pub struct Node {
 impl Node {
     /// A new node that answers.
     pub fn start() -> Self {
+        Self::start_with(b"[].\n", "")
+    }
+
+    /// A new node that answers, with the management plugin; and where that is.
+    pub fn start_managed() -> (Self, String) {
+        let [port, ..] = free_ports();
+        let settings = format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n");
+        let node = Self::start_with(b"[rabbitmq_management].\n", &settings);
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(start.elapsed() < Duration::from_mins(2), "the management plugin did not start");
+            thread::sleep(Duration::from_millis(50));
+        }
+        (node, format!("http://guest:guest@127.0.0.1:{port}"))
+    }
+
+    fn start_with(plugins: &[u8], further: &str) -> Self {
         let [port, tls_port, distribution_port, name_server_port] = free_ports();
         let folder = env::temp_dir().join(format!("celerysalt_node_{}_{port}", std::process::id()));
         fs::create_dir(&folder).unwrap();
@@ -81,11 +98,11 @@ impl Node {
         node.own(&node.folder);
         let crt = node.write("server.crt", &certificate.certificate);
         let key = node.write("server.key", &certificate.key);
-        node.write("plugins", b"[].\n");
+        node.write("plugins", plugins);
         node.write("environment", b"");
         let settings = format!(
             "disk_free_limit.absolute = 10MB\nlisteners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.certfile = {}\n\
-             ssl_options.keyfile = {}\nssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+             ssl_options.keyfile = {}\nssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n{further}",
             crt.display(),
             key.display()
         );

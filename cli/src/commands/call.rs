@@ -10,7 +10,10 @@ use super::{
     dlq::stop,
     send::{Sending, seconds, tree},
 };
-use crate::output::{Format, Report, Stop, Style, escape, escape_lines, lines};
+use crate::{
+    output::{Format, Report, Stop, Style, escape, escape_lines, lines},
+    progress::Line,
+};
 
 /// Make one request, and print the reply
 ///
@@ -43,7 +46,9 @@ impl Call {
         if let Some(id) = &self.sending.correlation_id {
             call = call.correlation_id(id);
         }
+        let waiting = Line::of(style, "waiting for the reply");
         let outcome = call.await;
+        drop(waiting);
         salt.close().await;
         let failed = |kind: &str, text: Vec<String>, more: Value| {
             let mut json = json!({"topic": topic, "version": version, "outcome": kind});

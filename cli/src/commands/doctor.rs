@@ -3,6 +3,7 @@
 
 mod broker;
 mod environment;
+mod management;
 mod registry;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde_json::json;
 use crate::{
     contracts::{REGISTRY_URL, SCHEMAS},
     output::{Report, Stop, Style, escape, lines, plural},
+    progress::Line,
 };
 
 /// Find what is wrong with a broker, a service's queues, a registry and a schemas folder, and say what mends it
@@ -23,7 +25,8 @@ use crate::{
 /// their arguments, depth and consumers, with --service too; the registry's tables and this user's rights, with --registry; and
 /// whether folder, lock and registry agree, where there is a schemas folder. Exit status 1 when something is wrong.
 ///
-/// RabbitMQ tells nobody by AMQP what a queue is bound to. To see its bindings: rabbitmqctl list_bindings.
+/// RabbitMQ tells nobody by AMQP what a queue is bound to: its management plugin does, with --management. With a registry too,
+/// bindings are held against what the service was seen to handle.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  celerysalt doctor --service billing --broker amqp://guest:guest@localhost:5672/ \\\n    \
@@ -43,6 +46,9 @@ pub(crate) struct Doctor {
     /// The exchange that the events go through
     #[arg(long, value_name = "NAME", default_value = DEFAULT_EXCHANGE)]
     exchange: String,
+    /// RabbitMQ's management plugin, such as http://user:password@host:15672, which tells what queues are bound to
+    #[arg(long, value_name = "URL", env = "CELERYSALT_MANAGEMENT_URL", hide_env_values = true)]
+    management: Option<String>,
     /// Folder of the contracts [default: schemas, when there is one]
     #[arg(long, value_name = "DIR")]
     schemas: Option<PathBuf>,
@@ -129,11 +135,15 @@ impl Doctor {
         if self.broker.is_none() && !self.services.is_empty() {
             return Err(Stop::failed("arguments", "--service names queues of a broker: give --broker too"));
         }
+        let looking = Line::of(style, "looking");
         let mut findings = environment::look();
         if let Some(broker) = &self.broker {
-            findings.extend(broker::look(broker, &self.exchange, &self.services).await);
+            let management = self.management.as_deref();
+            let handled = registry::handled(self.registry.as_deref()).await;
+            findings.extend(broker::look(broker, &self.exchange, &self.services, management, &handled).await);
         }
         findings.extend(registry::look(self.registry.as_deref(), folder.as_deref()).await);
+        drop(looking);
         Ok(report(&findings, style))
     }
 }

@@ -1,10 +1,6 @@
 //! `celerysalt replay`: events of a service's event store, sent again.
 
-use std::{
-    io::{self, IsTerminal, Write},
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
+use std::num::NonZeroU32;
 
 use celerysalt::{
     TopicPattern,
@@ -19,10 +15,10 @@ use super::{
     dlq,
     outbox::{Database, stop},
 };
-use crate::output::{Format, Report, Stop, Style, escape, plural, table};
-
-/// How often a terminal is told how far it is.
-const TELL: Duration = Duration::from_millis(200);
+use crate::{
+    output::{Report, Stop, Style, escape, plural, table},
+    progress::Line,
+};
 
 /// Send events of a service's event store again, in their order
 ///
@@ -95,9 +91,7 @@ impl Replay {
         if let Some(rate) = self.rate {
             replay = replay.rate(rate);
         }
-        if style.format == Format::Text && io::stderr().is_terminal() {
-            replay = replay.progress(telling());
-        }
+        replay = replay.progress(telling(Line::of(style, "looking for events")));
         let outcome = replay.run(self.range()).await;
         transport.close().await;
         match outcome {
@@ -140,24 +134,14 @@ fn kind(reason: &ReplayFailure) -> &'static str {
     }
 }
 
-/// A line on the terminal that is written over again and again.
-fn telling() -> impl FnMut(Progress) + Send {
-    let mut told: Option<Instant> = None;
+/// Tells a person how far it is.
+fn telling(line: Line) -> impl FnMut(Progress) + Send {
     move |progress: Progress| {
-        let is_last = progress.total > 0 && progress.sent == progress.total;
-        if told.is_some_and(|told| told.elapsed() < TELL) && !is_last {
-            return;
-        }
-        told = Some(Instant::now());
-        let line = if progress.waits_for > 0 {
-            format!("waiting for {} earlier transactions to end", progress.waits_for)
+        if progress.waits_for > 0 {
+            line.say(format!("waiting for {} earlier transactions to end", progress.waits_for));
         } else {
-            let percent = (progress.sent * 100).checked_div(progress.total).unwrap_or(100);
-            format!("{} of {} events, {percent} %", progress.sent, progress.total)
-        };
-        let end = if is_last { "\n" } else { "" };
-        // A terminal that is gone needs no progress.
-        let _ = write!(io::stderr(), "\r\u{1b}[K{line}{end}");
+            line.reach(progress.sent, progress.total);
+        }
     }
 }
 

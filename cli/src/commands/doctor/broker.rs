@@ -1,6 +1,9 @@
 //! A broker, its exchange, and the queues of services.
 
+use std::collections::BTreeSet;
+
 use celerysalt::{
+    registry::{Seen, Side},
     service::ServiceQueues,
     transport::{
         QueueSpec, TransportError,
@@ -11,10 +14,17 @@ use celerysalt::{
     },
 };
 
-use super::Finding;
+use super::{Finding, management::Management};
 use crate::output::plural;
 
-pub(super) async fn look(url: &str, exchange: &str, services: &[String]) -> Vec<Finding> {
+/// `management` is the URL of the management plugin, `handled` what the registry says that services handle.
+pub(super) async fn look(
+    url: &str,
+    exchange: &str,
+    services: &[String],
+    management: Option<&str>,
+    handled: &[Seen],
+) -> Vec<Finding> {
     if url.starts_with("memory:") {
         let what = "memory: is a broker within one process: there is nothing to look at from outside";
         return vec![Finding::note("broker", url, what)];
@@ -26,8 +36,22 @@ pub(super) async fn look(url: &str, exchange: &str, services: &[String]) -> Vec<
     let mut findings =
         vec![Finding::ok("broker", inspector.broker(), "it answers, and takes this user and virtual host")];
     findings.push(of_exchange(&inspector, exchange).await);
+    let management = management.map(Management::of).transpose().unwrap_or_else(|refused| {
+        findings.push(Finding::wrong("management", "--management", refused, "correct the URL"));
+        None
+    });
     for service in services {
         findings.extend(of_service(&inspector, service).await);
+        match &management {
+            Some(management) => findings.extend(bindings(&inspector, management, service, exchange, handled)),
+            None => findings.push(Finding::unseen(
+                "bindings",
+                format!("service {service}"),
+                "AMQP has no way to ask what a queue is bound to; a running service declares its bindings again every 15 s",
+                "--management http://user:password@host:15672, where RabbitMQ has its management plugin; or `rabbitmqctl \
+                 list_bindings source_name destination_name routing_key`",
+            )),
+        }
     }
     inspector.close().await;
     findings
@@ -138,12 +162,6 @@ async fn of_service(inspector: &Inspector, service: &str) -> Vec<Finding> {
             findings.push(Finding::note("retries", format!("queue {name}"), what));
         }
     }
-    findings.push(Finding::unseen(
-        "bindings",
-        format!("service {service}"),
-        "AMQP has no way to ask what a queue is bound to; a running service declares its bindings again every 15 s",
-        format!("`rabbitmqctl list_bindings source_name destination_name routing_key | grep celerysalt.{service}.`"),
-    ));
     findings
 }
 
@@ -226,4 +244,55 @@ async fn dead_letters(inspector: &Inspector, spec: &QueueSpec, service: &str) ->
             ),
         )],
     }
+}
+
+/// What a service's queues are bound to, beside what the registry says that it handles.
+fn bindings(
+    inspector: &Inspector,
+    management: &Management,
+    service: &str,
+    exchange: &str,
+    handled: &[Seen],
+) -> Vec<Finding> {
+    let queues = ServiceQueues::of(service);
+    let mut bound = BTreeSet::new();
+    for queue in [&queues.events.name, &queues.requests.name] {
+        match management.bindings(inspector.virtual_host(), queue) {
+            Ok(bindings) => bound.extend(bindings),
+            Err(error) => {
+                let what = format!("its bindings are not known: {error}");
+                let mend =
+                    "see that the management plugin is on, at this URL, and that the user has the tag `monitoring`";
+                return vec![Finding::wrong("management", management.place(), what, mend)];
+            }
+        }
+    }
+    let mine = handled.iter().map(|seen| &seen.sighting);
+    let mine = mine.filter(|sighting| sighting.side == Side::Subscriber && sighting.service == service);
+    let wanted: BTreeSet<&str> = mine.map(|sighting| sighting.contracts.pattern.as_str()).collect();
+    let keys: BTreeSet<&str> = bound.iter().map(|bound| bound.routing_key.as_str()).collect();
+    let mut findings: Vec<Finding> = wanted
+        .difference(&keys)
+        .map(|pattern| {
+            Finding::wrong(
+                "binding-missing",
+                format!("service {service}"),
+                format!("the registry says that it handles `{pattern}`, and no queue of it is bound for that: it gets none"),
+                "a running instance binds it again within 15 s; if the service handles it no more, there is nothing to mend",
+            )
+        })
+        .collect();
+    let said: Vec<String> = bound.iter().map(|bound| format!("`{}` at {}", bound.routing_key, bound.source)).collect();
+    let what = if said.is_empty() { "nothing".to_owned() } else { said.join(", ") };
+    findings.push(Finding::ok("bindings", format!("service {service}"), format!("its queues are bound to {what}")));
+    if !wanted.is_empty() {
+        findings.extend(keys.difference(&wanted).map(|key| {
+            let what =
+                format!("`{key}` is bound, and the registry knows no handler of it: its messages become dead letters");
+            Finding::note("binding-left", format!("service {service}"), what).with_mend(format!(
+                "if nothing handles it any more: `rabbitmqadmin delete binding` of {exchange} and `{key}`"
+            ))
+        }));
+    }
+    findings
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use celerysalt::registry::RegistryError;
 #[cfg(feature = "postgres")]
 use celerysalt::registry::postgres::{PostgresRegistry, Rights, Tables};
+use celerysalt::registry::{RegistryError, Seen};
 
 use super::Finding;
 use crate::{
@@ -39,6 +39,12 @@ pub(super) async fn look(url: Option<&str>, folder: Option<&Path>) -> Vec<Findin
         findings.extend(of_folder(folder, known.as_ref()));
     }
     findings
+}
+
+/// Who was seen handling what; nobody where that can't be read, which [`look`] tells of.
+pub(super) async fn handled(url: Option<&str>) -> Vec<Seen> {
+    let Some(registry) = url.and_then(|url| celerysalt::registry::connect(url).ok()) else { return Vec::new() };
+    registry.everyone().await.unwrap_or_default()
 }
 
 async fn contracts(url: &str) -> Result<Known, RegistryError> {

@@ -35,6 +35,7 @@ use crate::transport::{QueueSpec, TransportError, check_names};
 #[derive(Debug)]
 pub struct Inspector {
     link: Link,
+    virtual_host: String,
 }
 
 /// A queue that is there.
@@ -73,9 +74,16 @@ impl Inspector {
     /// # Errors
     /// As [`AmqpTransport::connect`](super::AmqpTransport::connect).
     pub async fn connect(url: &str, options: AmqpOptions) -> Result<Self, TransportError> {
-        let link = Link::new(Address::parse(url)?, &options, "inspects");
+        let address = Address::parse(url)?;
+        let virtual_host = address.uri().vhost.clone();
+        let link = Link::new(address, &options, "inspects");
         link.connect().await?;
-        Ok(Self { link })
+        Ok(Self { link, virtual_host })
+    }
+
+    /// The virtual host.
+    pub fn virtual_host(&self) -> &str {
+        &self.virtual_host
     }
 
     /// The broker, without a password.
