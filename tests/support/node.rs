@@ -52,7 +52,7 @@ impl Node {
 
     /// A new node that answers, with the management plugin; and where that is.
     pub fn start_managed() -> (Self, String) {
-        let [port, ..] = free_ports();
+        let [port] = free_ports();
         let settings = format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n");
         let node = Self::start_with(b"[rabbitmq_management].\n", &settings);
         let start = Instant::now();
