@@ -222,7 +222,7 @@ async fn an_event_is_published_and_seen_going_by() {
 
     let seen = tokio::task::block_in_place(|| full.end());
     assert!(
-        seen.status == 0 && seen.stdout.contains("\"payload\":{\"amount\": 123456789012345678901234567890,"),
+        seen.status == 0 && seen.stdout.contains("\"payload\":{\"amount\":123456789012345678901234567890,"),
         "{seen:?}"
     );
     let documents: Vec<Value> = seen.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

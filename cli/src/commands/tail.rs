@@ -1,6 +1,7 @@
 //! `celerysalt tail`: the messages of some topics, as they go by.
 
 use std::{
+    fmt::Display,
     io::{self, ErrorKind, Write},
     num::NonZeroU64,
 };
@@ -12,6 +13,7 @@ use celerysalt::{
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json, value::RawValue};
+use tokio::task::JoinHandle;
 
 use super::dlq::stop;
 use crate::output::{Format, Report, Stop, Style, escape, plural};
@@ -46,10 +48,12 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) async fn run(self, style: Style) -> Result<Report, Stop> {
+        // From now on, so that Ctrl-C ends it in good order whenever it comes.
+        let mut interrupted = tokio::spawn(tokio::signal::ctrl_c());
         let mut passing =
             Passing::open(&self.broker, &self.exchange, &self.patterns).await.map_err(|error| stop(&error))?;
         self.say_listening();
-        let outcome = self.show(&mut passing, style).await;
+        let outcome = self.show(&mut passing, &mut interrupted, style).await;
         passing.close().await;
         let shown = outcome?;
         let summary = format!("{shown} {}", plural(usize::try_from(shown).unwrap_or(usize::MAX), "message"));
@@ -65,15 +69,19 @@ impl Tail {
     }
 
     /// Gives how many were shown, once there are enough, or by Ctrl-C, or when nobody reads any more.
-    async fn show(&self, passing: &mut Passing, style: Style) -> Result<u64, Stop> {
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
+    async fn show(
+        &self,
+        passing: &mut Passing,
+        interrupted: &mut JoinHandle<io::Result<()>>,
+        style: Style,
+    ) -> Result<u64, Stop> {
         let mut shown = 0;
         while self.count.is_none_or(|count| shown < count.get()) {
             let seen = tokio::select! {
                 biased;
-                signal = &mut interrupted => {
-                    signal.map_err(|error| Stop::failed("signals", format!("can't listen for Ctrl-C: {error}")))?;
+                signal = &mut *interrupted => {
+                    let failed = |error: &dyn Display| Stop::failed("signals", format!("can't listen for Ctrl-C: {error}"));
+                    signal.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
                     break;
                 }
                 seen = passing.next() => seen,
