@@ -126,6 +126,38 @@ async fn nothing_sent_is_lost_when_connections_are_cut() {
     }
 }
 
+/// A message to an exchange that is not known yet waits until that is declared; what is sent after it could go at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_could_go_at_once_overtakes_none_that_waits() {
+    with_broker(QueueKind::Quorum, |Broker { mut queue, exchange }| async move {
+        let others: Vec<String> = (0..20).map(|number| format!("{exchange}.{number}")).collect();
+        for exchange in &others {
+            queue.bindings.push(Binding { exchange: exchange.clone(), pattern: "#".parse().unwrap() });
+        }
+        let transport = connect(&broker_url()).await.unwrap();
+        let mut deliveries = transport.consume(&queue, 100).await.unwrap();
+        confirm_all(vec![transport.send(message(&exchange, "a.b", "known")).await.unwrap()]).await;
+        let mut confirmations = Vec::new();
+        for (place, other) in others.iter().enumerate() {
+            for (number, exchange) in [other, &exchange].into_iter().enumerate() {
+                confirmations.push(transport.send(message(exchange, "a.b", 2 * place + number)).await.unwrap());
+            }
+        }
+        confirm_all(confirmations).await;
+        let mut came = Vec::new();
+        while came.len() < 1 + 2 * others.len() {
+            let delivery = within(deliveries.next()).await.unwrap().unwrap();
+            came.push(String::from_utf8(delivery.message.body.to_vec()).unwrap());
+            delivery.ack().await.unwrap();
+        }
+        let sent = (0..2 * others.len()).map(|number| number.to_string());
+        assert_eq!(came, std::iter::once("known".to_owned()).chain(sent).collect::<Vec<_>>());
+        transport.close().await;
+        clean_up(Vec::new(), others).await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verdicts_stay_exact_when_connections_are_cut() {
     with_broker(QueueKind::Quorum, |Broker { queue, .. }| async move {

@@ -49,7 +49,7 @@ pub enum Peer {
     Ours,
     /// lapin, with Celery's headers; when consuming, one ack for many.
     Raw,
-    /// lapin, the same body and no headers; when consuming, one ack for each.
+    /// lapin, the same body and no headers; when consuming, one ack for each; when calling, all confirmed.
     RawBare,
     /// RustStream on lapin: JSON and serde, no contract. Built by `ruststream/`.
     RustStream,
@@ -80,7 +80,8 @@ impl Peer {
             (Self::RawBare, Work::Publish) => "raw lapin, the same body without headers",
             (Self::Raw, Work::Consume) => "raw lapin, grouped acks",
             (Self::RawBare, Work::Consume) => "raw lapin, single acks",
-            (Self::Raw | Self::RawBare, Work::Rpc) => "raw lapin, exclusive reply queue",
+            (Self::Raw, Work::Rpc) => "raw lapin, exclusive reply queue",
+            (Self::RawBare, Work::Rpc) => "raw lapin, the same, request and answer confirmed",
             (Self::RustStream, Work::Rpc) => "ruststream-lapin 0.7.2, direct reply-to",
             (Self::RustStream, _) => "ruststream-lapin 0.7.2",
             (Self::CelerySalt, Work::Publish) => "celery-salt 1.6.0, which sends one at a time",
@@ -91,14 +92,10 @@ impl Peer {
 
     /// Those that can do it.
     pub fn of(work: Work) -> Vec<Self> {
-        let own: &[Self] = match work {
-            Work::Publish | Work::Consume => &[Self::Ours, Self::Raw, Self::RawBare],
-            Work::Rpc => &[Self::Ours, Self::Raw],
-        };
         // FastStream's `request` got no answer in this set-up.
         let python: &[Self] =
             if work == Work::Rpc { &[Self::CelerySalt] } else { &[Self::CelerySalt, Self::FastStream] };
-        [own, &[Self::RustStream], python].concat()
+        [&[Self::Ours, Self::Raw, Self::RawBare, Self::RustStream], python].concat()
     }
 
     /// How many are measured in one run, and how many go before.
@@ -298,8 +295,10 @@ pub async fn work(peer: &str, work: &str) -> Outcome<()> {
         ("lapin-bare", "publish") => crate::raw::publish(&job, false).await?,
         ("lapin", "consume") => crate::raw::consume(&job, usize::from(job::PREFETCH) / 10).await?,
         ("lapin-bare", "consume") => crate::raw::consume(&job, 1).await?,
-        ("lapin", "serve") => return crate::raw::serve(&job).await,
-        ("lapin", "call") => crate::raw::call(&job).await?,
+        ("lapin", "serve") => return crate::raw::serve(&job, false).await,
+        ("lapin-bare", "serve") => return crate::raw::serve(&job, true).await,
+        ("lapin", "call") => crate::raw::call(&job, false).await?,
+        ("lapin-bare", "call") => crate::raw::call(&job, true).await?,
         _ => return Err(format!("`{peer} {work}` is nothing to do").into()),
     };
     figures.print();

@@ -123,12 +123,21 @@ async fn consumer(channel: &Channel, queue: &str, no_ack: bool) -> Outcome<Consu
     Ok(channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?)
 }
 
-/// Answers until the process is killed.
+/// A connection for publishing, so that a broker that is out of memory still takes acks; with confirms.
+async fn confirming(job: &Job) -> Outcome<(Connection, Channel)> {
+    let (connection, channel) = channel(job).await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok((connection, channel))
+}
+
+/// Answers until the process is killed; `confirms` says whether requests are acked once their answer is confirmed.
 ///
 /// # Errors
 /// The broker's.
-pub async fn serve(job: &Job) -> Outcome<()> {
+pub async fn serve(job: &Job, confirms: bool) -> Outcome<()> {
     let (_connection, channel) = channel(job).await?;
+    let confirming = if confirms { Some(confirming(job).await?) } else { None };
+    let answering = confirming.as_ref().map_or(&channel, |(_, channel)| channel);
     let mut consumer = consumer(&channel, &job.name, false).await?;
     println!("ready");
     while let Some(delivery) = consumer.next().await {
@@ -136,19 +145,25 @@ pub async fn serve(job: &Job) -> Outcome<()> {
         let reply_to = delivery.properties.reply_to().clone().ok_or("no reply_to")?;
         let id = delivery.properties.correlation_id().clone().ok_or("no correlation_id")?;
         let properties = BasicProperties::default().with_correlation_id(id);
-        let options = BasicPublishOptions::default();
-        channel.basic_publish("".into(), reply_to, options, &delivery.data, properties).await?;
+        let options = BasicPublishOptions { mandatory: confirms, immediate: false };
+        let confirm = answering.basic_publish("".into(), reply_to, options, &delivery.data, properties).await?;
+        if confirms {
+            confirm.await?;
+        }
         channel.basic_ack(delivery.delivery_tag, BasicAckOptions::default()).await?;
     }
     Ok(())
 }
 
-/// Calls one after the other, with an exclusive queue for the replies.
+/// Calls one after the other, with an exclusive queue for the replies; `confirms` says whether requests are mandatory and
+/// confirmed, for which no answer waits.
 ///
 /// # Errors
 /// The broker's; an answer to another call.
-pub async fn call(job: &Job) -> Outcome<Figures> {
+pub async fn call(job: &Job, confirms: bool) -> Outcome<Figures> {
     let (_connection, channel) = channel(job).await?;
+    let confirming = if confirms { Some(confirming(job).await?) } else { None };
+    let asking = confirming.as_ref().map_or(&channel, |(_, channel)| channel);
     let replies = format!("{}.replies", job.name);
     let exclusive = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(replies.as_str().into(), exclusive, FieldTable::default()).await?;
@@ -166,8 +181,9 @@ pub async fn call(job: &Job) -> Outcome<Figures> {
             .with_delivery_mode(2)
             .with_reply_to(replies.as_str().into())
             .with_correlation_id(id.as_str().into());
-        let options = BasicPublishOptions::default();
-        channel.basic_publish(job.name.as_str().into(), job::RPC_TOPIC.into(), options, &body, properties).await?;
+        let options = BasicPublishOptions { mandatory: confirms, immediate: false };
+        let (exchange, topic) = (job.name.as_str().into(), job::RPC_TOPIC.into());
+        asking.basic_publish(exchange, topic, options, &body, properties).await?;
         let reply = consumer.next().await.ok_or("the consumer ended")??;
         if number >= job.warm {
             times.push(start.elapsed().as_secs_f64() * 1e3);

@@ -47,8 +47,20 @@ impl Writer {
 
     /// A string.
     pub fn string(&mut self, text: &str) {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
+        self.string_of(&[text]);
+    }
+
+    /// A string of several texts, one after the other.
+    pub(crate) fn string_of(&mut self, texts: &[&str]) {
         self.out.push('"');
+        for text in texts {
+            self.escaped(text);
+        }
+        self.out.push('"');
+    }
+
+    fn escaped(&mut self, text: &str) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut rest = text;
         loop {
             let run = scan::plain(rest.as_bytes(), 0);
@@ -70,7 +82,6 @@ impl Writer {
             }
             rest = special.get(1..).unwrap_or_default();
         }
-        self.out.push('"');
     }
 
     pub(super) fn integer(&mut self, value: i64) {

@@ -235,14 +235,11 @@ pub(crate) fn body(payload: &str, meta: &Meta, topic: &str) -> String {
     let (before, members) = members.map_or(("\"data\":", payload), |members| ("", members));
     let comma = if members.trim().is_empty() { "" } else { "," };
     let meta = meta.to_text();
-    let mut inner = String::with_capacity(payload.len() + meta.len() + 32);
-    for part in ["{", before, members, comma, "\"", META_KEY, "\":", &meta, "}"] {
-        inner.push_str(part);
-    }
     // Every second character of a terse payload is a quote, at worst; most are not.
-    let mut body = Writer::with_capacity(inner.len() + inner.len() / 3 + topic.len() + 128);
+    let inner = payload.len() + meta.len();
+    let mut body = Writer::with_capacity(inner + inner / 3 + topic.len() + 160);
     body.push("[[");
-    body.string(&inner);
+    body.string_of(&["{", before, members, comma, "\"", META_KEY, "\":", &meta, "}"]);
     body.push("],");
     body.open();
     body.text_field("routing_key", topic);

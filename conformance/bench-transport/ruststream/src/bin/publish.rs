@@ -1,5 +1,7 @@
 //! Publishes with 1,000 confirms awaited at once.
 
+use std::sync::Arc;
+
 use futures_util::{StreamExt, stream};
 use ruststream::Broker;
 use ruststream_lapin::prelude::*;
@@ -17,15 +19,15 @@ async fn work() -> Outcome {
     let connected = LapinBroker::new(variable("BENCH_URL")).connect().await?;
     let events = connected.publisher(LapinPublish::default().exchange(variable("BENCH_NAME")).confirms());
     let (count, warm) = (number("BENCH_COUNT"), number("BENCH_WARM"));
-    let orders: Vec<_> = (0..count as u64).map(order).collect();
+    let orders: Arc<[_]> = (0..count as u64).map(order).collect();
     let mut watch = Watch::start();
-    for (measured, part) in [(false, &orders[..warm.min(count)]), (true, &orders[..])] {
+    for (measured, part) in [(false, warm.min(count)), (true, count)] {
         if measured {
             watch = Watch::start();
         }
-        let sending = stream::iter(part).map(|order| {
-            let events = events.clone();
-            async move { events.message(order).publish().await.map(drop) }
+        let sending = stream::iter(0..part).map(|place| {
+            let (events, orders) = (events.clone(), Arc::clone(&orders));
+            async move { events.message(&orders[place]).publish().await.map(drop) }
         });
         let mut sending = sending.buffer_unordered(1000);
         while let Some(sent) = sending.next().await {
