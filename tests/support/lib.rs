@@ -10,13 +10,17 @@
 
 pub mod certificate;
 pub mod cluster;
+#[cfg(doctest)]
+mod guides;
 pub mod node;
 pub mod outbox;
+pub mod page;
 pub mod postgres;
 pub mod programs;
 pub mod proxy;
 pub mod python;
 pub mod rabbitmq;
+pub mod reader;
 pub mod sqlite;
 mod world;
 

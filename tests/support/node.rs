@@ -47,14 +47,24 @@ pub struct Node {
 impl Node {
     /// A new node that answers.
     pub fn start() -> Self {
-        Self::start_with(b"[].\n", "")
+        Self::start_with(b"[].\n", "", None)
+    }
+
+    /// A new node in the cluster of `first`, which must live longer: they share its name server.
+    pub fn join(first: &Self) -> Self {
+        let mut node = Self::start_with(b"[].\n", "", Some(first));
+        node.ctl(&["stop_app"]);
+        node.ctl(&["join_cluster", &first.name()]);
+        node.ctl(&["start_app"]);
+        node.answers();
+        node
     }
 
     /// A new node that answers, with the management plugin; and where that is.
     pub fn start_managed() -> (Self, String) {
         let [port] = free_ports();
         let settings = format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n");
-        let node = Self::start_with(b"[rabbitmq_management].\n", &settings);
+        let node = Self::start_with(b"[rabbitmq_management].\n", &settings, None);
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(start.elapsed() < Duration::from_mins(2), "the management plugin did not start");
@@ -63,8 +73,9 @@ impl Node {
         (node, format!("http://guest:guest@127.0.0.1:{port}"))
     }
 
-    fn start_with(plugins: &[u8], further: &str) -> Self {
-        let [port, tls_port, distribution_port, name_server_port] = free_ports();
+    fn start_with(plugins: &[u8], further: &str, first: Option<&Self>) -> Self {
+        let [port, tls_port, distribution_port, own_name_server_port] = free_ports();
+        let name_server_port = first.map_or(own_name_server_port, |first| first.name_server_port);
         let folder = env::temp_dir().join(format!("celerysalt_node_{}_{port}", std::process::id()));
         fs::create_dir(&folder).unwrap();
         let guard = Command::new("sh")
@@ -107,14 +118,24 @@ impl Node {
             key.display()
         );
         node.write("rabbitmq.conf", settings.as_bytes());
-        // Erlang's name server: without this one, the node would start one that outlives it.
-        if let Some(program) = programs::find("epmd", &[("/usr/lib/erlang", "bin")]) {
+        if let Some(first) = first {
+            // What members of a cluster know each other by.
+            let cookie = fs::read(first.folder.join(".erlang.cookie")).unwrap();
+            let path = node.write(".erlang.cookie", &cookie);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o400)).unwrap();
+        } else if let Some(program) = programs::find("epmd", &[("/usr/lib/erlang", "bin")]) {
+            // Erlang's name server: without this one, the node would start one that outlives it.
             let mut command = node.command(&program);
             command.args(["-port", &name_server_port.to_string(), "-address", "127.0.0.1"]);
             node.name_server = Some(command.process_group(0).spawn().unwrap());
         }
         node.launch();
         node
+    }
+
+    /// By which others of its cluster know it.
+    pub fn name(&self) -> String {
+        format!("celerysalt-{}@localhost", self.port)
     }
 
     /// Connects to it.
@@ -241,7 +262,7 @@ impl Node {
             .current_dir(&self.folder)
             .env("HOME", &self.folder)
             .env("LANG", "C.UTF-8")
-            .env("RABBITMQ_NODENAME", format!("celerysalt-{}@localhost", self.port))
+            .env("RABBITMQ_NODENAME", self.name())
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", self.port.to_string())
             .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())

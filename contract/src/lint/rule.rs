@@ -217,7 +217,7 @@ const RULES: [Rule; 28] = [
         id: "pattern-unanchored",
         level: Level::Warning,
         what: "Patterns say where a text begins and ends",
-        why: "\"[A-Z]{3}\" also matches \"<script>ABC\".",
+        why: "`[A-Z]{3}` also matches `<script>ABC`.",
         bad: contract!("  \"properties\": {\"code\": {\"type\": \"string\", \"pattern\": \"[A-Z]{3}\"}}"),
         good: contract!("  \"properties\": {\"code\": {\"type\": \"string\", \"pattern\": \"^[A-Z]{3}$\"}}"),
     },
