@@ -11,6 +11,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::Arc,
     thread::JoinHandle,
+    time::Duration,
 };
 
 use celerysalt::{
@@ -87,7 +88,9 @@ impl Shop {
         let builder =
             Salt::builder(&name).broker_url(broker()).exchange(&name).contracts(code_first::contracts::<GetPrice>());
         let salt = builder.registry(Arc::new(MemoryRegistry::new())).connect().await.unwrap();
-        let running = salt.service().on_raw("shop.#", handler).serve(price).start().await.unwrap();
+        // A handler of a test never ends.
+        let service = salt.service().drain_timeout(Duration::from_millis(100));
+        let running = service.on_raw("shop.#", handler).serve(price).start().await.unwrap();
         Self { name, folder, came, running: Some(running) }
     }
 
@@ -261,6 +264,11 @@ async fn what_is_not_published_is_explained() {
     assert_eq!((run.status, &run.json()["unroutable"]["routing_key"]), (1, &json!("other.topic")), "{run:?}");
     let run = shop.run(&["publish", "other.topic"], "{}");
     assert!(run.stdout.contains("no queue is bound") && run.stdout.contains("to mend it"), "{run:?}");
+    // The contract's own exchange goes before that of the command.
+    shop.folder
+        .write("schemas/other.place/v1.json", r#"{"type": "object", "x-celerysalt": {"exchange": "amq.topic"}}"#);
+    let run = shop.run(&["publish", "other.place", "--format", "json"], "{}");
+    assert_eq!((run.status, &run.json()["unroutable"]["exchange"]), (1, &json!("amq.topic")), "{run:?}");
     let run = shop.run(&["publish", "other.topic", "--allow-unrouted", "--format", "json"], "{}");
     assert_eq!((run.status, &run.json()["routed"]), (0, &json!(false)), "{run:?}");
     for (arguments, input, status, said) in [
