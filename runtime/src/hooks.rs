@@ -343,7 +343,7 @@ impl Hooks {
     }
 
     pub(crate) fn limit(&mut self, messages: u32) {
-        self.limit = Some(messages);
+        self.limit = Some(messages.min(cascade::MOST));
     }
 
     /// # Errors

@@ -409,7 +409,8 @@ impl SaltBuilder {
         self
     }
 
-    /// How many messages may stand before one that this service sends, each sent because of the one before; 32 unless set.
+    /// How many messages may stand before one that this service sends, each sent because of the one before; 32 unless set,
+    /// at most 64.
     /// What would go further is not sent ([`PublishError::TooDeep`](crate::PublishError::TooDeep)), so that handlers and
     /// hooks that answer each other without end come to one.
     pub fn cascade_limit(mut self, messages: u32) -> Self {
