@@ -32,6 +32,9 @@
 //! | `tls` | TLS for whichever of them is on, by rustls |
 //! | `otel` | spans that are linked across services, by `tracing-opentelemetry`: [`telemetry`] |
 //! | `metrics` | counts and times, by the facade `metrics`: [`telemetry`] |
+//! | `prometheus` | the metrics as a page for Prometheus |
+//! | `monitor` | health, and that page, as a tower service: [`monitor`] |
+//! | `monitor-server` | a small server for it |
 //! | `derive` | events written as Rust structs, their schema files exported: `code_first` |
 //! | `testing` | services run by their own wiring in tests, without a broker and without sleeping: `testing` |
 //! | `tower` | tower layers around handlers: `Service::layer` |
@@ -56,6 +59,8 @@ mod invalid;
 mod json;
 pub mod letters;
 mod lineage;
+#[cfg(feature = "monitor")]
+pub mod monitor;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 mod publish;

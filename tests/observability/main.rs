@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(missing_docs, reason = "the names of the tests say it")]
 
+mod counts;
+mod dashboard;
 mod lines;
+mod python;
 mod seen;
 mod traces;

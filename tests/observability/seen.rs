@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
+use celerysalt::monitor::Prometheus;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::Value;
@@ -17,6 +18,8 @@ static SEEN: LazyLock<Seen> = LazyLock::new(Seen::install);
 pub(crate) struct Seen {
     log: Log,
     exporter: InMemorySpanExporter,
+    /// What is counted.
+    pub(crate) prometheus: Prometheus,
     _provider: SdkTracerProvider,
 }
 
@@ -57,7 +60,7 @@ impl Seen {
             .with(spans.with_filter(LevelFilter::INFO))
             .with(lines.with_filter(LevelFilter::TRACE));
         tracing::subscriber::set_global_default(subscriber).unwrap();
-        Self { log, exporter, _provider: provider }
+        Self { log, exporter, prometheus: Prometheus::install().unwrap(), _provider: provider }
     }
 
     /// The log as it was written.
@@ -77,6 +80,14 @@ impl Seen {
         let spans = self.exporter.get_finished_spans().unwrap();
         spans.into_iter().filter(|span| span.span_context.trace_id().to_string() == trace_id).collect()
     }
+}
+
+/// The sum of the series of a metric that have all of these labels, on a page of Prometheus's. None when there is none.
+pub(crate) fn value(page: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let has = |line: &&str| labels.iter().all(|(name, value)| line.contains(&format!("{name}=\"{value}\"")));
+    let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    let values = page.lines().filter(of_name).filter(has).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>());
+    values.map(Result::unwrap).fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
 }
 
 /// An attribute of a span, as text.

@@ -16,7 +16,7 @@ use crate::{
     Salt,
     error::StartError,
     event::EventContract,
-    telemetry::{Observed, Queue},
+    telemetry::{Consumer, Observed, Queue},
     transport::{Deliveries, TransportError},
 };
 
@@ -106,7 +106,9 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         let deliveries = transport.consume(&queue, prefetch).await?;
         // Of those that were taken, as many run as may; the others wait in here for a handler with room.
         let most = if concurrency == 1 { 1 } else { usize::from(prefetch) };
-        let work = Work { shared: Arc::clone(&shared), most, drain, is_rpc, stopped: stopped.clone() };
+        let kind = if is_rpc { Queue::Requests } else { Queue::Events };
+        let consumer = shared.salt.consumers().begin(&queue.name, kind, shared.salt.labels());
+        let work = Work { shared: Arc::clone(&shared), most, drain, is_rpc, consumer, stopped: stopped.clone() };
         loops.spawn(work.run(deliveries));
     }
     tracing::info!(service = shared.salt.service_name(), "started");
@@ -172,14 +174,13 @@ struct Work {
     most: usize,
     drain: Duration,
     is_rpc: bool,
+    consumer: Consumer,
     stopped: watch::Receiver<bool>,
 }
 
 impl Work {
     async fn run(mut self, mut deliveries: Deliveries) -> Ended {
-        let salt = &self.shared.salt;
         let queue = if self.is_rpc { Queue::Requests } else { Queue::Events };
-        let consumer = salt.consumers().begin(deliveries.queue(), queue, salt.labels());
         let mut handling = JoinSet::new();
         let mut error = None;
         loop {
@@ -217,9 +218,9 @@ impl Work {
             }
         }
         if error.is_some() {
-            consumer.lost();
+            self.consumer.lost();
         }
-        drop(consumer);
+        drop(self.consumer);
         deliveries.cancel().await;
         let deadline = Instant::now() + self.drain;
         while !handling.is_empty() {

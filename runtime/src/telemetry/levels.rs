@@ -23,9 +23,36 @@ pub fn look(salt: &Salt) {
     level(names::REGISTRY_PENDING, f64::from(u32::try_from(pending).unwrap_or(u32::MAX)), service);
 }
 
+/// Records how an outbox stands: levels that are not known are `NaN`.
+#[cfg(all(feature = "outbox", feature = "prometheus"))]
+pub(crate) async fn look_at_outbox(outbox: &crate::outbox::Outbox) {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+    let count = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let levels = match tokio::time::timeout(PATIENCE, outbox.status()).await {
+        Ok(Ok(status)) => {
+            let oldest = status.oldest.map_or(0.0, |oldest| oldest.as_secs_f64());
+            [count(status.waiting), count(status.held_up), oldest]
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "how the outbox stands is not known");
+            [f64::NAN; 3]
+        }
+        Err(_) => {
+            tracing::warn!("how the outbox stands is not known: its database did not answer within {PATIENCE:?}");
+            [f64::NAN; 3]
+        }
+    };
+    let names = [names::OUTBOX_WAITING, names::OUTBOX_HELD_UP, names::OUTBOX_OLDEST_SECONDS];
+    for (name, value) in names.into_iter().zip(levels) {
+        level(name, value, || []);
+    }
+}
+
 /// What takes messages from a queue, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Consuming {
+#[non_exhaustive]
+pub enum Consuming {
+    /// Messages are taken as they come, also while the broker is away: then none come.
     Running,
     /// It was told to end, or dropped.
     Stopped,
@@ -45,6 +72,17 @@ pub(crate) struct Consumer {
     id: u64,
     consumers: Arc<Consumers>,
     _counted: InFlight,
+}
+
+#[cfg(feature = "monitor")]
+impl Consuming {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 impl fmt::Debug for Consumers {

@@ -29,8 +29,12 @@ pub(crate) use context::current;
 pub(crate) use delivery::{End, Observed, Queue, handler_span, handling, refused, retried_in_place};
 pub use described::{Kind, METRICS, Metric, describe, names};
 pub(crate) use labels::Labels;
-pub(crate) use levels::Consumers;
+#[cfg(feature = "monitor")]
+pub use levels::Consuming;
 pub use levels::look;
+#[cfg(all(feature = "outbox", feature = "prometheus"))]
+pub(crate) use levels::look_at_outbox;
+pub(crate) use levels::{Consumer, Consumers};
 #[cfg(feature = "metrics")]
 pub(crate) use publishing::confirmed;
 #[cfg(feature = "outbox")]

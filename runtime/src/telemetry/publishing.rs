@@ -148,6 +148,8 @@ fn count(salt: &Salt, subject: Subject<'_>, outcome: Result<&Receipt, &PublishEr
     match outcome {
         Ok(Receipt { routed: true, .. }) => add(names::PUBLISHED, 1, labels),
         Ok(_) | Err(PublishError::Unroutable { .. }) => add(names::RETURNED, 1, labels),
+        // It is out; what failed came after it.
+        Err(PublishError::After { receipt, .. }) => count(salt, subject, Ok(receipt)),
         Err(error) => {
             add(names::PUBLISH_FAILURES, 1, || and("reason", reason(error)));
             if matches!(error, PublishError::Invalid(_)) {
