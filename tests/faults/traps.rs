@@ -39,6 +39,8 @@ fn message(exchange: &str, routing_key: &str, body: &str) -> Message {
 async fn what_the_broker_does_not_take_is_told_to_who_sent_it() {
     const TASKS: usize = 8;
     const ROOM: u32 = 100;
+    // Of a thousand, lapin mixes up none.
+    let sent = events().max(20_000);
     let world = World::rabbitmq();
     let (exchange, full, open) = (world.exchange(), world.foreign_queue("full"), world.foreign_queue("open"));
     let connection = Connection::connect(&broker_url(), ConnectionProperties::default()).await.unwrap();
@@ -72,7 +74,7 @@ async fn what_the_broker_does_not_take_is_told_to_who_sent_it() {
         tasks.spawn(async move {
             let (mut taken, mut refused, mut unroutable) = ([0, 0, 0], [0, 0, 0], [0, 0, 0]);
             let mut confirmations = Vec::new();
-            for number in task * events() / TASKS..(task + 1) * events() / TASKS {
+            for number in task * sent / TASKS..(task + 1) * sent / TASKS {
                 // As often as not one after another of the same kind.
                 let to = (number / 3 + number % 2) % 3;
                 let key = ["full", "open", "nowhere"][to];
@@ -101,8 +103,7 @@ async fn what_the_broker_does_not_take_is_told_to_who_sent_it() {
     tell(
         "lapin 1, 2: confirms and returns of many tasks",
         &format!(
-            "{} sent by {TASKS} tasks to a full queue, an open one and none | taken {taken:?} | refused {refused:?} | unroutable {unroutable:?} | there {there:?}",
-            events()
+            "{sent} sent by {TASKS} tasks to a full queue, an open one and none | taken {taken:?} | refused {refused:?} | unroutable {unroutable:?} | there {there:?}"
         ),
     );
     assert_eq!((taken, &refused[1..], &unroutable[..2]), (there, &[0, 0][..], &[0, 0][..]));
