@@ -314,6 +314,7 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
     }
 
     /// How many events are made ready at a time: a store takes many as fast as one.
+    #[cfg_attr(not(feature = "outbox"), allow(clippy::unused_self, reason = "the store is its own"))]
     fn step(&self) -> usize {
         #[cfg(feature = "outbox")]
         if self.salt.store().is_some() {
