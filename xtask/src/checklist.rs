@@ -12,7 +12,7 @@ use crate::{USAGE, cargo};
 const PAGE: &str = "docs/checklist.md";
 /// How many rows may be open.
 #[cfg(test)]
-const MOST_OPEN: usize = 2;
+const MOST_OPEN: usize = 1;
 /// What a row says that nothing proves yet.
 const OPEN: &str = "open";
 
