@@ -410,7 +410,7 @@ impl SaltBuilder {
     }
 
     /// How many messages may stand before one that this service sends, each sent because of the one before; 32 unless set,
-    /// at most 64.
+    /// and no more: less can be set.
     /// What would go further is not sent ([`PublishError::TooDeep`](crate::PublishError::TooDeep)), so that handlers and
     /// hooks that answer each other without end come to one.
     pub fn cascade_limit(mut self, messages: u32) -> Self {
