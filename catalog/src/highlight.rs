@@ -57,6 +57,8 @@ fn tokens(language: Language, text: &str) -> Vec<(Option<&'static str>, &str)> {
         let starts_word = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');
         let found = if language.comment().is_some_and(|mark| here.starts_with(mark)) {
             Some(("comment", here.find('\n').unwrap_or(here.len())))
+        } else if language == Language::Rust && starts_word && here.starts_with("r#") {
+            Some(("text", end_of_raw_text(here)))
         } else if first == '"' {
             let end = end_of_text(here);
             let is_key = language == Language::Json && here[end..].starts_with(':');
@@ -110,13 +112,30 @@ fn end_of_text(text: &str) -> usize {
     text.len()
 }
 
+/// Behind the `"##` that ends what began with `r##"`, or all of it.
+fn end_of_raw_text(text: &str) -> usize {
+    let hashes = text[1..].chars().take_while(|c| *c == '#').count();
+    let end = format!("\"{}", "#".repeat(hashes));
+    let start = hashes + 2;
+    text.get(start..).and_then(|rest| rest.find(&end)).map_or(text.len(), |at| start + at + end.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn nothing_is_lost_and_everything_is_escaped() {
-        for text in ["", "\"", "{\"a\": -1.5e3, \"b\\\"\": [true]}", "// \u{1f600} \"x\"\nlet a1 = 'ü';", "\"\\"] {
+        for text in [
+            "",
+            "\"",
+            "{\"a\": -1.5e3, \"b\\\"\": [true]}",
+            "// \u{1f600} \"x\"\nlet a1 = 'ü';",
+            "r#\"a \"b\" c\"# d",
+            "r#",
+            "r#\"ü",
+            "\"\\",
+        ] {
             for language in [Language::Json, Language::Rust, Language::Python] {
                 let joined: String = tokens(language, text).into_iter().map(|(_, part)| part).collect();
                 assert_eq!(joined, text);

@@ -22,6 +22,8 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+// What a broker's client waits for nests deeply.
+#![recursion_limit = "256"]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
 mod asyncapi;
@@ -31,6 +33,8 @@ mod known;
 mod pages;
 mod sample;
 mod search;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod site;
 mod snippets;
 mod steps;

@@ -6,7 +6,9 @@ use celerysalt_codegen::naming::type_name;
 use celerysalt_contract::{Topic, evolution::Release};
 
 use crate::{
-    Known, asyncapi, pages, search,
+    Known, asyncapi, pages,
+    sample::Samples,
+    search,
     steps::{Comparisons, Step},
     subject::{self, Subject, changes_path, contract_path},
 };
@@ -29,6 +31,7 @@ pub struct Site {
     pub(crate) topics: Vec<Vec<Release>>,
     pub(crate) known: Option<Known>,
     pub(crate) is_live: bool,
+    pub(crate) samples: Samples,
     comparisons: Comparisons,
     /// How many topics' newest versions have that Rust name: one alone has it at the top of generated code.
     names: HashMap<String, usize>,
@@ -53,7 +56,15 @@ impl Site {
         for newest in topics.iter().filter_map(|versions| versions.last()) {
             *names.entry(type_name(&subject::title(newest.record()))).or_default() += 1;
         }
-        Self { title: title.into(), topics, known: None, is_live: false, comparisons: Comparisons::default(), names }
+        Self {
+            title: title.into(),
+            topics,
+            known: None,
+            is_live: false,
+            samples: Samples::default(),
+            comparisons: Comparisons::default(),
+            names,
+        }
     }
 
     /// With what a registry knows.
@@ -101,8 +112,8 @@ impl Site {
     /// One file; none when there is none of that path. The path of a folder means its `index.html`.
     pub fn page(&self, path: &str) -> Option<Page> {
         let path = path.trim_start_matches('/');
-        if let Some((_, content_type, text)) = ASSETS.iter().find(|(name, ..)| *name == path) {
-            return Some(Page { content_type, text: (*text).to_owned() });
+        if let Some(page) = Self::asset(path) {
+            return Some(page);
         }
         let html = |markup: maud::Markup| Page { content_type: HTML, text: markup.into_string() };
         Some(match path {
@@ -113,7 +124,7 @@ impl Site {
             "search.js" => Page { content_type: "text/javascript; charset=utf-8", text: search::index(self) },
             "asyncapi.json" => Page {
                 content_type: "application/json",
-                text: format!("{:#}\n", asyncapi::asyncapi(&self.title, self.records())),
+                text: format!("{:#}\n", asyncapi::document(&self.title, self.records(), &self.samples)),
             },
             _ => {
                 let (topic, name) =
@@ -130,6 +141,13 @@ impl Site {
                 })
             }
         })
+    }
+
+    /// A file that is the same for every site.
+    pub(crate) fn asset(path: &str) -> Option<Page> {
+        let path = path.trim_start_matches('/');
+        let (_, content_type, text) = ASSETS.iter().find(|(name, ..)| *name == path)?;
+        Some(Page { content_type, text: (*text).to_owned() })
     }
 
     /// The page of a failure, in the site's own look.

@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+pub mod browser;
 pub mod certificate;
 pub mod cluster;
 #[cfg(doctest)]

@@ -192,7 +192,7 @@ fn create(folder: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// That this is not root, or what apt-get says.
-fn install(packages: &[&str]) -> Result<(), String> {
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     if output("id", &["-u"]).as_deref() != Ok("0") {
         return Err("not root, so it is not installed from here".to_owned());
     }
@@ -205,7 +205,7 @@ fn install(packages: &[&str]) -> Result<(), String> {
 ///
 /// # Errors
 /// That it does not start, or the end of what it printed when it failed.
-fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
     let ran = std::process::Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

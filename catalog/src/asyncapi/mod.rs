@@ -11,7 +11,7 @@ use celerysalt_contract::{ContractRecord, Mode, Status, Topic};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    sample::examples,
+    sample::Samples,
     subject::{setting, summary, title},
 };
 
@@ -28,16 +28,25 @@ use crate::{
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn asyncapi<'a>(name: &str, records: impl IntoIterator<Item = &'a ContractRecord>) -> Value {
+    document(name, records, &Samples::default())
+}
+
+/// With examples that may have been made before.
+pub(crate) fn document<'a>(
+    name: &str,
+    records: impl IntoIterator<Item = &'a ContractRecord>,
+    samples: &Samples,
+) -> Value {
     let mut topics: BTreeMap<&Topic, Vec<&ContractRecord>> = BTreeMap::new();
     for record in records {
         topics.entry(&record.topic).or_default().push(record);
     }
-    let mut document = Parts::default();
+    let mut document = Parts::new(samples);
     for (topic, mut versions) in topics {
         versions.sort_by(|a, b| a.version.cmp(&b.version));
         document.topic(topic, &versions);
     }
-    let Parts { channels, operations, messages, schemas } = document;
+    let Parts { channels, operations, messages, schemas, .. } = document;
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -52,15 +61,19 @@ pub fn asyncapi<'a>(name: &str, records: impl IntoIterator<Item = &'a ContractRe
     })
 }
 
-#[derive(Default)]
-struct Parts {
+struct Parts<'a> {
+    samples: &'a Samples,
     channels: Map<String, Value>,
     operations: Map<String, Value>,
     messages: Map<String, Value>,
     schemas: Map<String, Value>,
 }
 
-impl Parts {
+impl<'a> Parts<'a> {
+    fn new(samples: &'a Samples) -> Self {
+        Self { samples, channels: Map::new(), operations: Map::new(), messages: Map::new(), schemas: Map::new() }
+    }
+
     fn topic(&mut self, topic: &Topic, versions: &[&ContractRecord]) {
         let Some(newest) = versions.last() else { return };
         let is_rpc = newest.mode == Mode::Rpc;
@@ -121,7 +134,7 @@ impl Parts {
 
     fn message(&mut self, name: &str, part: &str, record: &ContractRecord, schema: &Value) {
         let examples: Vec<Value> =
-            examples(schema).valid.into_iter().map(|example| json!({"payload": example.value})).collect();
+            self.samples.of(schema).valid.iter().map(|example| json!({"payload": example.value})).collect();
         let mut message = json!({
             "name": name,
             "title": schema["title"].as_str().map_or_else(|| format!("{} {part}", title(record)), ToOwned::to_owned),

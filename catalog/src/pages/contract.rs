@@ -44,9 +44,9 @@ pub(crate) fn contract(site: &Site, versions: &[Release], subject: &Subject<'_>)
     let parts: Vec<(&str, &str, Markup)> = parts(record)
         .into_iter()
         .map(|(name, id, schema)| {
-            let (markup, examples) = schema::part(name, id, schema);
+            let (markup, examples) = schema::part(&site.samples, name, id, schema);
             if example.is_none() && (id == "payload" || id == "request") {
-                example = examples.valid.into_iter().next().map(|example| example.value);
+                example = examples.valid.first().map(|example| example.value.clone());
             }
             (name, id, markup)
         })
@@ -97,7 +97,7 @@ fn head(site: &Site, versions: &[Release], subject: &Subject<'_>) -> Markup {
                 @let reason = known.map_or("", |known| known.reason(&record.topic, &record.version));
                 div.warning role="note" {
                     strong { "Deprecated." } " Still valid, but not to be used for anything new."
-                    @if !reason.is_empty() { " " (inline(reason)) }
+                    @if !reason.is_empty() { " Reason: " (inline(reason)) }
                 }
             } @else if let Some(newest) = newest.filter(|_| !subject.is_newest) {
                 div.notice role="note" { "There is a newer version: " a href={ (newest.version()) ".html" } { (newest.version()) } }

@@ -9,6 +9,8 @@ mod lineage;
 mod schema;
 mod text;
 
+#[cfg(feature = "serve")]
+pub(crate) use self::frame::POLICY;
 pub(crate) use self::{
     changes::{all_changes, topic_changes},
     contract::{contract, newest},

@@ -1,5 +1,7 @@
 //! A schema as fields, with its examples and as it is written.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -7,16 +9,16 @@ use super::text::prose;
 use crate::{
     fields::{Described, Field, Layout, Row, Rule, Shared, Term, describe},
     highlight::{Language, code},
-    sample::{Examples, examples},
+    sample::{Examples, Samples},
 };
 
 /// More than a page shows of a schema's text; the fields above say it, and AsyncAPI has it.
 const MOST_TEXT: usize = 60_000;
 
 /// One schema of a contract; gives its examples, for snippets.
-pub(super) fn part(name: &str, id: &str, schema: &Value) -> (Markup, Examples) {
+pub(super) fn part(samples: &Samples, name: &str, id: &str, schema: &Value) -> (Markup, Arc<Examples>) {
     let described = describe(schema);
-    let examples = examples(schema);
+    let examples = samples.of(schema);
     let says = schema["description"].as_str().unwrap_or_default();
     let markup = html! {
         section #(id) {

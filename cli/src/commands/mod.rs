@@ -27,6 +27,8 @@ mod registry;
 #[cfg(feature = "outbox")]
 mod replay;
 mod send;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod sync;
 #[cfg(feature = "amqp")]
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Diff(diff::Diff),
     Dlq(dlq::Dlq),
     Docs(docs::Docs),
+    #[cfg(feature = "serve")]
+    Serve(serve::Serve),
     #[cfg(feature = "outbox")]
     Outbox(outbox::Outbox),
     #[cfg(feature = "outbox")]
@@ -117,6 +121,8 @@ impl Command {
             Self::Diff(command) => command.run(style).await,
             Self::Dlq(command) => command.run(style).await,
             Self::Docs(command) => command.run().await,
+            #[cfg(feature = "serve")]
+            Self::Serve(command) => command.run().await,
             #[cfg(feature = "outbox")]
             Self::Outbox(command) => command.run(style).await,
             #[cfg(feature = "outbox")]
