@@ -211,7 +211,7 @@ async fn a_failed_follow_up_tells_of_the_event_that_is_out(world: &World) {
         .builder("orders")
         .await
         // Nobody subscribes to the follow-up of the first; the second fails by itself.
-        .after_publish(|user: UserCreated| async move { payment(user.user_id.as_i64().unwrap_or_default() as f64) })
+        .after_publish(|user: UserCreated| async move { payment(user.user_id.to_string().parse().unwrap()) })
         .after_publish(|_: OrderShipped| async { Err::<(), _>(HandlerError::new("no mail server")) })
         .connect()
         .await

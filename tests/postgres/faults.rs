@@ -87,9 +87,9 @@ async fn a_server_that_crashes_under_a_sync_has_all_of_it_or_nothing() {
 #[tokio::test]
 async fn tls_is_verified_and_what_is_wrong_with_it_is_said_soon() {
     let mut cluster = Cluster::prepare();
-    let Certificate { authority, certificate, key } = Certificate::of(cluster.folder(), "localhost");
+    let Certificate { authority, chain, key } = Certificate::of(cluster.folder(), "localhost");
     let other_authority = Certificate::of(cluster.folder(), "elsewhere").authority;
-    let (crt, key) = (cluster.write("server.crt", &certificate), cluster.write("server.key", &key));
+    let (crt, key) = (cluster.write("server.crt", &chain), cluster.write("server.key", &key));
     for setting in
         ["ssl=on".to_owned(), format!("ssl_cert_file={}", crt.display()), format!("ssl_key_file={}", key.display())]
     {

@@ -11,7 +11,7 @@ pub struct Certificate {
     /// The authority's certificate: a path, as settings want it.
     pub authority: String,
     /// The server's certificate, in PEM.
-    pub certificate: Vec<u8>,
+    pub chain: Vec<u8>,
     /// Its key, in PEM.
     pub key: Vec<u8>,
 }
@@ -41,6 +41,6 @@ impl Certificate {
             "x509 -req -days 2 -in @ -CA @ -CAkey @ -CAcreateserial -extfile @ -out @",
             &["csr", "ca.crt", "ca.key", "ext", "crt"],
         );
-        Self { authority: at("ca.crt"), certificate: fs::read(at("crt")).unwrap(), key: fs::read(at("key")).unwrap() }
+        Self { authority: at("ca.crt"), chain: fs::read(at("crt")).unwrap(), key: fs::read(at("key")).unwrap() }
     }
 }

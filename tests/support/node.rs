@@ -107,7 +107,7 @@ impl Node {
             guard,
         };
         node.own(&node.folder);
-        let crt = node.write("server.crt", &certificate.certificate);
+        let crt = node.write("server.crt", &certificate.chain);
         let key = node.write("server.key", &certificate.key);
         node.write("plugins", plugins);
         node.write("environment", b"");
