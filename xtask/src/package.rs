@@ -1,7 +1,7 @@
 //! `cargo xtask package`: is each crate that is published fit to be? One version for all, what crates.io and readers ask for,
 //! both licences inside; then cargo packs them all, which needs none of them to be published yet.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
@@ -74,7 +74,7 @@ fn agreement(packages: &[&Value]) -> Vec<String> {
 fn contents(name: &str, list: &str) -> Vec<String> {
     let files: BTreeSet<&str> = list.lines().collect();
     let missing = FILES.iter().filter(|file| !files.contains(**file)).map(|file| format!("{name} lacks {file}"));
-    let is_private = |file: &&&str| file.contains(".env") || file.ends_with(".pem") || file.starts_with("target/");
+    let is_private = |file: &&&str| file.contains(".env") || Path::new(file).extension().is_some_and(|end| end.eq_ignore_ascii_case("pem")) || file.starts_with("target/");
     let private = files.iter().filter(is_private).map(|file| format!("{name} would publish {file}"));
     missing.chain(private).collect()
 }
