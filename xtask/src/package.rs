@@ -74,7 +74,11 @@ fn agreement(packages: &[&Value]) -> Vec<String> {
 fn contents(name: &str, list: &str) -> Vec<String> {
     let files: BTreeSet<&str> = list.lines().collect();
     let missing = FILES.iter().filter(|file| !files.contains(**file)).map(|file| format!("{name} lacks {file}"));
-    let is_private = |file: &&&str| file.contains(".env") || Path::new(file).extension().is_some_and(|end| end.eq_ignore_ascii_case("pem")) || file.starts_with("target/");
+    let is_private = |file: &&&str| {
+        file.contains(".env")
+            || Path::new(file).extension().is_some_and(|end| end.eq_ignore_ascii_case("pem"))
+            || file.starts_with("target/")
+    };
     let private = files.iter().filter(is_private).map(|file| format!("{name} would publish {file}"));
     missing.chain(private).collect()
 }
