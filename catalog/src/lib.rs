@@ -5,8 +5,8 @@
 //! Every text comes from somebody's contract: it is escaped by the template library, pages have a policy that lets no script
 //! run but the site's own, and nothing of a text ever becomes a link.
 //!
-//! The walk: releases → [`subject`] (one contract among its topic's versions) → [`fields`], [`sample`], [`snippets`],
-//! [`steps`] → [`pages`] (HTML), [`search`] (the index that the browser looks through), [`asyncapi`].
+//! The walk: releases → `subject` (one contract among its topic's versions) → `fields`, `sample`, `snippets`,
+//! `steps` → `pages` (HTML), `search` (the index that the browser looks through), `asyncapi`.
 //!
 //! ```
 //! use celerysalt_catalog::Site;
