@@ -295,6 +295,23 @@ fn what_says_the_same_is_within_itself_whatever_it_says() {
 }
 
 #[test]
+fn a_format_beside_a_change_does_not_hide_it() {
+    // Without `$schema` formats are asserted. What is required stands in every witness, with a text of its format.
+    for format in ["date-time", "date", "time", "duration", "email", "ipv4", "ipv6", "uuid"] {
+        let moment = json!({"type": "string", "format": format});
+        let old = json!({"type": "object", "properties": {"at": moment}, "required": ["at"]});
+        let new = json!({
+            "type": "object", "properties": {"at": moment, "id": {"type": "integer"}}, "required": ["at", "id"]
+        });
+        for closed in [false, true] {
+            let found = contains(&old, &new, &Options::default().closed_writer(closed));
+            assert!(matches!(found, Verdict::Breaking { .. }), "{format} {closed}: {found:?}");
+        }
+        compatible(&new, &old);
+    }
+}
+
+#[test]
 fn recursion_ends_and_is_decided() {
     let tree = |value: Value| json!({"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {"v": value, "l": {"$ref": "#/$defs/n"}, "r": {"$ref": "#/$defs/n"}}, "required": ["v"]}}});
     compatible(&tree(json!({"type": "integer"})), &tree(json!({"type": "number"})));

@@ -11,6 +11,7 @@ use super::{
     solve::{Found, Solver},
     text::Texts,
 };
+use crate::formats::Format;
 
 /// The deepest formula that is taken apart.
 const MAX_DEPTH: usize = 300;
@@ -244,6 +245,8 @@ impl Solver<'_> {
             _ => None,
         };
         let mut unsure = false;
+        // Texts of the formats that are asked for: a search would hardly come upon them.
+        let mut examples = Vec::new();
         let mut literals = Vec::new();
         for id in decided {
             match self.arena.node(*id).clone() {
@@ -256,7 +259,11 @@ impl Solver<'_> {
                     });
                 }
                 Node::NoneOf(values) => excluded.extend(values.iter().cloned()),
-                Node::Opaque { .. } => unsure = true,
+                Node::Opaque { key, holds } => {
+                    unsure = true;
+                    let format = self.formats.get(&key).filter(|_| holds && kind == Kind::Text);
+                    examples.extend(format.and_then(Format::example).map(|text| Exact::Text(text.to_owned())));
+                }
                 _ => return Found::unknown(),
             }
             literals.push(*id);
@@ -269,8 +276,11 @@ impl Solver<'_> {
         };
         // Whatever was built is tried: a value that is not sure is told as such, a wrong one not at all.
         let built = std::mem::take(&mut found.values);
-        let candidates: Vec<Exact> = built.into_iter().chain(std::mem::take(&mut found.maybe)).collect();
-        for value in candidates {
+        let candidates = examples.into_iter().chain(built).chain(std::mem::take(&mut found.maybe));
+        for value in candidates.collect::<Vec<Exact>>() {
+            if found.values.contains(&value) {
+                continue;
+            }
             let mut verdict = Some(true);
             for literal in &literals {
                 match self.holds(*literal, &value) {

@@ -403,7 +403,9 @@ impl<'a> Solver<'a> {
         let formats = self.documents.get(schema.document).map_or(Formats::Annotation, |document| document.formats);
         if let Some(format) = Format::of(formats, schema.draft, schema.members) {
             // What a format allows is known by its name, and of what it refuses a part is known.
-            let mut understood = vec![self.unknown(&format.key(schema.draft))];
+            let key = format.key(schema.draft);
+            let mut understood = vec![self.unknown(&key)];
+            self.formats.insert(key, format.clone());
             understood.extend(format.shape().map(|shape| self.arena.matching(shape)));
             let understood = self.arena.all(understood);
             let other = self.arena.intern(Node::Kinds(EVERY_KIND & !bit(Kind::Text)));

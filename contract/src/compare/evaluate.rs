@@ -38,7 +38,11 @@ impl Solver<'_> {
             Node::Kinds(mask) => Some(mask & bit(value.kind()) != 0),
             Node::OneOf(values) => Some(values.contains(value)),
             Node::NoneOf(values) => Some(!values.contains(value)),
-            Node::Opaque { .. } => None,
+            // Which texts a format takes is not known; whether it takes this one is.
+            Node::Opaque { key, holds } => match (self.formats.get(&key), value) {
+                (Some(format), Exact::Text(text)) => Some(format.allows(text) == holds),
+                _ => None,
+            },
             Node::Later { .. } => {
                 let resolved = self.resolve(id);
                 self.holds_at(resolved, value, depth + 1)

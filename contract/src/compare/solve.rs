@@ -12,6 +12,7 @@ use super::{
     formula::{Arena, Closing, FALSE, Id, Node, Site, TRUE},
     pattern::Pattern,
 };
+use crate::formats::Format;
 
 /// How deep the work may nest: a part of a value counts as [`PART`], a choice within one value as one. It bounds the stack.
 const MAX_NESTING: usize = 500;
@@ -88,6 +89,8 @@ pub(super) struct Solver<'a> {
     pub(super) reduced: Table<(Id, super::exact::Kind), Id>,
     /// Reduced formulas that are opposites for values of that type; for others they may not be.
     pub(super) opposed: Table<(Id, super::exact::Kind), Id>,
+    /// The formats that are asserted, by the key of what stands for them.
+    pub(super) formats: Table<String, Format>,
     patterns: Table<String, Option<Rc<Pattern>>>,
     known: Table<(Vec<Id>, usize), Found>,
     /// The sets that are being answered.
@@ -109,6 +112,7 @@ impl<'a> Solver<'a> {
             dotted: false,
             reduced: Table::default(),
             opposed: Table::default(),
+            formats: Table::default(),
             patterns: Table::default(),
             known: Table::default(),
             open: Vec::new(),

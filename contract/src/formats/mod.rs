@@ -133,6 +133,24 @@ impl Format {
         }
     }
 
+    /// A text that most readings of the format take, if it is a common one.
+    #[cfg(feature = "compare")]
+    pub(crate) fn example(&self) -> Option<&'static str> {
+        Some(match self.name.as_str() {
+            "date-time" => "2020-01-01T00:00:00Z",
+            "date" => "2020-01-01",
+            "time" => "00:00:00Z",
+            "duration" => "P1D",
+            "email" => "a@example.com",
+            "hostname" => "example.com",
+            "ipv4" => "127.0.0.1",
+            "ipv6" => "::1",
+            "uri" => "https://example.com/",
+            "uuid" => "00000000-0000-4000-8000-000000000000",
+            _ => return None,
+        })
+    }
+
     /// A pattern that every text of the format matches; none where nothing simple is known.
     #[cfg(feature = "compare")]
     pub(crate) fn shape(&self) -> Option<&'static str> {
