@@ -20,7 +20,7 @@ async fn again_and_again(fault: &str, faults: usize, plan: Plan, mut node: Own, 
     let publishing = stand.publish(events(), Some(over(4 * (faults + 1))));
     let mut slowest = Duration::ZERO;
     for round in 1..=faults {
-        publishing.reaches(round * events() / (faults + 1)).await;
+        publishing.beyond(round * events() / (faults + 1)).await;
         block_in_place(|| happen(&mut node));
         slowest = slowest.max(stand.recovers(&publishing).await);
     }
@@ -75,7 +75,7 @@ async fn while_alarmed(fault: &str, raise: &[&str], clear: &[&str]) {
     let extra = plan.in_flight();
     let stand = Stand::start(plan).await;
     let publishing = stand.publish(events(), Some(over(12)));
-    publishing.reaches(events() / 3).await;
+    publishing.beyond(events() / 3).await;
     block_in_place(|| node.ctl(raise));
     // Out of two windows, all has been told of: the one that was under way, and those who waited for room.
     let begun = Instant::now();

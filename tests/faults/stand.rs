@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
     time::{Duration, Instant},
@@ -210,17 +210,22 @@ impl Stand {
         }
     }
 
-    /// Starts to publish, until so many events are confirmed; at most `rate` a second.
+    /// Starts to publish at most `rate` a second. Goes on until so many events are confirmed and its end is asked for: whatever
+    /// happens meanwhile happens to a publisher at work, however long it takes.
     pub(crate) fn publish(&self, wanted: usize, rate: Option<f64>) -> Publishing {
         let (confirmed, confirms) = watch::channel(0);
         let salt = self.publisher.clone();
+        let ending = Arc::new(AtomicBool::new(false));
+        let may_end = Arc::clone(&ending);
         let (window, numbers) = (self.plan.window, Arc::clone(&self.next));
         let task = tokio::spawn(async move {
             let mut published = Published::default();
             let mut in_flight: FuturesUnordered<Sending> = FuturesUnordered::new();
             let mut due = tokio::time::Instant::now();
             loop {
-                while in_flight.len() < window && published.confirmed.len() + in_flight.len() < wanted {
+                while in_flight.len() < window
+                    && (published.confirmed.len() + in_flight.len() < wanted || !may_end.load(Ordering::SeqCst))
+                {
                     if let Some(rate) = rate {
                         // What was missed while nothing went is not made up for.
                         due = due.max(tokio::time::Instant::now() - Duration::from_millis(20))
@@ -250,7 +255,7 @@ impl Stand {
                 }
             }
         });
-        Publishing { task, confirms }
+        Publishing { task, confirms, ending }
     }
 
     pub(crate) fn seen(&self) -> &Arc<Seen> {
@@ -271,9 +276,7 @@ impl Stand {
         let start = Instant::now();
         let (confirmed, handled) = (publishing.count(), self.seen.count());
         publishing.beyond(confirmed).await;
-        if !publishing.is_finished() {
-            self.seen.beyond(handled).await;
-        }
+        self.seen.beyond(handled).await;
         start.elapsed()
     }
 
@@ -381,6 +384,7 @@ type Sending = Pin<Box<dyn Future<Output = (Name, Result<(), PublishError>)> + S
 pub(crate) struct Publishing {
     task: JoinHandle<Published>,
     confirms: watch::Receiver<usize>,
+    ending: Arc<AtomicBool>,
 }
 
 /// What a publisher has done.
@@ -431,24 +435,16 @@ impl Publishing {
         *self.confirms.borrow()
     }
 
-    /// Waits until more than `count` are confirmed, or all.
+    /// Waits until more than `count` are confirmed.
     pub(crate) async fn beyond(&self, count: usize) {
         let (mut confirms, wait) = (self.confirms.clone(), limit());
         let reached = tokio::time::timeout(wait, confirms.wait_for(|now| *now > count)).await.is_ok();
         assert!(reached, "{} and not {count} events were confirmed within {wait:?}", self.count());
     }
 
-    /// Waits until more than `count` are confirmed, in the middle of the work.
-    pub(crate) async fn reaches(&self, count: usize) {
-        self.beyond(count).await;
-        assert!(!self.task.is_finished(), "all is published already");
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        self.task.is_finished()
-    }
-
+    /// Waits until all that is wanted is confirmed, and for what is under way.
     pub(crate) async fn end(self) -> Published {
+        self.ending.store(true, Ordering::SeqCst);
         let wait = limit();
         let ended = tokio::time::timeout(wait, self.task).await;
         ended.unwrap_or_else(|_| panic!("publishing took longer than {wait:?}")).unwrap()

@@ -66,7 +66,7 @@ async fn an_exchange_that_is_deleted_live() {
     let extra = plan.in_flight();
     let stand = Stand::start(plan).await;
     let publishing = stand.publish(events(), Some(over(4)));
-    publishing.reaches(events() / 2).await;
+    publishing.beyond(events() / 2).await;
     delete(&broker_url(), None, Some(stand.exchange().to_owned())).await;
     let start = Instant::now();
     let published = publishing.end().await;
