@@ -1,6 +1,7 @@
 //! Traps of lapin that no other test falls into. The table of all of them is in `docs/faults.md`.
 
 use std::{
+    collections::HashSet,
     fmt::{self, Write},
     sync::{Arc, Mutex},
     time::Duration,
@@ -111,6 +112,68 @@ async fn what_the_broker_does_not_take_is_told_to_who_sent_it() {
     transport.close().await;
 }
 
+/// A quorum queue that gets all of the world's exchange.
+fn quorum(world: &World) -> QueueSpec {
+    QueueSpec {
+        name: world.foreign_queue("acked"),
+        kind: QueueKind::Quorum,
+        bindings: vec![Binding { exchange: world.exchange(), pattern: "#".parse().unwrap() }],
+        dead_letter: None,
+    }
+}
+
+/// Publishes so many messages, and waits until they are in the queue.
+async fn fill(writer: &Arc<dyn Transport>, exchange: &str, count: usize) {
+    let mut confirmations = Vec::new();
+    for _ in 0..count {
+        let mut message = message(exchange, "k", "x");
+        message.properties.message_id = Some(uuid::Uuid::new_v4().to_string());
+        confirmations.push(writer.send(message).await.unwrap());
+    }
+    for confirmation in confirmations {
+        assert_eq!(within(confirmation).await, Ok(Routing::Routed));
+    }
+}
+
+/// Trap 10: acks that lapin has written are lost on a quorum queue when the channel closes at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acked_stays_acked_when_its_consumer_ends() {
+    const PREFETCH: u16 = 500;
+    let world = World::rabbitmq();
+    let queue = quorum(&world);
+    let writer = world.transport("writer").await;
+    let (mut acked, mut again, mut rounds) = (HashSet::new(), 0, 0);
+    while acked.len() < events() {
+        let reader = AmqpTransport::connect(&broker_url(), AmqpOptions::new()).await.unwrap();
+        let mut deliveries = reader.consume(&queue, PREFETCH).await.unwrap();
+        if rounds == 0 {
+            fill(&writer, &world.exchange(), events()).await;
+        }
+        rounds += 1;
+        let due = usize::from(PREFETCH).min(events() - acked.len());
+        let mut held = Vec::new();
+        for _ in 0..due {
+            let delivery = within(deliveries.next()).await.unwrap().unwrap();
+            again += usize::from(!acked.insert(delivery.message.properties.message_id.clone()));
+            held.push(delivery);
+        }
+        // Every other one first: none of these can be acked together with those before it.
+        let (odd, even): (Vec<_>, Vec<_>) = held.into_iter().enumerate().partition(|(at, _)| at % 2 == 1);
+        for (_, delivery) in odd.into_iter().chain(even) {
+            delivery.ack_soon();
+        }
+        deliveries.cancel().await;
+        reader.close().await;
+    }
+    let left = ready(&broker_url(), &queue.name).await;
+    tell(
+        "lapin 10: acks at the end",
+        &format!("{} acked | {rounds} consumers ended at once | {} came back", acked.len(), again + left),
+    );
+    assert_eq!((again, left), (0, 0), "acked messages came back");
+    writer.close().await;
+}
+
 /// Trap 11: single acks, and confirms awaited one by one, cost several times as much. Counted in bytes on the wire.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acks_are_written_together() {
@@ -119,22 +182,11 @@ async fn acks_are_written_together() {
     let world = World::rabbitmq();
     let address = broker_url().rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned();
     let proxy = Proxy::start(&address).await;
-    let queue = QueueSpec {
-        name: world.foreign_queue("acked"),
-        kind: QueueKind::Quorum,
-        bindings: vec![Binding { exchange: world.exchange(), pattern: "#".parse().unwrap() }],
-        dead_letter: None,
-    };
+    let queue = quorum(&world);
     let reader = AmqpTransport::connect(&proxy.through(&broker_url()), AmqpOptions::new()).await.unwrap();
     let mut deliveries = reader.consume(&queue, 500).await.unwrap();
     let writer = world.transport("writer").await;
-    let mut confirmations = Vec::new();
-    for _ in 0..events() {
-        confirmations.push(writer.send(message(&world.exchange(), "k", "x")).await.unwrap());
-    }
-    for confirmation in confirmations {
-        assert_eq!(within(confirmation).await, Ok(Routing::Routed));
-    }
+    fill(&writer, &world.exchange(), events()).await;
     let before = proxy.sent();
     let mut left = events();
     while left > 0 {
