@@ -13,8 +13,6 @@ use crate::{Salt, error::PublishError, event::Broadcast, publish::Publish};
 pub(crate) const DEPTH: &str = "x-celerysalt-depth";
 /// How long a chain may be unless the service says otherwise.
 pub(crate) const DEFAULT_LIMIT: u32 = 32;
-/// The longest that it may be: what follows in hooks is published within the publish that it follows, on its stack.
-pub(crate) const MOST: u32 = 32;
 
 type Publishing<'a> = Pin<Box<dyn Future<Output = Result<(), PublishError>> + Send + 'a>>;
 

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use crate::{
     Salt,
     cascade::{self, FollowUp},
+    chain,
     error::{ConnectError, PublishError},
     event::{Event, EventContract},
     invalid::Part,
@@ -343,7 +344,7 @@ impl Hooks {
     }
 
     pub(crate) fn limit(&mut self, messages: u32) {
-        self.limit = Some(messages.min(cascade::MOST));
+        self.limit = Some(messages);
     }
 
     /// # Errors
@@ -420,21 +421,34 @@ impl Hooks {
                 salt: salt.clone(),
             };
             let Some(telling) = (hook.run)(payload, published) else { continue };
-            let done = cascade::after(depth, async {
+            let salt = salt.clone();
+            let done = chain::walk(cascade::after(depth, async move {
                 for next in telling.await? {
-                    next.publish(salt).await?;
+                    next.publish(&salt).await?;
                 }
                 Ok::<(), HandlerError>(())
-            });
+            }));
             done.await.map_err(|error| PublishError::After {
                 topic: topic.to_owned(),
                 receipt: Box::new(receipt.clone()),
                 hook: hook.name,
-                reason: error.to_string(),
+                reason: shortened(error.to_string()),
             })?;
         }
         Ok(())
     }
+}
+
+/// How much of a reason is told at its beginning, and at its end.
+const TOLD: usize = 4096;
+
+/// In a long chain each event tells of the failure of the next: what comes first and what is behind it all is kept.
+fn shortened(reason: String) -> String {
+    if reason.len() <= 2 * TOLD {
+        return reason;
+    }
+    let (begin, end) = (reason.floor_char_boundary(TOLD), reason.ceil_char_boundary(reason.len() - TOLD));
+    format!("{} [...] {}", &reason[..begin], &reason[end..])
 }
 
 /// That a hook did not let something out.

@@ -46,6 +46,7 @@ mod answers;
 mod by_name;
 mod call;
 mod cascade;
+mod chain;
 #[cfg(feature = "derive")]
 pub mod code_first;
 #[cfg(feature = "outbox")]

@@ -396,8 +396,8 @@ impl SaltBuilder {
     /// returning it. What acts where is told at [`hooks`](crate::hooks).
     ///
     /// A hook is an `async fn(E)` or `async fn(E, Published)` that returns what a handler may return. Publishing the event
-    /// waits for it, and when it fails, that is [`PublishError::After`](crate::PublishError::After) with the event's
-    /// receipt.
+    /// waits for it and for all that follows from it, and when it fails, that is
+    /// [`PublishError::After`](crate::PublishError::After) with the event's receipt.
     pub fn after_publish<E: Event, Args>(mut self, hook: impl AfterPublish<E, Args>) -> Self {
         self.hooks.after(hook);
         self
@@ -409,8 +409,7 @@ impl SaltBuilder {
         self
     }
 
-    /// How many messages may stand before one that this service sends, each sent because of the one before; 32 unless set,
-    /// and no more: less can be set.
+    /// How many messages may stand before one that this service sends, each sent because of the one before; 32 unless set.
     /// What would go further is not sent ([`PublishError::TooDeep`](crate::PublishError::TooDeep)), so that handlers and
     /// hooks that answer each other without end come to one.
     pub fn cascade_limit(mut self, messages: u32) -> Self {

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use celerysalt::{AnyEvent, CallError, Draft, Event, HandlerError, Headers, Meta, PublishError, Published, Rest, Veto};
+use celerysalt::{
+    AnyEvent, CallError, Draft, Event, HandlerError, Headers, Meta, PublishError, Published, Rest, Running,
+    SaltBuilder, Veto,
+};
 use celerysalt_reference::events::{
     GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, OrderShipped, PaymentProcessed, UserCreated,
 };
@@ -22,12 +25,34 @@ on_each_broker!(
     a_hook_that_fails_is_no_veto,
     what_follows_is_published_after_it,
     hooks_that_answer_each_other_come_to_an_end,
+    a_chain_of_a_thousand_hooks_does_not_grow_the_stack,
     a_failed_follow_up_tells_of_the_event_that_is_out,
     calls_ask_the_hooks_too,
 );
 
 fn payment(amount: f64) -> PaymentProcessed {
     PaymentProcessed::from_json(json!({"payment_id": "P-1", "amount": amount, "currency": "EUR"})).unwrap()
+}
+
+fn user(email: &str) -> UserCreated {
+    UserCreated { user_id: 7.into(), email: email.to_owned(), rest: Rest::default() }
+}
+
+fn order(number: &str) -> OrderShipped {
+    OrderShipped::builder().order_id("O-1").company_id(1).tracking_number(number).build().unwrap()
+}
+
+/// A service that gets orders and users, and the users that it got.
+async fn reader(world: &World) -> (Running, mpsc::UnboundedReceiver<(UserCreated, Meta)>) {
+    let (seen, users) = mpsc::unbounded_channel();
+    let reader = world.salt("reader").await;
+    let of_users = move |user: UserCreated, meta: Meta| {
+        // A test that ends does not wait for the last of them.
+        drop(seen.send((user, meta)));
+        async {}
+    };
+    let service = reader.service().on(|_: OrderShipped| async {}).on(of_users);
+    (service.start().await.unwrap(), users)
 }
 
 async fn approve(payment: PaymentProcessed) -> Result<(), Veto> {
@@ -110,8 +135,7 @@ async fn hooks_add_headers_for_one_type_and_for_topics(world: &World) {
     let header = |meta: &Meta, name: &str| meta.headers.get(name).cloned();
     assert_eq!(header(&meta, "x-tenant"), Some(json!("acme-payments")));
     assert_eq!((header(&meta, "x-seen"), header(&meta, "x-amount")), (Some(json!(true)), Some(json!(7.5))));
-    let user = UserCreated { user_id: 7.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
-    user.publish(&salt).header("x-caller", 1).await.unwrap();
+    user("a@example.com").publish(&salt).header("x-caller", 1).await.unwrap();
     let meta = within(seeing.recv()).await.unwrap();
     assert_eq!((header(&meta, "x-tenant"), header(&meta, "x-amount")), (Some(json!("acme")), None));
     assert_eq!(header(&meta, "x-caller"), Some(json!(1)));
@@ -134,8 +158,7 @@ async fn a_hook_that_fails_is_no_veto(world: &World) {
     assert!(matches!(&error, PublishError::HookFailed { reason, .. } if reason.contains("invalid digit")), "{error}");
     assert_eq!(error.veto(), None);
     // A hook's headers are held to what a caller's are.
-    let user = UserCreated { user_id: 7.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
-    let error = user.publish(&salt).await.unwrap_err();
+    let error = user("a@example.com").publish(&salt).await.unwrap_err();
     assert!(matches!(&error, PublishError::Option { reason, .. } if reason.contains("`task`")), "{error}");
 }
 
@@ -146,7 +169,7 @@ async fn what_follows_is_published_after_it(world: &World) {
         .await
         .after_publish(|order: OrderShipped, published: Published| async move {
             assert!(published.receipt.routed);
-            vec![UserCreated { user_id: 1.into(), email: order.tracking_number.clone(), rest: Rest::default() }]
+            vec![user(&order.tracking_number)]
         })
         .after_publish_on("#", move |event: AnyEvent, published: Published| {
             let told = told.clone();
@@ -155,55 +178,61 @@ async fn what_follows_is_published_after_it(world: &World) {
         .connect()
         .await
         .unwrap();
-    let (seen, mut seeing) = mpsc::unbounded_channel();
-    let reader = world.salt("reader").await;
-    let running = reader
-        .service()
-        .on(|_: OrderShipped| async {})
-        .on(move |user: UserCreated, meta: Meta| {
-            let seen = seen.clone();
-            async move { seen.send((user.email, meta.depth())).unwrap() }
-        })
-        .start()
-        .await
-        .unwrap();
-    let order =
-        |number: &str| OrderShipped::builder().order_id("O-1").company_id(1).tracking_number(number).build().unwrap();
+    let (running, mut users) = reader(world).await;
     let receipt = order("T-1").publish(&salt).await.unwrap();
-    assert_eq!(within(seeing.recv()).await.unwrap(), ("T-1".to_owned(), 1));
+    let (followed, meta) = within(users.recv()).await.unwrap();
+    assert_eq!((followed.email.as_str(), meta.depth()), ("T-1", 1));
     // The follow-up was published by the first hook, before the second was told of the order.
     let (topic, depth, _) = within(telling.recv()).await.unwrap();
     assert_eq!((topic.as_str(), depth), ("auth.user.created", 1));
     assert_eq!(within(telling.recv()).await.unwrap(), ("orders.shipped".to_owned(), 0, receipt.message_id));
     let receipts = OrderShipped::publish_batch(&[order("T-2"), order("T-3")], &salt).await.unwrap();
     assert_eq!(receipts.len(), 2);
-    let mut followed = [within(seeing.recv()).await.unwrap().0, within(seeing.recv()).await.unwrap().0];
+    let mut followed = [within(users.recv()).await.unwrap().0.email, within(users.recv()).await.unwrap().0.email];
     followed.sort();
     assert_eq!(followed, ["T-2", "T-3"]);
     running.shutdown().await;
 }
 
-async fn hooks_that_answer_each_other_come_to_an_end(world: &World) {
-    let published = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&published);
-    let salt = world
-        .builder("echo")
-        .await
-        .cascade_limit(u32::MAX)
+/// Hooks that answer each event by the next one, without end: how many were told, and how it ended.
+async fn endless(world: &World, settings: impl FnOnce(SaltBuilder) -> SaltBuilder) -> (u32, PublishError) {
+    let told = Arc::new(AtomicU32::new(0));
+    let (counted, also) = (Arc::clone(&told), Arc::clone(&told));
+    let salt = settings(world.builder("echo").await)
+        // One returns what follows, the other publishes it itself.
         .after_publish(move |user: UserCreated| {
             counted.fetch_add(1, Ordering::Relaxed);
-            async move { user }
+            async move { order(&user.email) }
+        })
+        .after_publish(move |order: OrderShipped, published: Published| {
+            also.fetch_add(1, Ordering::Relaxed);
+            async move { user(&order.tracking_number).publish(published.salt()).await.map(drop) }
         })
         .connect()
         .await
         .unwrap();
-    let reader = world.salt("reader").await;
-    let running = reader.service().on(|_: UserCreated| async {}).start().await.unwrap();
-    let user = UserCreated { user_id: 7.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
-    let error = user.publish(&salt).await.unwrap_err();
-    assert!(matches!(&error, PublishError::After { reason, .. } if reason.contains("more than 32 others")), "{error}");
-    assert_eq!(published.load(Ordering::Relaxed), 33);
+    let (running, _users) = reader(world).await;
+    let error = user("a@example.com").publish(&salt).await.unwrap_err();
     running.shutdown().await;
+    (told.load(Ordering::Relaxed), error)
+}
+
+async fn hooks_that_answer_each_other_come_to_an_end(world: &World) {
+    let (told, error) = endless(world, |builder| builder).await;
+    assert!(matches!(&error, PublishError::After { reason, .. } if reason.contains("more than 32 others")), "{error}");
+    assert_eq!(told, 33);
+    // Each event that is out is told of.
+    assert_eq!(error.to_string().matches(": published as ").count(), 33, "{error}");
+}
+
+async fn a_chain_of_a_thousand_hooks_does_not_grow_the_stack(world: &World) {
+    let (told, error) = endless(world, |builder| builder.cascade_limit(1000)).await;
+    let PublishError::After { topic, reason, .. } = &error else { panic!("{error}") };
+    assert_eq!((told, topic.as_str()), (1001, "auth.user.created"));
+    // The first that followed, and what is behind it all; not the thousand between them.
+    assert!(reason.starts_with("orders.shipped: published as "), "{reason}");
+    assert!(reason.ends_with("allow more with `SaltBuilder::cascade_limit`"), "{reason}");
+    assert!(reason.contains("more than 1000 others") && reason.len() < 10_000, "{}: {reason}", reason.len());
 }
 
 async fn a_failed_follow_up_tells_of_the_event_that_is_out(world: &World) {
@@ -216,25 +245,13 @@ async fn a_failed_follow_up_tells_of_the_event_that_is_out(world: &World) {
         .connect()
         .await
         .unwrap();
-    let (seen, mut seeing) = mpsc::unbounded_channel();
-    let reader = world.salt("reader").await;
-    let running = reader
-        .service()
-        .on(|_: OrderShipped| async {})
-        .on(move |_: UserCreated, meta: Meta| {
-            let seen = seen.clone();
-            async move { seen.send(meta.message_id).unwrap() }
-        })
-        .start()
-        .await
-        .unwrap();
-    let user = UserCreated { user_id: 7.into(), email: "a@example.com".to_owned(), rest: Rest::default() };
-    let error = user.publish(&salt).await.unwrap_err();
+    let (running, mut users) = reader(world).await;
+    let error = user("a@example.com").publish(&salt).await.unwrap_err();
     let PublishError::After { receipt, reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("no queue is bound"), "{reason}");
-    assert_eq!(within(seeing.recv()).await.unwrap().as_deref(), Some(receipt.message_id.as_str()));
-    let order = OrderShipped::builder().order_id("O-1").company_id(1).tracking_number("T").build().unwrap();
-    let error = OrderShipped::publish_batch(&[order], &salt).await.unwrap_err();
+    let (_, meta) = within(users.recv()).await.unwrap();
+    assert_eq!(meta.message_id.as_deref(), Some(receipt.message_id.as_str()));
+    let error = OrderShipped::publish_batch(&[order("T")], &salt).await.unwrap_err();
     assert!(error.published.is_empty() && error.to_string().contains("no mail server"), "{error}");
     running.shutdown().await;
 }

@@ -1,6 +1,8 @@
 //! Which trace what is sent belongs to, and how a span becomes the child of one that began elsewhere.
 
-use tracing::Span;
+use std::future::Future;
+
+use tracing::{Instrument, Span};
 
 use crate::wire::{TraceContext, trace};
 
@@ -8,6 +10,20 @@ use crate::wire::{TraceContext, trace};
 /// the message that is being handled.
 pub(crate) fn current() -> Option<TraceContext> {
     of_span().or_else(trace::current)
+}
+
+/// To be polled from elsewhere as if from here: in the span that is current now.
+#[cfg(not(feature = "otel"))]
+pub(crate) fn carried<F: Future>(running: F) -> impl Future<Output = F::Output> {
+    running.in_current_span()
+}
+
+/// To be polled from elsewhere as if from here: in the span, and in OpenTelemetry's context, that are current now.
+#[cfg(feature = "otel")]
+pub(crate) fn carried<F: Future>(running: F) -> impl Future<Output = F::Output> {
+    use opentelemetry::context::FutureExt;
+
+    running.in_current_span().with_current_context()
 }
 
 #[cfg(not(feature = "otel"))]

@@ -25,7 +25,7 @@ mod publishing;
 mod record;
 
 pub(crate) use calls::calling;
-pub(crate) use context::current;
+pub(crate) use context::{carried, current};
 pub(crate) use delivery::{End, Observed, Queue, handler_span, handling, refused, retried_in_place};
 pub use described::{Kind, METRICS, Metric, describe, names};
 pub(crate) use labels::Labels;
