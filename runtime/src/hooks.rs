@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | `event.publish`, `salt.publish_json` | yes | yes, once it is confirmed |
 //! | `E::publish_batch` | yes, for all of them before the first is sent | yes, for each, once all are settled |
-//! | `event.publish_in`, `.in_transaction` (outbox) | yes, when it is written | no: it is not published before the commit, by a relay that knows no hooks |
+//! | `event.publish_in`, `.in_transaction` (outbox) | yes, within the call that writes it | no, which is logged once: it is published after the commit by a relay, which may be another process and knows no hooks |
 //! | events that handlers and hooks return | yes | yes |
 //! | `request.call` | yes, unless the answer is in the cache | no: what comes after a call is its reply |
 //! | replies, replays, a relay's sending, requeued dead letters | no | no |
@@ -235,6 +235,21 @@ struct Hook<F> {
     name: &'static str,
     of: Of,
     run: F,
+    /// Whether it was said that the outbox does not tell it.
+    #[cfg(feature = "outbox")]
+    is_left_out: std::sync::atomic::AtomicBool,
+}
+
+impl<F> Hook<F> {
+    fn new(name: &'static str, of: Of, run: F) -> Self {
+        Self {
+            name,
+            of,
+            run,
+            #[cfg(feature = "outbox")]
+            is_left_out: std::sync::atomic::AtomicBool::default(),
+        }
+    }
 }
 
 /// Which events a hook is about.
@@ -280,57 +295,45 @@ impl Hooks {
     pub(crate) fn before<E: Event, Args>(&mut self, hook: impl BeforePublish<E, Args>) {
         let name = any::type_name_of_val(&hook);
         let hook = Arc::new(hook);
-        self.before.push(Hook {
-            name,
-            of: Of::Contract(E::contract()),
-            run: Box::new(move |payload, draft| {
-                let (hook, event) = (Arc::clone(&hook), typed::<E>(payload)?);
-                Some(Box::pin(async move { hook.look(event, draft).await }))
-            }),
+        let run: Erased<_, _> = Box::new(move |payload, draft| {
+            let (hook, event) = (Arc::clone(&hook), typed::<E>(payload)?);
+            Some(Box::pin(async move { hook.look(event, draft).await }))
         });
+        self.before.push(Hook::new(name, Of::Contract(E::contract()), run));
     }
 
     pub(crate) fn before_on<Args>(&mut self, pattern: &str, hook: impl BeforePublish<AnyEvent, Args>) {
         let name = any::type_name_of_val(&hook);
         let hook = Arc::new(hook);
         let Some(of) = self.topics(pattern) else { return };
-        self.before.push(Hook {
-            name,
-            of,
-            run: Box::new(move |payload, draft| {
-                let event = AnyEvent::new(draft.topic.clone(), draft.version.clone(), payload);
-                let hook = Arc::clone(&hook);
-                Some(Box::pin(async move { hook.look(event, draft).await }))
-            }),
+        let run: Erased<Draft, _> = Box::new(move |payload, draft| {
+            let event = AnyEvent::new(draft.topic.clone(), draft.version.clone(), payload);
+            let hook = Arc::clone(&hook);
+            Some(Box::pin(async move { hook.look(event, draft).await }))
         });
+        self.before.push(Hook::new(name, of, run));
     }
 
     pub(crate) fn after<E: Event, Args>(&mut self, hook: impl AfterPublish<E, Args>) {
         let name = any::type_name_of_val(&hook);
         let hook = Arc::new(hook);
-        self.after.push(Hook {
-            name,
-            of: Of::Contract(E::contract()),
-            run: Box::new(move |payload, published| {
-                let (hook, event) = (Arc::clone(&hook), typed::<E>(payload)?);
-                Some(Box::pin(async move { hook.told(event, published).await }))
-            }),
+        let run: Erased<_, _> = Box::new(move |payload, published| {
+            let (hook, event) = (Arc::clone(&hook), typed::<E>(payload)?);
+            Some(Box::pin(async move { hook.told(event, published).await }))
         });
+        self.after.push(Hook::new(name, Of::Contract(E::contract()), run));
     }
 
     pub(crate) fn after_on<Args>(&mut self, pattern: &str, hook: impl AfterPublish<AnyEvent, Args>) {
         let name = any::type_name_of_val(&hook);
         let hook = Arc::new(hook);
         let Some(of) = self.topics(pattern) else { return };
-        self.after.push(Hook {
-            name,
-            of,
-            run: Box::new(move |payload, published| {
-                let event = AnyEvent::new(published.topic.clone(), published.version.clone(), payload);
-                let hook = Arc::clone(&hook);
-                Some(Box::pin(async move { hook.told(event, published).await }))
-            }),
+        let run: Erased<Published, _> = Box::new(move |payload, published| {
+            let event = AnyEvent::new(published.topic.clone(), published.version.clone(), payload);
+            let hook = Arc::clone(&hook);
+            Some(Box::pin(async move { hook.told(event, published).await }))
         });
+        self.after.push(Hook::new(name, of, run));
     }
 
     fn topics(&mut self, pattern: &str) -> Option<Of> {
@@ -365,6 +368,21 @@ impl Hooks {
     /// Whether nobody wants to hear of what was published.
     pub(crate) fn after_is_empty(&self) -> bool {
         self.after.is_empty()
+    }
+
+    /// An event is written in a transaction: the hooks after publishing will not be told of it, which is said once of each.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn leave_out(&self, topic: &str, version: Option<&Version>) {
+        for hook in self.after.iter().filter(|hook| hook.of.takes(topic, version)) {
+            if !hook.is_left_out.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                tracing::warn!(
+                    hook = hook.name,
+                    topic,
+                    "a hook after publishing is not told of events that are written in a transaction, for the relay that \
+                     publishes them may be another process: what is to follow from them belongs into a handler"
+                );
+            }
+        }
     }
 
     /// Asks the hooks, and gives the options with the headers that they add.

@@ -189,7 +189,9 @@ impl<'a, E: Broadcast> Publish<'a, E> {
     #[cfg(feature = "outbox")]
     pub(crate) async fn ready(&self) -> Result<Ready, PublishError> {
         let payload = self.event.encode()?;
-        Ready::typed::<E>(self.salt, &payload, &*asked::<E>(self.salt, &payload, &self.options).await?)
+        let options = asked::<E>(self.salt, &payload, &self.options).await?;
+        self.salt.hooks().leave_out(E::contract().topic(), Some(E::contract().version()));
+        Ready::typed::<E>(self.salt, &payload, &options)
     }
 }
 
@@ -293,7 +295,9 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
     #[cfg(feature = "outbox")]
     pub(crate) async fn ready(&self) -> Result<Vec<Ready>, BatchError> {
         let (mut all, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
-        for (place, (payload, options)) in self.payloads().await?.iter().enumerate() {
+        let payloads = self.payloads().await?;
+        self.salt.hooks().leave_out(E::contract().topic(), Some(E::contract().version()));
+        for (place, (payload, options)) in payloads.iter().enumerate() {
             match Ready::typed::<E>(self.salt, payload, options) {
                 Ok(ready) => all.push(ready),
                 Err(error) => failed.push((place, error)),
@@ -459,7 +463,9 @@ impl<'a> PublishJson<'a> {
     /// Checked, and not sent.
     #[cfg(feature = "outbox")]
     pub(crate) async fn ready(&self) -> Result<Ready, PublishError> {
-        Ok(self.checked().await?.0)
+        let (ready, _, version) = self.checked().await?;
+        self.salt.hooks().leave_out(self.topic, version.as_ref());
+        Ok(ready)
     }
 
     /// Checked, and not sent; with the payload and its version.

@@ -1,16 +1,14 @@
 //! What this process has told: its log as JSON lines, and the spans that were exported.
 
-use std::{
-    io,
-    sync::{Arc, LazyLock, Mutex},
-};
+use std::sync::LazyLock;
 
 use celerysalt::monitor::Prometheus;
+use celerysalt_tests::log::Log;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::Value;
 use tracing_subscriber::Layer;
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 
 static SEEN: LazyLock<Seen> = LazyLock::new(Seen::install);
 
@@ -21,28 +19,6 @@ pub(crate) struct Seen {
     /// What is counted.
     pub(crate) prometheus: Prometheus,
     _provider: SdkTracerProvider,
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }
 
 /// From now on, everything is seen.
@@ -65,7 +41,7 @@ impl Seen {
 
     /// The log as it was written.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
+        self.log.text()
     }
 
     /// The lines of deliveries of one service.

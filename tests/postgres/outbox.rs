@@ -13,6 +13,7 @@ use celerysalt::{
 use celerysalt_reference::events::RiskAssessmentCreated;
 use celerysalt_tests::{
     PATIENCE, World,
+    log::Log,
     outbox::{Seen, event, name_of, pool, queue},
     postgres::{Schema, in_fresh_schema},
     within,
@@ -479,12 +480,26 @@ async fn hooks_before_publishing_look_at_what_is_written() {
         let batch = [event("fine"), event("vetoed")];
         let refused = RiskAssessmentCreated::publish_batch(&batch, &salt).in_transaction(&mut transaction).await;
         assert!(matches!(&refused, Err(OutboxError::Batch(error)) if error.failed.len() == 1), "{refused:?}");
-        event("fine").publish_in(&salt, &mut transaction).await.unwrap();
+        let log = Log::default();
+        let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+        let logging = tracing::subscriber::set_default(lines);
+        for _ in 0..2 {
+            event("fine").publish_in(&salt, &mut transaction).await.unwrap();
+        }
+        drop(logging);
+        // Not in silence, and not for each event.
+        let said = log.text();
+        assert_eq!(said.matches("a hook after publishing is not told of events").count(), 1, "{said}");
         transaction.commit().await.unwrap();
         let rows: Vec<(serde_json::Value,)> =
             sqlx::query_as("SELECT headers FROM celerysalt_outbox").fetch_all(&pool).await.unwrap();
-        assert_eq!(rows.len(), 1);
+        assert_eq!(rows.len(), 2);
         assert!(rows[0].0.to_string().contains("x-tenant"), "{}", rows[0].0);
+        // Nor by the relay of the same handle.
+        let transport = world.transport("reader").await;
+        let mut seen = Seen::on(&*transport, &queue(&world, "all")).await;
+        assert_eq!(Relay::new(pool.clone(), &salt).drain().await.unwrap().published, 2);
+        assert_eq!(name_of(&seen.next().await), "fine");
         assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 0);
     })
     .await;

@@ -13,6 +13,7 @@ pub mod certificate;
 pub mod cluster;
 #[cfg(doctest)]
 mod guides;
+pub mod log;
 pub mod node;
 pub mod outbox;
 pub mod page;
