@@ -15,6 +15,7 @@ use crate::{
     event::DeclaredError,
     json::{self, Json, Mismatch, Reader, Writer},
     publish::{Options, Sending, common_options},
+    telemetry::{Subject, calling},
 };
 
 /// A payload without a type.
@@ -110,7 +111,8 @@ impl<'a> IntoFuture for CallJson<'a> {
     type IntoFuture = Sending<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        let subject = Subject::Named { topic: self.topic, version: self.version };
+        Box::pin(calling(self.salt, subject, self.run()))
     }
 }
 

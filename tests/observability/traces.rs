@@ -2,18 +2,19 @@
 
 use std::future::IntoFuture;
 
-use celerysalt::{Meta, Rest};
+use celerysalt::{CallError, Meta, Rest};
 use celerysalt_reference::events::{
     GetRiskAssessment, GetRiskAssessmentError, GetRiskAssessmentResponse, RiskAssessmentCreated, UserCreated,
 };
 use celerysalt_tests::{World, within};
 use opentelemetry::trace::{SpanKind, TraceContextExt};
 use opentelemetry_sdk::trace::SpanData;
+use serde_json::json;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::seen::{attribute, seen};
+use crate::seen::{attribute, seen, value};
 
 /// The one span of this name.
 fn named<'s>(spans: &'s [SpanData], name: &str) -> &'s SpanData {
@@ -113,6 +114,68 @@ async fn a_trace_goes_through_events_and_calls() {
     ] {
         assert_eq!(attribute(span, name).as_deref(), Some(value), "{name} of {}", span.name);
     }
+}
+
+/// A call by name is seen as one by type is: by its span, which the server's is a child of, and by its time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_by_name_is_seen_as_one_by_type() {
+    const TOPIC: &str = "rpc.pulse.risk.get";
+    let seen = seen();
+    let world = World::rabbitmq();
+    let builder = world.builder("caller").await.contracts(celerysalt_reference::events::contracts());
+    let (caller, server) = (builder.connect().await.unwrap(), world.publisher("pulse").await);
+    let serves = async |request: GetRiskAssessment| {
+        let (assessment_id, risk_score, status) = (request.assessment_id, 1.0, "a".to_owned());
+        Ok::<_, GetRiskAssessmentError>(GetRiskAssessmentResponse {
+            assessment_id,
+            risk_score,
+            status,
+            rest: Rest::default(),
+        })
+    };
+    let running = server.service().serve(serves).start().await.unwrap();
+
+    let root = tracing::info_span!("checkout");
+    let trace_id = root.context().span().span_context().trace_id().to_string();
+    let request = || GetRiskAssessment { assessment_id: "RA-1".to_owned(), rest: Rest::default() };
+    let by_type = request().call(&caller).into_future().instrument(root.clone()).await.unwrap();
+    let untyped = || caller.call_json(TOPIC, json!({"assessment_id": "RA-1"})).version("v1");
+    let by_name = untyped().into_future().instrument(root.clone()).await.unwrap();
+    // What is refused is seen too.
+    let refused = caller.call_json(TOPIC, json!({})).version("v1");
+    let refused = refused.into_future().instrument(root.clone()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Invalid(_)), "{refused}");
+    drop(root);
+    running.shutdown().await;
+
+    let spans = seen.spans(&trace_id);
+    let calls: Vec<&SpanData> = spans.iter().filter(|span| span.name == format!("call {TOPIC}")).collect();
+    let of = |id: &str| *calls.iter().find(|s| attribute(s, "messaging.message.id").as_deref() == Some(id)).unwrap();
+    let (typed, named) = (of(by_type.message_id()), of(by_name.message_id()));
+    let described = |span: &SpanData| {
+        let told = span.attributes.iter().map(|attribute| attribute.key.to_string());
+        // How long it was busy, and on which thread, differs.
+        let told = told.filter(|key| !["busy_ns", "idle_ns", "thread.id", "code.line.number"].contains(&&**key));
+        told.map(|key| (attribute(span, &key), key))
+            .filter(|(_, key)| key != "messaging.message.id")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(described(named), described(typed));
+    assert_eq!((&named.span_kind, &named.parent_span_id), (&typed.span_kind, &typed.parent_span_id));
+    assert!(spans.iter().any(|span| {
+        span.name == format!("process {TOPIC}") && span.parent_span_id == named.span_context.span_id()
+    }));
+    let failed = calls.iter().find(|span| attribute(span, "error.type").is_some()).unwrap();
+    assert_eq!((calls.len(), attribute(failed, "error.type").as_deref()), (3, Some("invalid")));
+
+    let page = seen.prometheus.render();
+    let service = world.service_name("caller");
+    let counted = |metric: &str, label: (&str, &str)| {
+        value(&page, metric, &[("service", &*service), ("topic", TOPIC), ("version", "v1"), label])
+    };
+    assert_eq!(counted("celerysalt_call_seconds_count", ("outcome", "ok")), Some(2.0));
+    assert_eq!(counted("celerysalt_call_seconds_count", ("outcome", "invalid")), Some(1.0));
+    assert_eq!(counted("celerysalt_validation_failures_total", ("part", "published")), Some(1.0));
 }
 
 fn user() -> UserCreated {

@@ -5,24 +5,20 @@ use std::{future::Future, time::Instant};
 use tracing::{Instrument, field};
 
 use super::{
-    Labels, Text, add, names,
+    Subject, Text, add, names,
     publishing::{failed, of_transport},
     seconds,
 };
-use crate::{
-    Salt,
-    call::Reply,
-    error::CallError,
-    event::{DeclaredError, EventContract},
-};
+use crate::{Salt, call::Reply, error::CallError, event::DeclaredError};
 
 /// Makes a call, in a span of its own.
 pub(crate) async fn calling<T, E: DeclaredError>(
     salt: &Salt,
-    contract: &'static EventContract,
+    subject: impl Into<Subject<'_>>,
     call: impl Future<Output = Result<Reply<T>, CallError<E>>>,
 ) -> Result<Reply<T>, CallError<E>> {
-    let topic = contract.topic();
+    let subject = subject.into();
+    let topic = subject.topic();
     let span = tracing::info_span!(
         target: "celerysalt::call",
         "call",
@@ -34,7 +30,7 @@ pub(crate) async fn calling<T, E: DeclaredError>(
         messaging.destination.template = topic,
         messaging.message.id = field::Empty,
         celerysalt.service = salt.service_name(),
-        celerysalt.version = contract.version_text(),
+        celerysalt.version = subject.version(),
         error.type = field::Empty,
         otel.status_code = field::Empty,
     );
@@ -48,7 +44,7 @@ pub(crate) async fn calling<T, E: DeclaredError>(
         Err(_) => failed(&span, word),
     }
     let labels = |name: &'static str, value: &'static str| {
-        let (topic, version) = Labels::contract(contract);
+        let (topic, version) = subject.labels(salt);
         [("service", salt.labels().service()), ("topic", topic), ("version", version), (name, Text::from(value))]
     };
     seconds(names::CALL_SECONDS, begun.elapsed(), || labels("outcome", word));

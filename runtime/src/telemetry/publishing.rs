@@ -15,7 +15,7 @@ use crate::{
     transport::TransportError,
 };
 
-/// What is published: an event of a type, or of a topic by name.
+/// What is published or called: an event or a request of a type, or of a topic by name.
 #[derive(Clone, Copy)]
 pub(crate) enum Subject<'s> {
     Contract(&'static EventContract),
@@ -23,21 +23,21 @@ pub(crate) enum Subject<'s> {
 }
 
 impl<'s> Subject<'s> {
-    fn topic(self) -> &'s str {
+    pub(super) fn topic(self) -> &'s str {
         match self {
             Self::Contract(contract) => contract.topic(),
             Self::Named { topic, .. } => topic,
         }
     }
 
-    fn version(self) -> &'s str {
+    pub(super) fn version(self) -> &'s str {
         match self {
             Self::Contract(contract) => contract.version_text(),
             Self::Named { version, .. } => version.unwrap_or_default(),
         }
     }
 
-    fn labels(self, salt: &Salt) -> (Text, Text) {
+    pub(super) fn labels(self, salt: &Salt) -> (Text, Text) {
         match self {
             Self::Contract(contract) => Labels::contract(contract),
             Self::Named { topic, version } => {
