@@ -281,7 +281,33 @@ async fn what_is_not_published_is_explained() {
         let run = shop.run(arguments, input);
         assert!(run.status == status && run.stderr.contains(said) && !run.stderr.contains("s3cret"), "{run:?}");
     }
+    // The broker of the command's own process has nobody.
+    for arguments in [&["publish", "other.topic"][..], &["call", "rpc.shop.price"]] {
+        let run = shop.folder.run_with_input(&[arguments, &["--broker", "memory:"]].concat(), "{\"article\": \"abc\"}");
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(run.status == 1 && said.contains("memory:") && said.contains("CELERYSALT_BROKER_URL"), "{run:?}");
+    }
     shop.close().await;
+}
+
+/// A variable that is not set makes an empty text, and no hole in what is said of it.
+#[test]
+fn an_empty_url_is_named() {
+    let folder = Folder::empty();
+    folder.write("schemas/a.b/v1.json", "{\"type\": \"object\"}");
+    for (arguments, what) in [
+        (&["sync", "--registry", ""][..], "registry URL"),
+        (&["publish", "a.b", "--broker", ""], "broker URL"),
+        (&["tail", "#", "--broker", ""], "broker URL"),
+    ] {
+        let run = folder.run_with_input(arguments, "{}");
+        let said =
+            format!("error: an empty text (of a variable that is not set?) is no {what} that this build can use");
+        assert!(run.status == 2 && run.stderr.starts_with(&said), "{run:?}");
+        assert!(run.stderr.contains("://"), "it says what is expected: {run:?}");
+    }
+    let run = folder.run(&["doctor", "--broker", "", "--registry", ""]);
+    assert!(!run.stdout.contains(" :  is") && run.stdout.contains("an empty text"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

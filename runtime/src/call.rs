@@ -24,7 +24,7 @@ use crate::{
     Salt,
     answers::Kept,
     cascade,
-    error::CallError,
+    error::{CallError, IN_PROCESS},
     event::{DeclaredError, EventContract, Rpc},
     invalid::{Invalid, Part},
     json::{self, Json},
@@ -244,8 +244,8 @@ impl Request<'_> {
             match sent.await {
                 Ok(Routing::Routed) => std::future::pending().await,
                 Ok(Routing::Unroutable) => {
-                    let reason = "no queue is bound for it; start the service that serves it".to_owned();
-                    CallError::NoHandler { topic: topic(), reason }
+                    let mend = if self.salt.is_in_process() { IN_PROCESS } else { "start the service that serves it" };
+                    CallError::NoHandler { topic: topic(), reason: format!("no queue is bound for it; {mend}") }
                 }
                 Err(source) => broken(source),
             }

@@ -15,6 +15,15 @@ use crate::{
     transport::TransportError,
 };
 
+/// What to do where nobody is there, and nobody else can be.
+pub(crate) const IN_PROCESS: &str = "it went to the broker within this process (`memory:`, which is meant when \
+     CELERYSALT_BROKER_URL is not set), where nobody else subscribes: set CELERYSALT_BROKER_URL to RabbitMQ's \
+     `amqp://user:password@host:5672/vhost`, or start the service in this process first";
+
+fn subscribe(in_process: bool) -> &'static str {
+    if in_process { IN_PROCESS } else { "start a subscriber once (its queue stays)" }
+}
+
 /// Why an event was not published.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,7 +55,8 @@ pub enum PublishError {
     /// No queue is bound for the topic: the broker returned the message, and nobody has it.
     #[error(
         "{topic}: no queue is bound to exchange `{exchange}` for `{routing_key}`, so nobody would get this event; \
-         start a subscriber once (its queue stays), or publish with `.allow_unrouted()`"
+         {}, or publish with `.allow_unrouted()`",
+        subscribe(*.in_process)
     )]
     Unroutable {
         /// The topic.
@@ -55,6 +65,8 @@ pub enum PublishError {
         exchange: String,
         /// The routing key.
         routing_key: String,
+        /// Whether the broker is the one in this process (`memory:`), which no other process can subscribe to.
+        in_process: bool,
     },
     /// The broker did not take the message; whether it has it is unknown when it went away before confirming.
     #[error("{topic}: {source}")]

@@ -536,6 +536,7 @@ struct Sent {
     allow_unrouted: bool,
     confirmation: Confirmation,
     copy: Option<Confirmation>,
+    in_process: bool,
 }
 
 impl Ready {
@@ -604,7 +605,8 @@ impl Ready {
             Some(copy) => Some(salt.send(copy).await.map_err(failed)?),
             None => None,
         };
-        Ok(Sent { topic: self.topic, receipt, allow_unrouted: self.allow_unrouted, confirmation, copy })
+        let (topic, allow_unrouted, in_process) = (self.topic, self.allow_unrouted, salt.is_in_process());
+        Ok(Sent { topic, receipt, allow_unrouted, confirmation, copy, in_process })
     }
 }
 
@@ -627,6 +629,7 @@ impl Sent {
                 topic: self.topic,
                 exchange: self.receipt.exchange,
                 routing_key: self.receipt.routing_key,
+                in_process: self.in_process,
             }),
             Err(source) => Err(PublishError::Transport { topic: self.topic, source }),
         }

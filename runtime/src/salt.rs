@@ -237,6 +237,11 @@ impl Salt {
         &self.inner.transport
     }
 
+    /// Whether nobody else can reach its broker.
+    pub(crate) fn is_in_process(&self) -> bool {
+        self.inner.transport.system() == "memory"
+    }
+
     pub(crate) fn registration(&self) -> &Registration {
         &self.inner.registration
     }

@@ -34,6 +34,11 @@ pub(crate) fn redact_url(url: &str) -> String {
     format!("{scheme}{user}{rest}")
 }
 
+/// How a URL that is shown begins a sentence: nothing leaves no hole.
+pub(crate) fn named(shown: &str) -> &str {
+    if shown.trim().is_empty() { "an empty text (of a variable that is not set?)" } else { shown }
+}
+
 fn redact_parameter(parameter: &str) -> String {
     match parameter.split_once('=') {
         Some((name, _)) if is_secret(parameter) => format!("{name}=***"),

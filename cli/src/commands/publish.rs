@@ -53,14 +53,19 @@ impl Publish {
         match outcome {
             Ok(receipt) => Ok(published(&format!("{topic}@{version}"), &receipt, style)),
             Err(PublishError::Invalid(invalid)) => Ok(self.sending.invalid(&invalid, style)),
-            Err(PublishError::Unroutable { exchange, routing_key, .. }) => Ok(Report {
+            Err(PublishError::Unroutable { exchange, routing_key, in_process, .. }) => Ok(Report {
                 findings: true,
                 text: lines(&[
                     format!("{}: {topic}@{version}: nobody would get it", style.bad("not published")),
                     format!("  no queue is bound to exchange `{exchange}` for `{routing_key}`"),
-                    "  to mend it: start a subscriber once (its queue stays), or look with `celerysalt doctor --service NAME` \
-                     what its queue is bound to; --allow-unrouted publishes all the same"
-                        .to_owned(),
+                    if in_process {
+                        "  to mend it: it went to the broker within this command (memory:), where nobody can subscribe: name \
+                         RabbitMQ by CELERYSALT_BROKER_URL or --broker, such as amqp://user:password@host:5672/vhost"
+                    } else {
+                        "  to mend it: start a subscriber once (its queue stays), or look with `celerysalt doctor --service \
+                         NAME` what its queue is bound to; --allow-unrouted publishes all the same"
+                    }
+                    .to_owned(),
                 ]),
                 summary: String::new(),
                 json: json!({

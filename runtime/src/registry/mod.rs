@@ -360,7 +360,7 @@ pub enum RegistryError {
         version: Version,
     },
     /// The URL is none of a registry's, or needs a feature that this build does not have.
-    #[error("{url} is no registry URL that this build can use: {reason}")]
+    #[error("{} is no registry URL that this build can use: {reason}", crate::url::named(.url))]
     Url {
         /// The URL without a password.
         url: String,

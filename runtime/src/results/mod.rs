@@ -21,7 +21,7 @@ use crate::{url::redact_url, wire::result::Reply};
 #[non_exhaustive]
 pub enum ResultBackendError {
     /// The URL is none of a result backend's, or needs a feature that this build does not have.
-    #[error("{url} is no result backend that this build can use: {reason}")]
+    #[error("{} is no result backend that this build can use: {reason}", crate::url::named(.url))]
     Url {
         /// The URL without a password.
         url: String,

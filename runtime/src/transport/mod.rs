@@ -423,7 +423,7 @@ pub enum TransportError {
     #[error("the transport is closed")]
     Closed,
     /// The URL is none of a broker's, or needs a feature that this build does not have.
-    #[error("{url} is no broker URL that this build can use: {reason}")]
+    #[error("{} is no broker URL that this build can use: {reason}", crate::url::named(.url))]
     Url {
         /// The URL without a password.
         url: String,

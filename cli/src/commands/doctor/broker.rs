@@ -77,7 +77,7 @@ fn unreachable(error: &TransportError) -> Finding {
             "correct user name and password in the URL (special characters %-escaped); `rabbitmqctl authenticate_user USER \
              PASSWORD` tries them at the broker, and `guest` is taken from the broker's own machine only",
         ),
-        TransportError::Url { url, .. } => ("broker-url", url.clone(), "correct the URL"),
+        TransportError::Url { .. } => ("broker-url", "the broker".to_owned(), "correct the URL"),
         _ => ("broker", "the broker".to_owned(), "see the broker's log"),
     };
     Finding::wrong(kind, about, error.to_string(), mend)

@@ -65,7 +65,7 @@ fn unreachable(error: &RegistryError) -> Finding {
             "correct user and password, or have the tables' owner grant the role: `celerysalt registry roles` prints them",
         ),
         RegistryError::Unusable { registry, .. } => ("registry-unusable", registry.clone(), "do as it says"),
-        RegistryError::Url { url, .. } => ("registry-url", url.clone(), "correct the URL"),
+        RegistryError::Url { .. } => ("registry-url", "registry".to_owned(), "correct the URL"),
         _ => ("registry", "registry".to_owned(), "see the server's log"),
     };
     Finding::wrong(kind, about, error.to_string(), mend)
