@@ -174,11 +174,13 @@ impl<R: Rpc, E: Into<ServeError<R::Error>>> IntoRpcResult<R> for Result<R::Respo
 
 /// An `async fn(E, ..)` that handles events: the event, or `Result<E, Invalid>` to be given what the contract refuses too;
 /// then up to six [extractors](super::FromDelivery).
+// One implementation for all functions: so the compiler names the part of a function that does not fit (an argument, what it
+// returns, what its future holds). Were there one for each number of arguments, it could only say that none fits.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler of events",
-    note = "a handler is an `async fn(Event, ..)` that returns `()`, events, or a `Result` of those with a `HandlerError`; its \
-            future must be `Send`, so hold no `Rc` or guard across an `.await`",
-    note = "after the event may come `Meta`, `State<T>`, `Headers`, `Raw`, `Salt`, and what implements `FromDelivery`",
+    note = "a handler is an `async fn(Event, ..)` that returns `()`, events, or a `Result` of those with a `HandlerError`",
+    note = "after the event may come up to six of `Meta`, `State<T>`, `Headers`, `Raw`, `Salt`, and what implements \
+            `FromDelivery`",
     note = "`on` wants a generated event type as the first argument, `on_topic` wants `AnyEvent`"
 )]
 pub trait Handler<E, Args>: Send + Sync + 'static {
@@ -196,21 +198,36 @@ pub trait Handler<E, Args>: Send + Sync + 'static {
     fn needs() -> Vec<Need>;
 }
 
-/// What handlers of events can be about: events by type, and [`AnyEvent`].
-#[diagnostic::on_unimplemented(message = "`{Self}` is no event")]
-pub trait Subject: Send + 'static {}
+impl<F, E, Args> Handler<E, Args> for F
+where
+    F: AsyncFunction<Args, Running: Send + 'static, Returned: IntoHandlerResult>,
+    Args: Arguments<E>,
+{
+    fn handle(
+        &self,
+        event: Result<E, Invalid>,
+        delivered: &Delivered,
+    ) -> impl Future<Output = Result<Vec<FollowUp>, HandlerError>> + Send + 'static {
+        let running = Args::gather(event, delivered).map(|arguments| self.run(arguments));
+        async move { running?.await.into_handler_result() }
+    }
 
-#[diagnostic::do_not_recommend]
-impl<E: Event> Subject for E {}
-impl Subject for AnyEvent {}
+    fn takes_refused() -> bool {
+        Args::TAKE_REFUSED
+    }
+
+    fn needs() -> Vec<Need> {
+        Args::needs()
+    }
+}
 
 /// An `async fn(R, ..)` that answers requests: the request, or `Result<R, Invalid>` to answer what the contract refuses too;
 /// then up to six [extractors](super::FromDelivery).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler of requests",
-    note = "a handler is an `async fn(Request, ..)` that returns `Result<Response, Error>` with the contract's own types; its \
-            future must be `Send`, so hold no `Rc` or guard across an `.await`",
-    note = "after the request may come `Meta`, `State<T>`, `Headers`, `Raw`, `Salt`, and what implements `FromDelivery`"
+    note = "a handler is an `async fn(Request, ..)` that returns `Result<Response, Error>` with the contract's own types",
+    note = "after the request may come up to six of `Meta`, `State<T>`, `Headers`, `Raw`, `Salt`, and what implements \
+            `FromDelivery`"
 )]
 pub trait RpcHandler<R: Rpc, Args>: Send + Sync + 'static {
     /// Answers one request, or what the contract refuses.
@@ -227,127 +244,111 @@ pub trait RpcHandler<R: Rpc, Args>: Send + Sync + 'static {
     fn needs() -> Vec<Need>;
 }
 
-/// Each number of extractors, once for handlers of what the contract allows and once for handlers of `Result`s.
-macro_rules! handlers {
+impl<F, R, Args> RpcHandler<R, Args> for F
+where
+    F: AsyncFunction<Args, Running: Send + 'static, Returned: IntoRpcResult<R>>,
+    R: Rpc,
+    Args: Arguments<R>,
+{
+    fn answer(
+        &self,
+        request: Result<R, Invalid>,
+        delivered: &Delivered,
+    ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static {
+        let running = Args::gather(request, delivered).map(|arguments| self.run(arguments));
+        async move { running.map_err(ServeError::Failed)?.await.into_rpc_result() }
+    }
+
+    fn takes_refused() -> bool {
+        Args::TAKE_REFUSED
+    }
+
+    fn needs() -> Vec<Need> {
+        Args::needs()
+    }
+}
+
+/// What handlers can be about: events and requests by type, and [`AnyEvent`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event",
+    label = "the first argument of a handler is an event or a request, or `Result<E, Invalid>` of one"
+)]
+pub trait Subject: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Event> Subject for E {}
+impl Subject for AnyEvent {}
+
+/// An `async fn` of one to seven arguments; they are one tuple here.
+pub trait AsyncFunction<Args>: Send + Sync + 'static {
+    /// What it returns.
+    type Returned;
+    /// Its future.
+    type Running: Future<Output = Self::Returned>;
+
+    /// Calls it.
+    fn run(&self, arguments: Args) -> Self::Running;
+}
+
+/// The arguments of a handler of `E`, as a tuple: what it is about, then [extractors](super::FromDelivery).
+pub trait Arguments<E>: Sized {
+    /// Whether the first is a `Result`, for what the contract refuses.
+    const TAKE_REFUSED: bool;
+
+    /// All of them, for one message.
+    ///
+    /// # Errors
+    /// An extractor's own; what the contract has against the message, where there is no place for it.
+    fn gather(event: Result<E, Invalid>, delivered: &Delivered) -> Result<Self, HandlerError>;
+
+    /// What the service must have been given for the extractors.
+    fn needs() -> Vec<Need>;
+}
+
+/// What is left for a handler that wants no refusals.
+fn allowed<E>(event: Result<E, Invalid>) -> Result<E, HandlerError> {
+    event.map_err(HandlerError::from)
+}
+
+/// Each number of extractors: functions of so many, and their arguments with and without a place for refusals.
+macro_rules! arguments {
     ($(($($extractor:ident)*))+) => {
         $(
-            impl<F, Fut, E, $($extractor,)*> Handler<E, (E, $($extractor,)*)> for F
+            impl<F, Fut, E, $($extractor,)*> AsyncFunction<(E, $($extractor,)*)> for F
             where
                 F: Fn(E, $($extractor),*) -> Fut + Send + Sync + 'static,
-                Fut: Future<Output: IntoHandlerResult> + Send + 'static,
-                E: Subject,
-                $($extractor: FromDelivery,)*
+                Fut: Future,
             {
-                #[allow(unused_variables, reason = "a handler may have no extractors")]
-                fn handle(
-                    &self,
-                    event: Result<E, Invalid>,
-                    delivered: &Delivered,
-                ) -> impl Future<Output = Result<Vec<FollowUp>, HandlerError>> + Send + 'static {
-                    let running = event.map_err(HandlerError::from).and_then(|event| {
-                        Ok(self(event, $($extractor::from_delivery(delivered)?),*))
-                    });
-                    async move { running?.await.into_handler_result() }
-                }
+                type Returned = Fut::Output;
+                type Running = Fut;
 
-                fn takes_refused() -> bool {
-                    false
-                }
-
-                fn needs() -> Vec<Need> {
-                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
-                    needs.iter().copied().flatten().collect()
+                #[allow(non_snake_case, reason = "one name for the type and the value")]
+                fn run(&self, (event, $($extractor,)*): (E, $($extractor,)*)) -> Fut {
+                    self(event, $($extractor),*)
                 }
             }
 
-            impl<F, Fut, E, $($extractor,)*> Handler<E, (Result<E, Invalid>, $($extractor,)*)> for F
-            where
-                F: Fn(Result<E, Invalid>, $($extractor),*) -> Fut + Send + Sync + 'static,
-                Fut: Future<Output: IntoHandlerResult> + Send + 'static,
-                E: Subject,
-                $($extractor: FromDelivery,)*
-            {
-                #[allow(unused_variables, reason = "a handler may have no extractors")]
-                fn handle(
-                    &self,
-                    event: Result<E, Invalid>,
-                    delivered: &Delivered,
-                ) -> impl Future<Output = Result<Vec<FollowUp>, HandlerError>> + Send + 'static {
-                    let run = || Ok::<_, HandlerError>(self(event, $($extractor::from_delivery(delivered)?),*));
-                    let running = run();
-                    async move { running?.await.into_handler_result() }
-                }
-
-                fn takes_refused() -> bool {
-                    true
-                }
-
-                fn needs() -> Vec<Need> {
-                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
-                    needs.iter().copied().flatten().collect()
-                }
-            }
-
-            impl<F, Fut, R, $($extractor,)*> RpcHandler<R, (R, $($extractor,)*)> for F
-            where
-                F: Fn(R, $($extractor),*) -> Fut + Send + Sync + 'static,
-                Fut: Future<Output: IntoRpcResult<R>> + Send + 'static,
-                R: Rpc,
-                $($extractor: FromDelivery,)*
-            {
-                #[allow(unused_variables, reason = "a handler may have no extractors")]
-                fn answer(
-                    &self,
-                    request: Result<R, Invalid>,
-                    delivered: &Delivered,
-                ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static {
-                    let running = request.map_err(HandlerError::from).and_then(|request| {
-                        Ok(self(request, $($extractor::from_delivery(delivered)?),*))
-                    });
-                    async move { running.map_err(ServeError::Failed)?.await.into_rpc_result() }
-                }
-
-                fn takes_refused() -> bool {
-                    false
-                }
-
-                fn needs() -> Vec<Need> {
-                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
-                    needs.iter().copied().flatten().collect()
-                }
-            }
-
-            impl<F, Fut, R, $($extractor,)*> RpcHandler<R, (Result<R, Invalid>, $($extractor,)*)> for F
-            where
-                F: Fn(Result<R, Invalid>, $($extractor),*) -> Fut + Send + Sync + 'static,
-                Fut: Future<Output: IntoRpcResult<R>> + Send + 'static,
-                R: Rpc,
-                $($extractor: FromDelivery,)*
-            {
-                #[allow(unused_variables, reason = "a handler may have no extractors")]
-                fn answer(
-                    &self,
-                    request: Result<R, Invalid>,
-                    delivered: &Delivered,
-                ) -> impl Future<Output = Result<R::Response, ServeError<R::Error>>> + Send + 'static {
-                    let run = || Ok::<_, HandlerError>(self(request, $($extractor::from_delivery(delivered)?),*));
-                    let running = run();
-                    async move { running.map_err(ServeError::Failed)?.await.into_rpc_result() }
-                }
-
-                fn takes_refused() -> bool {
-                    true
-                }
-
-                fn needs() -> Vec<Need> {
-                    let needs: &[Option<Need>] = &[$($extractor::needs()),*];
-                    needs.iter().copied().flatten().collect()
-                }
-            }
+            arguments!(of E, false, allowed, $($extractor)*);
+            arguments!(of Result<E, Invalid>, true, Ok::<_, HandlerError>, $($extractor)*);
         )+
     };
+    (of $first:ty, $take_refused:literal, $given:expr, $($extractor:ident)*) => {
+        impl<E: Subject, $($extractor: FromDelivery,)*> Arguments<E> for ($first, $($extractor,)*) {
+            const TAKE_REFUSED: bool = $take_refused;
+
+            #[allow(unused_variables, reason = "a handler may have no extractors")]
+            fn gather(event: Result<E, Invalid>, delivered: &Delivered) -> Result<Self, HandlerError> {
+                Ok(($given(event)?, $($extractor::from_delivery(delivered)?,)*))
+            }
+
+            fn needs() -> Vec<Need> {
+                let needs: &[Option<Need>] = &[$($extractor::needs()),*];
+                needs.iter().copied().flatten().collect()
+            }
+        }
+    };
 }
-handlers!(() (A1) (A1 A2) (A1 A2 A3) (A1 A2 A3 A4) (A1 A2 A3 A4 A5) (A1 A2 A3 A4 A5 A6));
+arguments!(() (A1) (A1 A2) (A1 A2 A3) (A1 A2 A3 A4) (A1 A2 A3 A4 A5) (A1 A2 A3 A4 A5 A6));
 
 /// A handler's name, for logs and headers: the function's path.
 #[derive(Clone, Copy)]

@@ -32,7 +32,10 @@ pub use dead_letter::DeadLetterReason;
 pub use extract::{Delivered, FromDelivery, Headers, Need, Raw, State};
 #[cfg(feature = "testing")]
 pub(crate) use failing::wrap_failing;
-pub use handler::{Handled, Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError, Subject};
+pub use handler::{
+    Arguments, AsyncFunction, Handled, Handler, HandlerError, IntoHandlerResult, IntoRpcResult, RpcHandler, ServeError,
+    Subject,
+};
 pub use message::{AnyEvent, Meta};
 #[cfg(feature = "tower")]
 pub use middleware::{BoxError, HandlerService};
