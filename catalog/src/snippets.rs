@@ -14,8 +14,8 @@ pub(crate) struct Snippet {
     pub(crate) text: String,
 }
 
-/// All of a contract.
-pub(crate) fn snippets(subject: &Subject<'_>, example: Option<&Value>) -> Vec<Snippet> {
+/// All of a contract. The examples are of its payload or request, and of its response.
+pub(crate) fn snippets(subject: &Subject<'_>, example: Option<&Value>, response: Option<&Value>) -> Vec<Snippet> {
     let names = Names::of(subject);
     let snippet = |title, language, text| Snippet { title, language, text };
     match subject.record.mode {
@@ -27,9 +27,9 @@ pub(crate) fn snippets(subject: &Subject<'_>, example: Option<&Value>) -> Vec<Sn
         ],
         Mode::Rpc => vec![
             snippet("Call", Language::Rust, rust_call(&names, subject, example)),
-            snippet("Serve", Language::Rust, rust_serve(&names)),
+            snippet("Serve", Language::Rust, rust_serve(&names, subject, response)),
             snippet("Call", Language::Python, python_call(&names, example)),
-            snippet("Serve", Language::Python, python_serve(&names)),
+            snippet("Serve", Language::Python, python_serve(&names, response)),
         ],
     }
 }
@@ -46,6 +46,8 @@ struct Names {
     stub: String,
     /// In it.
     class: String,
+    /// What a subscriber by topic has to say to get this version: nothing when it is the newest.
+    version: Option<String>,
 }
 
 impl Names {
@@ -64,6 +66,7 @@ impl Names {
             response: answer(record.response_schema.as_ref(), "Response"),
             error: answer(record.error_schema.as_ref(), "Error"),
             topic: record.topic.to_string(),
+            version: (!subject.is_newest).then(|| record.version.to_string()),
             stub: topic,
             event,
             class,
@@ -74,10 +77,14 @@ impl Names {
         let mut names = vec![self.event.as_str()];
         names.extend(self.error.as_deref());
         names.extend(self.response.as_deref());
-        match names.as_slice() {
-            [only] => format!("use {}::{only};\n", self.module),
-            _ => format!("use {}::{{{}}};\n", self.module, names.join(", ")),
-        }
+        rust_use(&self.module, &names)
+    }
+}
+
+fn rust_use(module: &str, names: &[&str]) -> String {
+    match names {
+        [only] => format!("use {module}::{only};\n"),
+        _ => format!("use {module}::{{{}}};\n", names.join(", ")),
     }
 }
 
@@ -86,7 +93,7 @@ fn rust_publish(names: &Names, subject: &Subject<'_>, example: Option<&Value>) -
     format!(
         "use {module}::{};\n\n{}let receipt = event.publish(&salt).await?;\n",
         names.event,
-        rust_value("event", &names.event, &subject.record.schema, example)
+        rust_value("event", &names.event, &subject.record.schema, example, "?")
     )
 }
 
@@ -112,28 +119,39 @@ fn rust_call(names: &Names, subject: &Subject<'_>, example: Option<&Value>) -> S
          match request.call(&salt).timeout(Duration::from_secs(10)).await {{\n    \
              Ok(reply) => println!(\"{{reply:?}}\"),\n{declared}    Err(error) => return Err(error.into()),\n}}\n",
         if declared.is_empty() { "" } else { "use celerysalt::CallError;\n" },
-        rust_value("request", event, &subject.record.schema, example)
+        rust_value("request", event, &subject.record.schema, example, "?")
     )
 }
 
-fn rust_serve(names: &Names) -> String {
+fn rust_serve(names: &Names, subject: &Subject<'_>, example: Option<&Value>) -> String {
     let event = &names.event;
-    let response = names.response.as_deref().unwrap_or("serde_json::Value");
-    let (import, error) = match &names.error {
-        Some(error) => ("use celerysalt::ServeError;\n", format!("ServeError<{error}>")),
-        None => ("use celerysalt::RpcError;\n", "RpcError".to_owned()),
+    let response = names.response.as_deref().unwrap_or("Value");
+    let value = match &subject.record.response_schema {
+        // What goes wrong here is no error that the contract declares.
+        Some(schema) => rust_value("response", response, schema, example, ".map_err(HandlerError::from)?"),
+        None => "let response = Value::Null;\n".to_owned(),
     };
+    let mut imports = vec!["ServeError"];
+    imports.extend(names.error.is_none().then_some("RpcError"));
+    imports.extend(names.response.is_some().then_some("HandlerError"));
+    imports.sort_unstable();
+    let json = if names.response.is_none() { "use celerysalt::serde_json::Value;\n" } else { "" };
     format!(
-        "{import}{}\nasync fn answer(request: {event}) -> Result<{response}, {error}> {{\n    todo!()\n}}\n\n\
+        "{}{json}{}\nasync fn answer(request: {event}) -> Result<{response}, ServeError<{}>> {{\n    \
+             println!(\"{{request:?}}\");\n{}    Ok(response)\n}}\n\n\
          salt.service().serve(answer).run_until_signal().await?;\n",
-        names.uses()
+        rust_use("celerysalt", &imports),
+        names.uses(),
+        names.error.as_deref().unwrap_or("RpcError"),
+        value.lines().flat_map(|line| ["    ", line, "\n"]).collect::<String>(),
     )
 }
 
-/// A statement that makes an event of an example: by its builder where all values are plain, else from JSON.
-fn rust_value(variable: &str, event: &str, schema: &Value, example: Option<&Value>) -> String {
+/// A statement that makes a value of an example: by its builder where all of it is plain, else from JSON. `fails` is what
+/// becomes of an error.
+fn rust_value(variable: &str, ty: &str, schema: &Value, example: Option<&Value>, fails: &str) -> String {
     let Some(example) = example else {
-        return format!("let {variable} = {event}::builder() /* .. */ .build()?;\n");
+        return format!("let {variable} = {ty}::builder() /* .. */ .build(){fails};\n");
     };
     let setters: Option<Vec<String>> = example.as_object().and_then(|members| {
         members
@@ -142,15 +160,17 @@ fn rust_value(variable: &str, event: &str, schema: &Value, example: Option<&Valu
             .map(|(name, value)| Some(format!("    .{}({})\n", field_name(name), rust_literal(schema, name, value)?)))
             .collect()
     });
+    let fails = if fails == "?" { fails.to_owned() } else { format!("\n    {fails}") };
     if let Some(setters) = setters {
-        return format!("let {variable} = {event}::builder()\n{}    .build()?;\n", setters.concat());
+        return format!("let {variable} = {ty}::builder()\n{}    .build(){fails};\n", setters.concat());
     }
     let json = format!("{example:#}");
     let mut hashes = "#".to_owned();
     while json.contains(&format!("\"{hashes}")) {
         hashes.push('#');
     }
-    format!("let {variable}: {event} = celerysalt::serde_json::from_str(\n    r{hashes}\"{json}\"{hashes},\n)?;\n")
+    let fails = fails.trim_start();
+    format!("let {variable}: {ty} = celerysalt::serde_json::from_str(\n    r{hashes}\"{json}\"{hashes},\n){fails};\n")
 }
 
 /// A value that the field's own type takes as it is; none for enums, structs and lists.
@@ -199,7 +219,8 @@ fn python_imports(names: &Names) -> String {
     format!("from event_stubs.{} import {}\n", names.stub, classes.join(", "))
 }
 
-fn python_event(names: &Names) -> String {
+/// The event, for celery-salt.
+fn python_class(names: &Names) -> String {
     let suffix = names.class.strip_prefix(names.event.as_str()).unwrap_or_default();
     let mut body = format!("    Schema = {}\n", names.class);
     for (name, answer) in [("Response", &names.response), ("Error", &names.error)] {
@@ -207,12 +228,11 @@ fn python_event(names: &Names) -> String {
             body = format!("{body}    {name} = {answer}{suffix}\n");
         }
     }
-    format!(
-        "from celery_salt import SaltEvent\n{}\nclass {}Event(SaltEvent):\n{body}    Meta = {}.Meta\n",
-        python_imports(names),
-        names.event,
-        names.class
-    )
+    format!("class {}Event(SaltEvent):\n{body}    Meta = {}.Meta\n", names.event, names.class)
+}
+
+fn python_event(names: &Names) -> String {
+    format!("from celery_salt import SaltEvent\n{}\n{}", python_imports(names), python_class(names))
 }
 
 fn python_publish(names: &Names, example: Option<&Value>) -> String {
@@ -228,22 +248,31 @@ fn python_call(names: &Names, example: Option<&Value>) -> String {
     )
 }
 
+/// Before the first `@subscribe`, which looks for the contract there and then.
+const PYTHON_REGISTRY: &str =
+    "celerysalt_registry.use(\"postgresql://reader@db/contracts\", service=\"mail\", stubs=\"event_stubs\")\n";
+
 fn python_subscribe(names: &Names) -> String {
     format!(
-        "import celerysalt_registry\nfrom celery_salt import subscribe\n{}\n\
-         celerysalt_registry.use(\"postgresql://reader@db/contracts\", service=\"mail\", stubs=\"event_stubs\")\n\n\
-         @subscribe(\"{}\")\ndef handle(event: {}):\n    print(event)\n",
+        "import celerysalt_registry\nfrom celery_salt import subscribe\n{}\n{PYTHON_REGISTRY}\n\
+         @subscribe(\"{}\"{})\ndef handle(event: {}):\n    print(event)\n",
         python_imports(names),
         names.topic,
+        names.version.as_ref().map(|version| format!(", version=\"{version}\"")).unwrap_or_default(),
         names.class
     )
 }
 
-fn python_serve(names: &Names) -> String {
-    let answer = if names.response.is_some() { "request.respond(...)" } else { "..." };
+fn python_serve(names: &Names, example: Option<&Value>) -> String {
+    let answer = match &names.response {
+        Some(_) => format!("request.respond({})", python_arguments(example)).replace('\n', "\n    "),
+        None => "None".to_owned(),
+    };
     format!(
-        "from celery_salt import subscribe\n{}\n@subscribe({}Event)\ndef answer(request):\n    return {answer}\n",
-        python_event(names),
+        "import celerysalt_registry\nfrom celery_salt import SaltEvent, subscribe\n{}\n{PYTHON_REGISTRY}\n{}\n\
+         @subscribe({}Event)\ndef answer(request):\n    print(request)\n    return {answer}\n",
+        python_imports(names),
+        python_class(names),
         names.event
     )
 }

@@ -1,5 +1,5 @@
 //! The catalog as its readers see it: walked through in Chromium, of the repository's own contracts, of 500 topics, of
-//! hostile ones, and live from PostgreSQL; its AsyncAPI document read by AsyncAPI's own parser.
+//! hostile ones, and live from PostgreSQL; its AsyncAPI document read by AsyncAPI's own parser; its code compiled and run.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
@@ -7,6 +7,7 @@
 mod corpus;
 mod live;
 mod many;
+mod snippets;
 
 use std::{
     env, fs,

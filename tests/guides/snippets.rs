@@ -1,6 +1,6 @@
 //! What stands in blocks of code: it parses, and commands are commands.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use celerysalt_tests::{
     page::{Code, Page, guides, root},
@@ -31,31 +31,39 @@ fn json_and_toml_parse() {
     each(&["toml"], |code| code.text.parse::<toml::Table>().err().map(|error| error.to_string()));
 }
 
-/// Pages whose Rust is compiled elsewhere.
-const FOLLOWED: [&str; 1] = ["docs/tutorial.md"];
+/// Pages whose Rust is compiled as the files that it says it is, with the test that writes them.
+const IN_FILES: [(&str, &str); 2] =
+    [("README.md", "tests/consumer/tests/outside.rs"), ("docs/tutorial.md", "tests/guides/followed.rs")];
 
-/// Pages that show excerpts of programs which are compiled and run elsewhere: `examples/`, `tests/behaviour/`, `tests/observability/`.
-const EXCERPTS: [&str; 2] = ["docs/observability.md", "docs/patterns.md"];
-
+/// Each block of Rust, of all pages: it is a doctest of `tests/support/guides.rs`, or a file that a test compiles.
 #[test]
 fn rust_is_compiled() {
     let doctests = fs::read_to_string(root().join("tests/support/guides.rs")).unwrap();
-    for page in guides()
-        .iter()
-        .map(|name| Page::read(name))
-        .filter(|page| !FOLLOWED.iter().chain(&EXCERPTS).any(|name| *name == page.name))
-    {
-        for code in page.code().filter(|code| code.language() == "rust") {
+    let at_the_top = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let at_the_top = at_the_top
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"))
+        .map(|name| Page::read(&name));
+    let mut seen = 0;
+    for page in pages().filter(|page| page.name != "README.md").chain(at_the_top) {
+        for code in page.code().filter(|code| matches!(code.language(), "rust" | "rs" | "Rust")) {
+            let place = format!("{}:{}", page.name, code.line);
+            seen += 1;
+            if let Some((_, test)) = IN_FILES.iter().find(|(name, _)| *name == page.name) {
+                assert!(code.value("file").is_some(), "{place}: say which file it is, or {test} does not compile it");
+                continue;
+            }
             let name = page.name.trim_start_matches("docs/");
-            assert!(doctests.contains(&format!("\"{name}\"")), "{}: name it in tests/support/guides.rs", page.name);
-            assert!(!code.has("ignore"), "{}:{}: `no_run` is enough", page.name, code.line);
+            assert!(doctests.contains(&format!("\"{name}\"")), "{place}: name the page in tests/support/guides.rs");
+            for word in code.words.iter().skip(1) {
+                let is_compiled = matches!(word.as_str(), "no_run" | "test_harness");
+                assert!(
+                    is_compiled,
+                    "{place}: with `{word}` nobody compiles it, or not as it stands; `no_run` is enough"
+                );
+            }
         }
     }
-    for name in FOLLOWED {
-        for code in Page::read(name).code().filter(|code| code.language() == "rust") {
-            assert!(code.value("file").is_some(), "{name}:{}: nobody compiles it", code.line);
-        }
-    }
+    assert!(seen > 20, "only {seen} blocks found");
 }
 
 /// What a page says that the product says, it says: each `**`...`**` of the troubleshooting page, cut at `...`, stands in some source.

@@ -16,8 +16,10 @@ macro_rules! pages {
 pages! {
     best_practices: "best-practices.md",
     handlers: "handlers.md",
+    observability: "observability.md",
     operations: "operations.md",
     outbox: "outbox.md",
+    patterns: "patterns.md",
     python: "python.md",
     schemas: "schemas.md",
 }

@@ -40,18 +40,21 @@ pub(crate) fn newest(release: &Release) -> Markup {
 
 pub(crate) fn contract(site: &Site, versions: &[Release], subject: &Subject<'_>) -> Markup {
     let record = subject.record;
-    let mut example = None;
+    let (mut example, mut response) = (None, None);
     let parts: Vec<(&str, &str, Markup)> = parts(record)
         .into_iter()
         .map(|(name, id, schema)| {
             let (markup, examples) = schema::part(&site.samples, name, id, schema);
-            if example.is_none() && (id == "payload" || id == "request") {
-                example = examples.valid.first().map(|example| example.value.clone());
+            let first = examples.valid.first().map(|example| example.value.clone());
+            match id {
+                "payload" | "request" => example = first,
+                "response" => response = first,
+                _ => {}
             }
             (name, id, markup)
         })
         .collect();
-    let snippets = snippets(subject, example.as_ref());
+    let snippets = snippets(subject, example.as_ref(), response.as_ref());
     let body = html! {
         (head(site, versions, subject))
         div.columns {

@@ -73,6 +73,34 @@ fn a_consumer_outside_the_workspace_builds_publishes_and_serves() {
     assert!(!ran.text.contains("warning"), "generated code is quiet: {}", ran.text);
 }
 
+/// The blocks of the README that are files (`file=PATH` behind the language), as they stand there.
+fn files_of_the_readme() -> Vec<(String, String)> {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let files = text.split("\n```").filter_map(|block| {
+        let (words, text) = block.split_once('\n')?;
+        let path = words.split([',', ' ']).find_map(|word| word.strip_prefix("file="))?;
+        Some((path.to_owned(), format!("{text}\n")))
+    });
+    files.collect()
+}
+
+#[test]
+fn the_readmes_tour_builds_and_runs() {
+    let consumer = Consumer::new("outside-readme", "", "");
+    consumer.copy_contracts(&CONTRACTS);
+    let files = files_of_the_readme();
+    for (path, text) in &files {
+        consumer.write(path, text);
+    }
+    let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, ["schemas/pulse.risk.created/v1.json", "build.rs", "src/main.rs"]);
+    let ran = consumer.cargo(&["run", "--quiet"]);
+    assert!(ran.ok && !ran.text.contains("warning"), "{}", ran.text);
+    for line in ["a mail about RA-123, from pulse", "published ", "scored 8.5"] {
+        assert!(ran.text.contains(line), "`{line}` is not in\n{}", ran.text);
+    }
+}
+
 #[test]
 fn what_changed_is_generated_again_and_nothing_else() {
     const SMALL: &str = "celerysalt::include_events!();\nfn main() { println!(\"{}\", events::contracts().len()); }\n";
