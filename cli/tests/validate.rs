@@ -92,6 +92,26 @@ fn a_payload_may_come_from_standard_input() {
 }
 
 #[test]
+fn a_schema_is_named_however_people_name_files() {
+    let folder = Folder::empty();
+    folder.write("order.json", r#"{"properties": {"id": {"$ref": "parts/id.json"}}, "required": ["id"]}"#);
+    folder.write("parts/id.json", r#"{"type": "integer"}"#);
+    folder.write("good.json", r#"{"id": 1}"#);
+    folder.write("bad.json", r#"{"id": "1"}"#);
+    let whole = folder.path("order.json");
+    for schema in ["order.json", "./order.json", whole.to_str().unwrap()] {
+        for root in [&[][..], &["--root", "."], &["--root", folder.path(".").to_str().unwrap()]] {
+            let run = folder.run(&[&["validate", "--schema", schema, "good.json"], root].concat());
+            assert_eq!(run.status, 0, "{schema} {root:?}: {run:?}");
+            let run = folder.run(&[&["validate", "--schema", schema, "bad.json"], root].concat());
+            assert!(run.status == 1 && run.stdout.contains("bad.json: /id: type"), "{schema} {root:?}: {run:?}");
+        }
+    }
+    let run = folder.run(&["validate", "--schema", "order.json", "--root", "parts", "good.json"]);
+    assert!(run.status == 2 && run.stderr.contains("order.json is not below parts"), "{run:?}");
+}
+
+#[test]
 fn what_is_asked_for_must_be_there() {
     let folder = Folder::with_contracts();
     folder.write("good.json", "{}");

@@ -120,8 +120,11 @@ impl Validate {
             None => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 let root = self.root.as_deref().unwrap_or(folder);
-                let within = path
-                    .strip_prefix(root)
+                // `a.json` is below `.`, and so is `/here/a.json`.
+                let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+                let file = whole(path);
+                let within = file
+                    .strip_prefix(whole(root))
                     .map_err(|_| Stop::failed("schema", format!("{name} is not below {}", root.display())))?;
                 Document::load(root, within).map_err(Stop::Refused)?.schema
             }
