@@ -42,9 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("published as {receipt}");
 
     // Shutting down waits for what the broker has handed out.
-    while subscriber.counts().handled == 0 {
-        tokio::task::yield_now().await;
-    }
+    subscriber.counted(|counts| counts.handled > 0).await;
     subscriber.shutdown().await;
     Ok(())
 }

@@ -57,9 +57,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // Shutting down waits for what the broker has handed out.
-    while packing.counts().handled == 0 || auditor.counts().handled == 0 {
-        tokio::task::yield_now().await;
-    }
+    packing.counted(|counts| counts.handled > 0).await;
+    auditor.counted(|counts| counts.handled > 0).await;
     packing.shutdown().await;
     auditor.shutdown().await;
     Ok(())

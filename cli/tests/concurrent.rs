@@ -43,7 +43,7 @@ fn in_database<T>(url: &str, ask: impl AsyncFnOnce(&mut PgConnection) -> T) -> T
     })
 }
 
-/// Waits until the number is at least `least`.
+/// Waits until the number is at least `least`: of what transactions of others have done that are not over, which tell nobody.
 fn until(url: &str, sql: &str, least: i64) {
     let start = Instant::now();
     while number(url, sql) < least {

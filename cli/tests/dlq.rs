@@ -6,7 +6,6 @@
 mod support;
 
 use std::{
-    env,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,19 +18,11 @@ use celerysalt::{
     registry::memory::MemoryRegistry,
     transport::{self, Message, Routing},
 };
-use lapin::{
-    Connection, ConnectionProperties,
-    options::{ExchangeDeleteOptions, QueueDeleteOptions},
-};
 use serde_json::{Value, json};
-use support::{Folder, Run, unique};
+use support::{Folder, Run, broker, forget, unique};
 use tokio::sync::mpsc;
 
 const PATIENCE: Duration = Duration::from_mins(1);
-
-fn broker() -> String {
-    env::var("CELERYSALT_TEST_BROKER_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
-}
 
 /// A service whose handler refuses everything until it is well.
 struct Ill {
@@ -104,21 +95,7 @@ impl Ill {
 impl Drop for Ill {
     /// Leaves nothing at the broker, also when the test failed.
     fn drop(&mut self) {
-        let name = self.name.clone();
-        let cleaner = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let connection = Connection::connect(&broker(), ConnectionProperties::default()).await.unwrap();
-                let channel = connection.create_channel().await.unwrap();
-                for part in ["events", "rpc", "dead"] {
-                    let queue = format!("celerysalt.{name}.{part}");
-                    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
-                }
-                channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
-                connection.close(200, "done".into()).await.unwrap();
-            });
-        });
-        drop(cleaner.join());
+        forget(&self.name, &["events", "rpc", "dead"]);
     }
 }
 

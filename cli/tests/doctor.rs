@@ -14,7 +14,7 @@ mod node;
 mod programs;
 mod support;
 
-use std::{env, sync::Arc};
+use std::sync::Arc;
 
 use celerysalt::{
     AnyEvent, HandlerError, Salt,
@@ -23,18 +23,14 @@ use celerysalt::{
 };
 use lapin::{
     Channel, Connection, ConnectionProperties, ExchangeKind,
-    options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
+    options::{ExchangeDeclareOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use support::{
-    Folder, Run,
+    Folder, Run, broker, forget,
     postgres::{Schema, execute},
     unique,
 };
-
-fn broker() -> String {
-    env::var("CELERYSALT_TEST_BROKER_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
-}
 
 /// A name at the broker, of which nothing is left.
 struct Place {
@@ -79,20 +75,7 @@ fn of_verdict(run: &Run, verdict: &str) -> Vec<(String, String)> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let name = self.name.clone();
-        let queues = ["events", "rpc", "dead", "waiting"].map(|part| self.queue(part));
-        let cleaner = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let (connection, channel) = channel().await;
-                for queue in queues {
-                    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
-                }
-                channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
-                connection.close(200, "done".into()).await.unwrap();
-            });
-        });
-        drop(cleaner.join());
+        forget(&self.name, &["events", "rpc", "dead", "waiting"]);
     }
 }
 
@@ -121,9 +104,7 @@ async fn a_service_is_well_then_away_then_has_dead_letters() {
     assert_eq!(place.found(&service, "unseen"), [("bindings".to_owned(), format!("service {}", place.name))]);
 
     salt.publish_json("doctor.a", json!({})).unvalidated().await.unwrap();
-    while running.counts().dead_lettered == 0 {
-        tokio::task::yield_now().await;
-    }
+    running.counted(|counts| counts.dead_lettered > 0).await;
     running.shutdown().await;
     let wrong = place.found(&service, "wrong");
     assert_eq!(

@@ -20,19 +20,11 @@ use celerysalt::{
     store::EventStore,
     transport::{self, Binding, QueueKind, QueueSpec, Transport},
 };
-use lapin::{
-    Connection, ConnectionProperties,
-    options::{ExchangeDeleteOptions, QueueDeleteOptions},
-};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use support::{Folder, Run, unique};
+use support::{Folder, Run, broker, forget_all, unique};
 
 const PATIENCE: Duration = Duration::from_mins(1);
-
-fn broker() -> String {
-    env::var("CELERYSALT_TEST_BROKER_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
-}
 
 fn database() -> String {
     env::var("CELERYSALT_TEST_REGISTRY_URL").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/test".to_owned())
@@ -121,16 +113,10 @@ impl Drop for Shop {
         let name = self.name.clone();
         let cleaner = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                execute(&format!("DROP SCHEMA {name} CASCADE")).await;
-                let connection = Connection::connect(&broker(), ConnectionProperties::default()).await.unwrap();
-                let channel = connection.create_channel().await.unwrap();
-                channel.queue_delete(name.clone().into(), QueueDeleteOptions::default()).await.unwrap();
-                channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
-                connection.close(200, "done".into()).await.unwrap();
-            });
+            runtime.block_on(execute(&format!("DROP SCHEMA {name} CASCADE")));
         });
         drop(cleaner.join());
+        forget_all(vec![self.name.clone()], &self.name);
     }
 }
 

@@ -6,7 +6,6 @@
 mod support;
 
 use std::{
-    env,
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -21,17 +20,9 @@ use celerysalt::{
     serde_json::{Value, json},
     transport::{self, Message, Routing},
 };
-use lapin::{
-    Connection, ConnectionProperties,
-    options::{ExchangeDeleteOptions, QueueDeleteOptions},
-};
 use serde::{Deserialize, Serialize};
-use support::{Folder, Run, unique};
+use support::{Folder, Run, broker, forget, unique};
 use tokio::sync::mpsc;
-
-fn broker() -> String {
-    env::var("CELERYSALT_TEST_BROKER_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
-}
 
 /// Asks for a price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, SaltEvent)]
@@ -130,22 +121,9 @@ impl Shop {
 }
 
 impl Drop for Shop {
+    /// Leaves nothing at the broker, also when the test failed.
     fn drop(&mut self) {
-        let name = self.name.clone();
-        let cleaner = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let connection = Connection::connect(&broker(), ConnectionProperties::default()).await.unwrap();
-                let channel = connection.create_channel().await.unwrap();
-                for part in ["events", "rpc", "dead"] {
-                    let queue = format!("celerysalt.{name}.{part}");
-                    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
-                }
-                channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
-                connection.close(200, "done".into()).await.unwrap();
-            });
-        });
-        drop(cleaner.join());
+        forget(&self.name, &["events", "rpc", "dead"]);
     }
 }
 

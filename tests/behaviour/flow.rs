@@ -433,12 +433,7 @@ async fn a_message_that_comes_twice_is_handled_once(world: &World) {
         got.sort();
         assert_eq!(got, [(id(1), 1.into()), (id(2), 2.into()), (id(3), 3.into())]);
         // One that still waited for the first of its id would go back to the queue at shutdown.
-        within(async {
-            while running.counts().duplicates < 3 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        within(running.counted(|counts| counts.duplicates >= 3)).await;
         let counts = running.shutdown().await.counts;
         assert_eq!((counts.received, counts.handled, counts.duplicates), (7, 4, 3));
         assert!(seeing.try_recv().is_err());

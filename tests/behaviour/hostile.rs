@@ -182,12 +182,7 @@ async fn a_version_that_cannot_be_read_is_not_taken_for_the_one_asked_for(world:
     let letter = world.dead_letters("mail", 1).await.remove(0);
     assert_eq!(header(&letter, "x-celerysalt-reason"), "no-handler");
     world.send_event("auth.user.created", Value::Null, &json!({})).await;
-    within(async {
-        while running.counts().handled == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    within(running.counted(|counts| counts.handled > 0)).await;
     running.shutdown().await;
 }
 
@@ -227,12 +222,7 @@ async fn what_no_reader_could_read_is_not_published(world: &World) {
         let outcome = publish.await;
         assert!(matches!(outcome, Err(PublishError::Option { .. })), "{outcome:?}");
     }
-    within(async {
-        while running.counts().received == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    within(running.counted(|counts| counts.received > 0)).await;
     let counts = running.shutdown().await.counts;
     assert_eq!((counts.received, counts.dead_lettered), (1, 0));
 }
@@ -242,12 +232,7 @@ async fn a_drain_without_end_is_no_panic(world: &World) {
     let slow = |_: UserCreated| tokio::time::sleep(Duration::from_millis(300));
     let running = subscriber.service().on(slow).drain_timeout(Duration::MAX).start().await.unwrap();
     user(1).publish(&publisher).await.unwrap();
-    within(async {
-        while running.counts().received == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    within(running.counted(|counts| counts.received > 0)).await;
     assert_eq!(within(running.shutdown()).await.counts.handled, 1);
 }
 

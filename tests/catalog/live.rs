@@ -1,6 +1,6 @@
 //! `celerysalt serve`, beside a real PostgreSQL and a real RabbitMQ, and with both away.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use celerysalt::{
     HandlerError,
@@ -34,15 +34,6 @@ async fn ask(address: SocketAddr, request: &str, host: &str) -> String {
     response
 }
 
-async fn until<F: Future<Output = bool>>(is: impl Fn() -> F) {
-    within(async {
-        while !is().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_and_a_broker_are_shown_as_they_are() {
     in_fresh_schema(|schema| async move {
@@ -60,8 +51,11 @@ async fn a_registry_and_a_broker_are_shown_as_they_are() {
         let payload = json!({"user_id": "7", "email": "a@example.com", "user_name": "a"});
         world.send_event("auth.user.signup", json!({"version": "v2"}), &payload).await;
         let letters = Arc::new(DeadLetters::new(world.transport("reader").await, world.service_name("mail")));
-        until(|| async { letters.look(0).await.is_ok_and(|looked| looked.more == 1) }).await;
-        until(|| async { !registry.everyone().await.unwrap().is_empty() }).await;
+        within(running.counted(|counts| counts.dead_lettered == 1)).await;
+        // Who closes has told the registry that it was there.
+        running.shutdown().await;
+        salt.close().await;
+        assert_eq!((letters.look(0).await.unwrap().more, registry.everyone().await.unwrap().len()), (1, 1));
 
         let live = Live::new("Live", registry::connect(&schema.url).unwrap()).broker(broker_url());
         let (address, serving) = serve(live).await;
@@ -92,7 +86,6 @@ async fn a_registry_and_a_broker_are_shown_as_they_are() {
             "searches": [{"query": "signup", "first": "auth.user.signup", "count": 1}]});
         tokio::task::spawn_blocking(move || crate::walk("live", asked)).await.unwrap();
         serving.abort();
-        running.shutdown().await;
     })
     .await;
 }

@@ -202,12 +202,7 @@ async fn a_contract_that_changes_under_its_consumer() {
     let sent: BTreeSet<Name> = (0..half).flat_map(|number| [(1, number), (2, number)]).collect();
     assert!(seen.all(&sent.iter().copied().filter(|(major, _)| *major == 1).collect()).await);
     let letters = DeadLetters::new(world.transport("operator").await, world.service_name("mail"));
-    within(async {
-        while running.counts().dead_lettered < half {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    within(running.counted(|counts| counts.dead_lettered >= half)).await;
     let kept = letters.look(1).await.unwrap();
     assert_eq!(kept.letters[0].reason(), "no-handler");
     let received = running.shutdown().await.counts.received;

@@ -128,12 +128,7 @@ async fn counts_are_those_of_the_broker_and_of_the_database() {
         load(&world, &shop, &pool).await;
         let expected = u64::try_from(USERS - USERS / 11).unwrap() + RISKS as u64 + 25;
         let lost = u64::try_from(USERS / 11).unwrap() + 6 + 3 + 2;
-        within(async {
-            while running.counts().handled < expected || running.counts().dead_lettered < lost {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await;
+        within(running.counted(|counts| counts.handled >= expected && counts.dead_lettered >= lost)).await;
         let counts = running.shutdown().await.counts;
         stop.send(()).unwrap();
         assert!(scraping.await.unwrap() > 3, "it was not asked under load");

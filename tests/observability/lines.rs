@@ -60,12 +60,8 @@ async fn each_delivery_is_one_line_that_says_what_became_of_it() {
     world.send_event("auth.user.created", json!({"version": "v1"}), &invalid).await;
     world.send_raw("auth.user.created", json!({"task": "x", "id": "no-event"}), SECRET).await;
     assert_eq!(world.dead_letters("mail", 3).await.len(), 3);
-    let Shutdown { counts, .. } = loop {
-        if running.counts().handled == 1 {
-            break running.shutdown().await;
-        }
-        tokio::task::yield_now().await;
-    };
+    within(running.counted(|counts| counts.handled == 1)).await;
+    let Shutdown { counts, .. } = running.shutdown().await;
     let lines = seen.deliveries(&world.service_name("mail"));
     assert_eq!((counts.received, lines.len() as u64), (6, 6), "{lines:#?}");
 

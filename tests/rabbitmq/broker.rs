@@ -78,7 +78,8 @@ impl Broker {
         }
     }
 
-    /// Waits until that many messages of a queue are ready, to be handed out.
+    /// Waits until that many messages of a queue are ready, to be handed out. RabbitMQ tells nobody of that, so it is asked again
+    /// and again.
     pub(crate) async fn holds(&self, queue: &str, ready: u32) {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let mut last = None;

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(missing_docs, reason = "the names of the tests say it")]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use celerysalt::AnyEvent;
 use celerysalt_tests::{World, within};
@@ -54,12 +54,7 @@ async fn each_large_event_in_flight_takes_its_size_once() {
     for _ in 0..EVENTS {
         publisher.publish_json("archive.page.stored", payload.clone()).unvalidated().await.unwrap();
     }
-    within(async {
-        while running.counts().received < EVENTS as u64 + 1 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    within(running.counted(|counts| counts.received > EVENTS as u64)).await;
     let grown = resident().saturating_sub(base);
     eprintln!("{EVENTS} events of 1 MiB in flight: {} MiB more than before", grown / MIB);
     assert!(grown > EVENTS / 2 * MIB, "they are not in flight: {} MiB", grown / MIB);

@@ -170,6 +170,15 @@ async fn each_option_of_calling() {
     assert_eq!(broker.refusal_of(&reply_to).await, Some(405), "{reply_to}");
     calling.abort();
 
+    // Who says nothing waits for half a minute.
+    let calling = tokio::spawn({
+        let (salt, request) = (salt.clone(), request.clone());
+        async move { request.call(&salt).await.map(drop) }
+    });
+    let expiration: u64 = broker.next().await.text("expiration").unwrap().parse().unwrap();
+    assert!((20_000..=30_000).contains(&expiration), "{expiration}");
+    calling.abort();
+
     let short = Duration::from_millis(1);
     let call = request.call(&salt).priority(1).correlation_id("c-1").trace_context(trace()).header("tenant", "acme");
     let call = call.routing_key("another.key").timeout(Duration::from_mins(1));
@@ -384,9 +393,7 @@ async fn what_a_window_knows_is_acked() {
         world.send_raw("a.b", headers.clone(), json!([["{}"], {"routing_key": "a.b"}, {}]).to_string()).await;
     }
     within(seeing.recv()).await.unwrap();
-    while running.counts().duplicates < 2 {
-        tokio::task::yield_now().await;
-    }
+    within(running.counted(|counts| counts.duplicates >= 2)).await;
     running.shutdown().await;
     // None of them came back when its consumer went.
     broker.holds(&format!("celerysalt.{}.events", world.service_name("mail")), 0).await;

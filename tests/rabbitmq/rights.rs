@@ -59,12 +59,7 @@ async fn a_service_needs_no_more_rights_than_the_guide_says() {
     for _ in 0..3 {
         within(tries.recv()).await.unwrap();
     }
-    within(async {
-        while running.counts().dead_lettered == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    within(running.counted(|counts| counts.dead_lettered > 0)).await;
     // Calling and answering.
     let request: GetRiskAssessment = serde_json::from_value(serde_json::json!({"assessment_id": "RA-1"})).unwrap();
     assert_eq!(request.call(&salt).await.unwrap().status, "open");

@@ -394,12 +394,7 @@ async fn a_dead_port_and_a_silent_one_are_unavailable_and_leave_nothing_behind()
     assert!(error.to_string().contains("300 ms"), "{error}");
     // The client has hung up: what the proxy passes on now ends at once, and nobody connects anew.
     proxy.pass();
-    within(async {
-        while proxy.connections() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    within(proxy.holds(|connections| *connections == 0)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -240,12 +240,7 @@ async fn a_connection_that_went_silent_is_noticed() {
     leave(&mut redis().await, &request.message, &id, found("RA-1")).await;
     // It asks whether anybody is there, and then tries another connection.
     let before = proxy.connections();
-    let noticed = async {
-        while proxy.connections() <= before {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within(noticed).await;
+    within(proxy.holds(|connections| *connections > before)).await;
     proxy.pass();
     assert!(within(call).await.unwrap().is_ok());
     request.ack().await.unwrap();

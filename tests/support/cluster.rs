@@ -94,27 +94,16 @@ impl Cluster {
 
     /// Starts the server and waits until it answers.
     pub fn launch(&mut self) {
-        let log = fs::File::create(self.folder.join("log")).unwrap();
         let mut server = self.command("postgres");
         server.arg("-D").arg(self.data()).args(["-h", "localhost", "-p", &self.port.to_string()]);
         server.args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]);
         for setting in &self.settings {
             server.args(["-c", setting]);
         }
-        server.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.server = Some(server.spawn().unwrap());
-        let start = Instant::now();
-        loop {
-            let mut ready = self.command("pg_isready");
-            ready.args(["-q", "-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string()]);
-            if ready.status().unwrap().success() {
-                return;
-            }
-            let ended = self.server.as_mut().is_some_and(|server| server.try_wait().unwrap().is_some());
-            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-            assert!(!ended && start.elapsed() < Duration::from_mins(1), "the server did not start: {}", log());
-            thread::sleep(Duration::from_millis(20));
-        }
+        let mut server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = server.stderr.take().unwrap();
+        self.server = Some(server);
+        programs::ready(output, &self.folder.join("log"), "database system is ready to accept connections");
     }
 
     /// Ends the server as a crash does: no client is told, nothing is written any more.

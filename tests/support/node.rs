@@ -11,8 +11,7 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
@@ -52,7 +51,7 @@ impl Node {
 
     /// A new node in the cluster of `first`, which must live longer: they share its name server.
     pub fn join(first: &Self) -> Self {
-        let mut node = Self::start_with(b"[].\n", "", Some(first));
+        let node = Self::start_with(b"[].\n", "", Some(first));
         node.ctl(&["stop_app"]);
         node.ctl(&["join_cluster", &first.name()]);
         node.ctl(&["start_app"]);
@@ -64,12 +63,8 @@ impl Node {
     pub fn start_managed() -> (Self, String) {
         let [port] = free_ports();
         let settings = format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n");
+        // It is ready when its plugins are.
         let node = Self::start_with(b"[rabbitmq_management].\n", &settings, None);
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_mins(2), "the management plugin did not start");
-            thread::sleep(Duration::from_millis(50));
-        }
         (node, format!("http://guest:guest@127.0.0.1:{port}"))
     }
 
@@ -166,21 +161,18 @@ impl Node {
     /// Starts it on what it has on disk, and waits until it takes connections.
     pub fn launch(&mut self) {
         let mut command = self.command(&self.programs.join("rabbitmq-server"));
-        let server = command.process_group(0).spawn().unwrap();
+        let mut server = command.process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+        let output = server.stdout.take().unwrap();
         self.server = Some(server);
         self.tell_guard();
+        programs::ready(output, &self.folder.join("log"), "Server startup complete");
         self.answers();
     }
 
-    /// Waits until it takes connections.
-    pub fn answers(&mut self) {
-        let start = Instant::now();
-        while !greets(self.port) {
-            let ended = self.server.as_mut().is_none_or(|server| server.try_wait().unwrap().is_some());
-            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-            assert!(!ended && start.elapsed() < Duration::from_mins(2), "the node did not start: {}", log());
-            thread::sleep(Duration::from_millis(50));
-        }
+    /// It takes connections, as it does once it has started.
+    fn answers(&self) {
+        let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(greets(self.port), "the node has started, and takes no connections: {}", log());
     }
 
     /// `kill -9`: of the broker and all its processes.

@@ -46,7 +46,8 @@ impl Schema {
         connect(&self.url).await
     }
 
-    /// Waits until a session of this schema waits for a lock that another one holds.
+    /// Waits until a session of this schema waits for a lock that another one holds. PostgreSQL tells nobody of that, so it is
+    /// asked again and again.
     pub async fn blocked(&self) {
         let mut connection = connect(&registry_url()).await;
         let start = Instant::now();

@@ -4,9 +4,16 @@
 
 use std::{
     env, fs,
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::Command,
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
+
+/// How long a server may take to start, on a machine that does other things too.
+const START: Duration = Duration::from_mins(2);
 
 /// Finds a program below folders whose versions differ (`/usr/lib/postgresql`, with `below` = `bin`), else in `PATH`; the newest
 /// version first. The link in `PATH` is followed: it leads to where all of a package's programs are.
@@ -48,6 +55,25 @@ pub fn run(command: &mut Command) -> String {
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{command:?}: {}{}", said(&output.stdout), said(&output.stderr));
     said(&output.stdout)
+}
+
+/// Writes what a server says into `log`, for as long as it runs, and waits until a line of that has the words by which it says
+/// that it is ready.
+pub fn ready(output: impl Read + Send + 'static, log: &Path, words: &'static str) {
+    let (tell, told) = mpsc::channel();
+    let mut file = fs::File::options().create(true).append(true).open(log).unwrap_or_else(|error| panic!("{error}"));
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            // A folder that is gone is no reason to have the server wait for a reader.
+            let _ = file.write_all(&[&line[..], b"\n"].concat());
+            if String::from_utf8_lossy(&line).contains(words) {
+                let _ = tell.send(());
+            }
+        }
+    });
+    let outcome = told.recv_timeout(START);
+    let said = || fs::read_to_string(log).unwrap_or_default();
+    assert!(outcome.is_ok(), "the server never said `{words}` ({outcome:?}): {}", said());
 }
 
 /// Sends a signal, such as `KILL`, to a process, or to a group when `target` begins with `-`.

@@ -52,6 +52,8 @@ pub struct Proxy {
     next: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     connections: Arc<Mutex<Vec<AbortHandle>>>,
+    /// How many of them there are.
+    open: watch::Sender<usize>,
     listening: AbortHandle,
 }
 
@@ -62,9 +64,11 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let state = watch::Sender::new(State { mode: Mode::Pass, forsaken: 0, reset: 0 });
         let connections = Arc::new(Mutex::new(Vec::new()));
+        let open = watch::Sender::new(0);
         let (next, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (states, open, numbers, target) =
+        let (states, taken, numbers, target) =
             (state.clone(), Arc::clone(&connections), Arc::clone(&next), target.to_owned());
+        let counted = open.clone();
         let count = Arc::clone(&sent);
         let listening = tokio::spawn(async move {
             loop {
@@ -77,11 +81,17 @@ impl Proxy {
                     state: states.subscribe(),
                     sent: Arc::clone(&count),
                 };
-                let connection = tokio::spawn(connection.run(client, target.clone()));
-                open.lock().unwrap().push(connection.abort_handle());
+                let (is_open, target) = (Open::one_of(&counted), target.clone());
+                let connection = tokio::spawn(async move {
+                    connection.run(client, target).await;
+                    drop(is_open);
+                });
+                let mut taken = taken.lock().unwrap();
+                taken.retain(|connection: &AbortHandle| !connection.is_finished());
+                taken.push(connection.abort_handle());
             }
         });
-        Self { port, state, next, sent, connections, listening: listening.abort_handle() }
+        Self { port, state, next, sent, connections, open, listening: listening.abort_handle() }
     }
 
     /// The URL of a server, leading through this proxy.
@@ -150,11 +160,15 @@ impl Proxy {
         self.next.load(Ordering::SeqCst)
     }
 
-    /// How many connections it has taken and not cut.
+    /// How many connections it has taken that have not ended.
     pub fn connections(&self) -> usize {
-        let mut connections = self.connections.lock().unwrap();
-        connections.retain(|connection| !connection.is_finished());
-        connections.len()
+        *self.open.borrow()
+    }
+
+    /// Waits until there are so many connections as asked.
+    pub async fn holds(&self, as_asked: impl FnMut(&usize) -> bool) {
+        let mut open = self.open.subscribe();
+        open.wait_for(as_asked).await.unwrap();
     }
 }
 
@@ -162,6 +176,22 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.listening.abort();
         self.cut();
+    }
+}
+
+/// Counts for one connection, for as long as it is there, however that ends.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn one_of(all: &watch::Sender<usize>) -> Self {
+        all.send_modify(|count| *count += 1);
+        Self(all.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

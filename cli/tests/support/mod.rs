@@ -4,6 +4,8 @@
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[path = "../../../tests/support/rabbitmq.rs"]
+mod rabbitmq;
 
 use std::{
     env, fs,
@@ -11,6 +13,7 @@ use std::{
     path::PathBuf,
     process::{self, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -21,6 +24,24 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub(crate) fn unique() -> String {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     format!("celerysalt_cli_{}_{clock}_{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The RabbitMQ that tests use.
+pub(crate) fn broker() -> String {
+    env::var("CELERYSALT_TEST_BROKER_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
+}
+
+/// Deletes what a service has there: these of its queues, and the exchange of its name. To be called when it is dropped, also
+/// after a failure, and within a runtime.
+pub(crate) fn forget(service: &str, parts: &[&str]) {
+    let queues = parts.iter().map(|part| format!("celerysalt.{service}.{part}")).collect();
+    forget_all(queues, service);
+}
+
+/// The same of any queues.
+pub(crate) fn forget_all(queues: Vec<String>, exchange: &str) {
+    let exchanges = vec![exchange.to_owned()];
+    drop(thread::spawn(move || rabbitmq::delete(&broker(), queues, exchanges)).join());
 }
 
 /// A folder that is gone with its value.

@@ -14,7 +14,7 @@ use super::{
     lanes::Turn,
     message::{AnyEvent, Meta},
     retry::{self, Tries},
-    shared::{Counters, Shared, Subscriber},
+    shared::{Shared, Subscriber},
 };
 use crate::{
     cascade,
@@ -63,17 +63,17 @@ pub(super) async fn handle(shared: Arc<Shared>, mut delivery: Delivery, turns: T
     let (meta, (outcome, _turns)) = decided;
     let end = match outcome {
         Outcome::Handled => {
-            Counters::add(&shared.counters.handled);
+            shared.counters.add(&shared.counters.handled);
             delivery.ack_soon();
             End::Handled
         }
         Outcome::PassedOver => {
-            Counters::add(&shared.counters.passed_over);
+            shared.counters.add(&shared.counters.passed_over);
             delivery.ack_soon();
             End::PassedOver
         }
         Outcome::Duplicate => {
-            Counters::add(&shared.counters.duplicates);
+            shared.counters.add(&shared.counters.duplicates);
             delivery.ack_soon();
             End::Duplicate
         }
@@ -123,7 +123,7 @@ async fn put_aside(
         report(&shared.salt, meta, message, failure);
         let letter = letter(&shared.salt, &shared.dead, message, meta, failure);
         keep(&shared.salt, &shared.dead, letter).await?;
-        Counters::add(&shared.counters.dead_lettered);
+        shared.counters.add(&shared.counters.dead_lettered);
         observed.dead_lettered(&shared.salt, meta, failure.reason.as_str());
     }
     if let (Some(failure), Some(pause)) = (again.first(), pause) {
@@ -132,7 +132,7 @@ async fn put_aside(
         let handlers: Vec<&str> = again.iter().filter_map(|failure| failure.again.as_deref()).collect();
         retry::again(&mut letter, pause, &handlers);
         keep(&shared.salt, &queue, letter).await?;
-        Counters::add(&shared.counters.retried);
+        shared.counters.add(&shared.counters.retried);
         observed.retried(&shared.salt, meta);
         tracing::warn!(
             service = shared.salt.service_name(),
@@ -147,7 +147,7 @@ async fn put_aside(
     if !waiting.is_empty() {
         let queue = retry::waiting_queue(shared.salt.service_name(), &shared.events_queue);
         keep(&shared.salt, &queue, retry::later(message, &queue, waiting)).await?;
-        Counters::add(&shared.counters.put_aside);
+        shared.counters.add(&shared.counters.put_aside);
         observed.put_aside(&shared.salt, meta);
         tracing::debug!(
             service = shared.salt.service_name(),
@@ -425,7 +425,7 @@ async fn run_tries(
         let Some(pause) = shared.retry.pause_after(asked.tries.saturating_add(attempts)) else {
             return Taken::Failed(failure.for_good());
         };
-        Counters::add(&shared.counters.retried);
+        shared.counters.add(&shared.counters.retried);
         telemetry::retried_in_place(&shared.salt, &asked.meta);
         tracing::warn!(
             service = shared.salt.service_name(),

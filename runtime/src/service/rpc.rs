@@ -14,7 +14,7 @@ use super::{
     handler::Handled,
     message::Meta,
     retry::Tries,
-    shared::{Counters, Server, Shared},
+    shared::{Server, Shared},
 };
 use crate::{
     cascade,
@@ -46,7 +46,7 @@ async fn decide(shared: &Arc<Shared>, delivery: Delivery, observed: &mut Observe
     let incoming = match wire::decode(&delivery.message) {
         Ok(incoming) if incoming.is_event() && incoming.copy_of.is_none() => incoming,
         Ok(incoming) if incoming.is_event() || incoming.is_second_hop() => {
-            Counters::add(&shared.counters.passed_over);
+            shared.counters.add(&shared.counters.passed_over);
             return (None, settled(delivery.ack().await, End::PassedOver));
         }
         Ok(_) => {
@@ -94,7 +94,7 @@ async fn decide(shared: &Arc<Shared>, delivery: Delivery, observed: &mut Observe
         // Nobody was told, so somebody must be able to find out.
         (Ok(false), Some(failure)) => give_up(shared, delivery, Some(&meta), &failure, observed).await,
         _ => {
-            Counters::add(&shared.counters.handled);
+            shared.counters.add(&shared.counters.handled);
             delivery.ack_soon();
             end
         }
@@ -275,7 +275,7 @@ async fn give_up(
     report(&shared.salt, meta, &delivery.message, failure);
     let kept = dead_letter(&shared.salt, &shared.dead, delivery, meta, failure).await;
     if kept.is_ok() {
-        Counters::add(&shared.counters.dead_lettered);
+        shared.counters.add(&shared.counters.dead_lettered);
         observed.dead_lettered(&shared.salt, meta, failure.reason.as_str());
     }
     settled(kept, End::PutAside)

@@ -195,7 +195,7 @@ impl Work {
                 delivery = deliveries.next(), if handling.len() < self.most => match delivery {
                     Some(Ok(delivery)) => {
                         let shared = Arc::clone(&self.shared);
-                        Counters::add(&shared.counters.received);
+                        shared.counters.add(&shared.counters.received);
                         let observed = Observed::taken(&shared.salt, queue);
                         if self.is_rpc {
                             handling.spawn(rpc::handle(shared, delivery, observed));
@@ -239,6 +239,27 @@ impl Running {
     /// What became of the messages so far.
     pub fn counts(&self) -> Counts {
         self.shared.counters.counts()
+    }
+
+    /// Waits until the counts are so, and gives them: for a test, or a job that ends when its work is done. Looked at whenever
+    /// one of them changes.
+    ///
+    /// ```
+    /// use celerysalt::{AnyEvent, Salt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let salt = Salt::builder("mail").broker_url("memory:").connect().await?;
+    /// let running = salt.service().on_raw("auth.#", |_: AnyEvent| async {}).start().await?;
+    /// salt.publish_json("auth.user.created", serde_json::json!({"user_id": 7})).unvalidated().await?;
+    /// let counts = running.counted(|counts| counts.handled == 1).await;
+    /// assert_eq!(counts.received, 1);
+    /// # running.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn counted(&self, are: impl FnMut(&Counts) -> bool) -> Counts {
+        self.shared.counters.until(are).await
     }
 
     /// The name of the queue that keeps what can't be handled.

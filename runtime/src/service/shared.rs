@@ -1,11 +1,15 @@
 //! What all messages of a service are handled with, and the count of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::{
     Registration, Retry, RpcRegistration,
@@ -55,15 +59,47 @@ pub(super) struct Counters {
     pub(super) retried: AtomicU64,
     pub(super) put_aside: AtomicU64,
     pub(super) dead_lettered: AtomicU64,
+    /// How many wait for a change. Telling nobody would cost a lock a message.
+    waiting: AtomicUsize,
+    changed: Notify,
+}
+
+/// One who waits, for as long as this is there.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Counters {
-    pub(super) fn add(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
+    /// Counts one more in `counter`, which is one of these.
+    pub(super) fn add(&self, counter: &AtomicU64) {
+        // Either this sees who waits, or who waits sees the new count: they do the same two things in the other order.
+        counter.fetch_add(1, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until the counts are as asked.
+    pub(super) async fn until(&self, mut are: impl FnMut(&Counts) -> bool) -> Counts {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waiting = Waiting(&self.waiting);
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let counts = self.counts();
+            if are(&counts) {
+                return counts;
+            }
+            changed.await;
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
         Counts {
             received: read(&self.received),
             handled: read(&self.handled),
