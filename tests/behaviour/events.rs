@@ -15,6 +15,7 @@ use crate::on_each_broker;
 on_each_broker!(
     a_typed_event_reaches_a_typed_handler_whole,
     a_subscriber_by_topic_needs_no_type,
+    a_payload_is_a_plain_value_for_whoever_runs_rules_on_it,
     patterns_select_as_amqp_says,
     every_service_gets_every_event_once,
     several_handlers_of_one_topic_all_run,
@@ -83,6 +84,43 @@ async fn a_subscriber_by_topic_needs_no_type(world: &World) {
     assert_eq!(event["risk_score"], 8.5);
     assert!(event["absent"].is_null());
     assert_eq!(event.version().unwrap().as_str(), "v1");
+    running.shutdown().await;
+}
+
+/// With a type and without: all that was sent, names that no contract declares included.
+async fn a_payload_is_a_plain_value_for_whoever_runs_rules_on_it(world: &World) {
+    let (publisher, subscriber) = (world.publisher("scranton").await, world.salt("rules").await);
+    let (seen, mut seeing) = recorder();
+    let by_type = seen.clone();
+    let running = subscriber
+        .service()
+        .on(move |event: TaggedItemCreated| {
+            let value = event.to_json();
+            let seen = by_type.clone();
+            async move {
+                seen.send(value?)?;
+                Ok::<(), HandlerError>(())
+            }
+        })
+        .on_topic("scranton.tagged_item.created", move |event: AnyEvent| {
+            let seen = seen.clone();
+            async move { seen.send(event.into_json()).unwrap() }
+        })
+        .start()
+        .await
+        .unwrap();
+    let sent = json!({
+        "company_id": 123, "identifier": "order:456", "model_identifier": "order", "object_json": {"order_id": 456},
+        "tag_name": "High Priority", "tag_slug": "high_priority", "action": "created", "undeclared": {"score": 0.25},
+    });
+    TaggedItemCreated::from_json(sent.clone()).unwrap().publish(&publisher).await.unwrap();
+    // A rule of somebody who has nothing but names and values.
+    let rule = |payload: &serde_json::Value| payload["company_id"] == 123 && payload["undeclared"]["score"] == 0.25;
+    for _ in 0..2 {
+        let payload = within(seeing.recv()).await.unwrap();
+        assert_eq!(payload, sent);
+        assert!(rule(&payload));
+    }
     running.shutdown().await;
 }
 

@@ -9,7 +9,8 @@ use std::{
 };
 
 use celerysalt::{
-    AnyEvent, ConnectError, ContractRecord, OnConflict, Rest, Selector, Topic, Version,
+    __private::Parts,
+    AnyEvent, ConnectError, ContractRecord, EventContract, Mode, OnConflict, Rest, Selector, Topic, Version,
     registry::{Plan, Registered, Registry, RegistryError, memory::MemoryRegistry},
 };
 use celerysalt_reference::events::{self, UserCreated};
@@ -28,6 +29,8 @@ on_each_broker!(
     messages_wait_for_the_registry,
     a_subscriber_that_was_there_first_gets_the_first_event,
     known_contracts_need_no_registry,
+    what_is_to_stay_out_of_the_registry_does,
+    a_raw_handler_needs_no_registry,
 );
 
 async fn naming_contracts_registers_them(world: &World) {
@@ -218,5 +221,52 @@ async fn known_contracts_need_no_registry(world: &World) {
         within(seeing.recv()).await.unwrap();
     }
     assert_eq!(cable.asked.load(Ordering::SeqCst), 0, "a released contract does not change");
+    running.shutdown().await;
+}
+
+/// As it is generated of a schema with these settings.
+fn contract(topic: &'static str, registry: bool, auto_register: bool) -> &'static EventContract {
+    let schema = r#"{"type":"object"}"#;
+    let fingerprint = celerysalt_contract::fingerprint(Mode::Broadcast, &schema.parse().unwrap(), None, None);
+    Box::leak(Box::new(EventContract::new(Parts {
+        topic,
+        version: "v1",
+        mode: Mode::Broadcast,
+        exchange: None,
+        description: "",
+        schema,
+        response_schema: None,
+        error_schema: None,
+        fingerprint: fingerprint.to_string().leak(),
+        publisher_module: "",
+        publisher_class: "",
+        registry,
+        auto_register,
+    })))
+}
+
+async fn what_is_to_stay_out_of_the_registry_does(world: &World) {
+    let contracts = [("a.both", true, true), ("a.by_hand", true, false), ("a.no_registry", false, true)];
+    let contracts = contracts.map(|(topic, registry, auto_register)| contract(topic, registry, auto_register));
+    world.builder("auth").await.contracts(contracts).connect().await.unwrap().close().await;
+    let registered = world.registry().list(None).await.unwrap();
+    let topics: Vec<&str> = registered.iter().map(|record| record.topic.as_str()).collect();
+    assert_eq!(topics, ["a.both"]);
+}
+
+async fn a_raw_handler_needs_no_registry(world: &World) {
+    let cable = Arc::new(Cable::default());
+    cable.cut.store(true, Ordering::SeqCst);
+    let (publisher, subscriber) =
+        (world.publisher("auth").await, world.builder("mail").await.registry(cable.clone()).connect().await.unwrap());
+    let (seen, mut seeing) = mpsc::unbounded_channel();
+    let handler = move |event: AnyEvent| {
+        seen.send(event.into_json()).unwrap();
+        async {}
+    };
+    let running = subscriber.service().on_raw("a.no_registry", handler).start().await.unwrap();
+    let payload = serde_json::json!({"user_id": 1, "nested": {"list": [1, "two", null]}});
+    publisher.publish_json("a.no_registry", payload.clone()).unvalidated().await.unwrap();
+    assert_eq!(within(seeing.recv()).await.unwrap(), payload);
     running.shutdown().await;
 }

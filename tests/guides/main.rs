@@ -6,4 +6,5 @@
 
 mod book;
 mod followed;
+mod serializers;
 mod snippets;

@@ -46,9 +46,8 @@ impl Seen {
 
     /// The lines of deliveries of one service.
     pub(crate) fn deliveries(&self, service: &str) -> Vec<Value> {
-        let lines = self.text();
-        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["target"] == "celerysalt::delivery" && line["service"] == service).collect()
+        let lines = self.log.lines("celerysalt::delivery");
+        lines.into_iter().filter(|line| line["service"] == service).collect()
     }
 
     /// The spans that have ended, of one trace.

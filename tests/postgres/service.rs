@@ -8,9 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use celerysalt::{AnyEvent, ConnectError, PublishError, Rest, registry::Registry};
+use celerysalt::{AnyEvent, ConnectError, EventContract, PublishError, Rest, registry::Registry};
 use celerysalt_reference::events::{self, GetRiskAssessment, GetRiskAssessmentError, RiskAssessmentCreated};
-use celerysalt_tests::{World, header, postgres::in_fresh_schema, within};
+use celerysalt_tests::{World, header, log::Log, postgres::in_fresh_schema, within};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -209,4 +209,66 @@ async fn a_registry_that_is_away_holds_up_neither_publishing_nor_handling_nor_th
     let start = Instant::now();
     within(salt.close()).await;
     assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+}
+
+/// All in one thread, whose log it is.
+#[tokio::test]
+async fn each_registration_is_a_line_in_one_of_three_states() {
+    /// The contract that the registry has with another meaning.
+    const OTHER: &str = "auth.user.created";
+    let log = Log::default();
+    let writing = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone());
+    let _logged = tracing::subscriber::set_default(writing.with_max_level(tracing::Level::DEBUG).finish());
+    in_fresh_schema(|schema| async move {
+        let said = |line: &serde_json::Value| {
+            let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            [text("level"), text("message").chars().take_while(|c| *c != ':').collect(), text("topic"), text("version")]
+        };
+        // What it says besides is for whoever debugs it.
+        let states = || -> Vec<serde_json::Value> {
+            let lines = log.lines("celerysalt::registration").into_iter();
+            lines
+                .filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with(['✓', '✗', '⚠'])))
+                .collect()
+        };
+        let mut seen = 0;
+        let mut told = || {
+            let lines = states();
+            let mut new: Vec<[String; 4]> = lines[seen..].iter().map(said).collect();
+            seen = lines.len();
+            new.sort();
+            new
+        };
+        let fitting = || events::contracts().into_iter().filter(|contract| contract.topic() != OTHER);
+        let all = |level: &str, state: &str| {
+            let line = |contract: &'static EventContract| [level, state, contract.topic(), contract.version().as_str()];
+            let mut lines: Vec<[String; 4]> = fitting().map(|one| line(one).map(str::to_owned)).collect();
+            lines.sort();
+            lines
+        };
+        let world = World::memory();
+        let named = async || world.builder("auth").await.contracts(events::contracts());
+
+        // Nobody listens on port 1.
+        let away = named().await.registry_url("postgres://postgres@127.0.0.1:1/test").connect().await.unwrap();
+        assert_eq!(told(), [["WARN", "⚠ cached", "", ""].map(str::to_owned)]);
+        assert_eq!(states()[0]["contracts"], events::contracts().len());
+        drop(away);
+
+        let contract = events::contracts().into_iter().find(|contract| contract.topic() == OTHER).unwrap();
+        let mut other = contract.to_record().unwrap();
+        other.schema["properties"]["user_id"]["minimum"] = 5.into();
+        other.fingerprint = celerysalt_contract::fingerprint(other.mode, &other.schema, None, None);
+        schema.registry().register(&other).await.unwrap();
+        let refused = named().await.registry(Arc::new(schema.registry())).connect().await.unwrap_err();
+        assert!(matches!(refused, ConnectError::Conflict(_)), "{refused}");
+        assert_eq!(told(), [["ERROR", "✗ conflict", OTHER, "v1"].map(str::to_owned)]);
+
+        for (level, state) in [("INFO", "✓ registered"), ("DEBUG", "✓ already registered")] {
+            let builder = world.builder("auth").await.contracts(fitting());
+            builder.registry(Arc::new(schema.registry())).connect().await.unwrap().close().await;
+            assert_eq!(told(), all(level, state));
+        }
+    })
+    .await;
 }

@@ -1,20 +1,28 @@
-//! What is logged, kept to be read.
+//! What is logged, for tests that look at it.
 
 use std::{
     io,
     sync::{Arc, Mutex},
 };
 
+use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A log in memory; its clones are the same one.
+/// Where a subscriber of `tracing_subscriber` writes to; clones are of one log.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// All that was written so far.
+    /// As it was written.
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Its lines from one target, where each line is JSON.
+    pub fn lines(&self, target: &str) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["target"] == target).collect()
     }
 }
 
