@@ -1,5 +1,6 @@
 //! `cargo xtask deps`: are the dependencies those that `deny.toml` allows? Licences, sources, banned
-//! crates and wildcard requirements, from `cargo metadata` alone, so it needs no further tool.
+//! crates and wildcard requirements, and whether each builds with the oldest Rust that is promised, from `cargo metadata`
+//! alone, so it needs no further tool.
 //! Where cargo-deny is installed it has the second word.
 
 use std::{
@@ -33,6 +34,7 @@ pub(crate) fn run() -> Result<(), String> {
     let unused = graph.licences(&policy, &mut faults);
     graph.sources(&policy, &mut faults);
     graph.wildcards(&mut faults);
+    graph.rust(&mut faults);
     graph.banned(&policy.banned, &mut faults);
     graph.consumed(&mut faults);
 
@@ -46,7 +48,7 @@ pub(crate) fn run() -> Result<(), String> {
         return Err(format!("{} dependencies or requirements are refused", faults.len()));
     }
     println!(
-        "{} dependencies: licences, sources, requirements and banned crates are fine",
+        "{} dependencies: licences, sources, requirements, oldest Rust and banned crates are fine",
         graph.packages.iter().filter(|p| !p.own()).count()
     );
     cargo_deny()
@@ -166,6 +168,19 @@ impl<'a> Graph<'a> {
         }
     }
 
+    /// What a dependency asks for is asked of everybody who builds this.
+    fn rust(&self, faults: &mut Vec<String>) {
+        let asked = |package: &Package<'a>| numbers(text(package.value, "rust_version"));
+        let Some(promised) = self.packages.iter().find(|package| package.name() == CONSUMED).map(asked) else { return };
+        for package in self.packages.iter().filter(|package| asked(package) > promised) {
+            faults.push(format!(
+                "{} asks for Rust {}, and the workspace promises to build with an older one",
+                package.title(),
+                text(package.value, "rust_version")
+            ));
+        }
+    }
+
     fn banned(&self, bans: &[Ban], faults: &mut Vec<String>) {
         for ban in bans {
             for package in self.packages.iter().filter(|p| p.name() == ban.name) {
@@ -209,6 +224,12 @@ impl<'a> Graph<'a> {
             }
         }
     }
+}
+
+/// `1.94` is `1.94.0`; who says nothing asks for nothing.
+fn numbers(version: &str) -> [u64; 3] {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or_default());
+    std::array::from_fn(|_| parts.next().unwrap_or_default())
 }
 
 fn proc_macro(package: &Package<'_>) -> bool {
@@ -282,6 +303,21 @@ mod tests {
                 "loose 1.0.0 asks for any version of any",
             ]
         );
+    }
+
+    #[test]
+    fn no_dependency_asks_for_a_newer_rust_than_is_promised() {
+        let packages =
+            [("celerysalt", "1.94"), ("old", "1.9"), ("same", "1.94.0"), ("silent", ""), ("newer", "1.94.1")];
+        let packages = packages.map(|(name, rust)| {
+            let mut package = package(name, "MIT", CRATES_IO);
+            package["rust_version"] = rust.into();
+            package
+        });
+        let metadata = json!({"workspace_root": "/w", "resolve": {"nodes": []}, "packages": packages});
+        let mut faults = Vec::new();
+        Graph::new(&metadata).rust(&mut faults);
+        assert_eq!(faults, ["newer 1.0.0 asks for Rust 1.94.1, and the workspace promises to build with an older one"]);
     }
 
     #[test]

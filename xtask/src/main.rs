@@ -9,6 +9,7 @@
 mod bench;
 mod cargo;
 mod checklist;
+mod coverage;
 mod deny;
 mod deps;
 mod features;
@@ -31,6 +32,9 @@ cargo xtask <command>
                                 (CELERYSALT_FAULT_EVENTS), and print what became of them
   examples [--ways LIST]        run every example in one process, and again on RabbitMQ and PostgreSQL, and check what it
                                 prints; part of `test`
+  coverage [--ways LIST] [-- ARGS]
+                                run tests (ARGS go to `cargo test`; without them, the crates' own and some end to end)
+                                instrumented, and print how many lines of each published crate they run
   services up [--ways LIST]     find or start the servers, leave them running, print `export` lines
   services down                 stop what `services up` started, and only that
   services status               say which of them answer
@@ -39,7 +43,7 @@ cargo xtask <command>
   package [--verify]            check that each published crate has one version, licences and what crates.io wants, and pack
                                 them; --verify compiles each as it was packed
   checklist                     check that what docs/checklist.md names exists, and print how many rows are open
-  deps                          check licences, sources and banned crates of all dependencies
+  deps                          check licences, sources, banned crates and the oldest Rust of all dependencies
   bench codegen [PART...]       print what decoding, generating and compiling cost; parts: decode, generate, compile
   bench transport [PART...]     print what publishing, consuming and calling cost, beside raw lapin, RustStream, celery-salt
                                 and FastStream; parts: publish, consume, rpc, memory; `--peer=NAME` for some peers
@@ -56,6 +60,7 @@ A URL in CELERYSALT_TEST_BROKER_URL, CELERYSALT_TEST_REGISTRY_URL or CELERYSALT_
 enum Command {
     Test { faults: bool, ways: Vec<Way>, args: Vec<String> },
     Examples { ways: Vec<Way> },
+    Coverage { ways: Vec<Way>, args: Vec<String> },
     Up { ways: Vec<Way> },
     Down,
     Status,
@@ -82,6 +87,7 @@ fn main() -> ExitCode {
         Command::Test { faults: false, ways, args } => test::run(&ways, &args),
         Command::Test { faults: true, ways, args } => test::faults(&ways, &args),
         Command::Examples { ways } => test::examples(&ways),
+        Command::Coverage { ways, args } => coverage::run(&ways, &args),
         Command::Up { ways } => services::up(&ways).map(|()| ExitCode::SUCCESS),
         Command::Down => services::down().map(|()| ExitCode::SUCCESS),
         Command::Status => services::status(),
@@ -110,14 +116,16 @@ fn parse(args: &[String]) -> Result<Command, String> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test", rest @ ..] => {
-            let end = rest.iter().position(|word| *word == "--");
-            let own = &rest[..end.unwrap_or(rest.len())];
+            let (own, args) = passed_on(rest);
             let (faults, own) = match own {
                 ["--faults", own @ ..] => (true, own),
                 own => (false, own),
             };
-            let passed = end.map_or(&[][..], |end| &rest[end + 1..]);
-            Ok(Command::Test { faults, ways: ways(own)?, args: passed.iter().map(ToString::to_string).collect() })
+            Ok(Command::Test { faults, ways: ways(own)?, args })
+        }
+        ["coverage", rest @ ..] => {
+            let (own, args) = passed_on(rest);
+            Ok(Command::Coverage { ways: ways(own)?, args })
         }
         ["examples", rest @ ..] => Ok(Command::Examples { ways: ways(rest)? }),
         ["services", "up", rest @ ..] => Ok(Command::Up { ways: ways(rest)? }),
@@ -152,6 +160,13 @@ fn parse(args: &[String]) -> Result<Command, String> {
     }
 }
 
+/// What is before `--`, and what is behind it, for `cargo test`.
+fn passed_on<'a, 'w>(words: &'a [&'w str]) -> (&'a [&'w str], Vec<String>) {
+    let end = words.iter().position(|word| *word == "--");
+    let passed = end.map_or(&[][..], |end| &words[end + 1..]);
+    (&words[..end.unwrap_or(words.len())], passed.iter().map(ToString::to_string).collect())
+}
+
 fn ways(args: &[&str]) -> Result<Vec<Way>, String> {
     match args {
         [] => Ok(Way::ALL.to_vec()),
@@ -181,6 +196,11 @@ mod tests {
         let all = |faults| Ok(Command::Test { faults, ways: Way::ALL.to_vec(), args: Vec::new() });
         assert_eq!((parsed("test"), parsed("test --faults")), (all(false), all(true)));
         assert_eq!(parsed("examples --ways running"), Ok(Command::Examples { ways: vec![Way::Running] }));
+        let contract = ["-p", "celerysalt-contract"].map(str::to_owned).to_vec();
+        assert_eq!(
+            parsed("coverage --ways running -- -p celerysalt-contract"),
+            Ok(Command::Coverage { ways: vec![Way::Running], args: contract })
+        );
     }
 
     #[test]
@@ -196,6 +216,7 @@ mod tests {
             "features all",
             "package all",
             "test -p celerysalt",
+            "coverage -p celerysalt",
             "test --fast",
             "examples quickstart",
             "test --ways",

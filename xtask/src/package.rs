@@ -38,7 +38,7 @@ pub(crate) fn run(verify: bool) -> Result<(), String> {
 }
 
 /// An absent list of registries means any.
-fn is_published(package: &Value) -> bool {
+pub(crate) fn is_published(package: &Value) -> bool {
     package["publish"].as_array().is_none_or(|registries| !registries.is_empty())
 }
 
