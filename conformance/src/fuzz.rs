@@ -79,10 +79,11 @@ fn case(order: &Order, number: u64) -> Option<Case> {
     let text = schema.to_string();
     // In 2019-09, other than from 2020-12 on, an item that `contains` matches is still unevaluated.
     let alike = text.contains("draft/2019-09") && text.contains("\"contains\"") && text.contains("unevaluatedItems");
-    if !schema.is_object() || alike || Validator::new(&schema).is_err() {
+    if !schema.is_object() || alike {
         return None;
     }
-    let validator = jsonschema::options().should_validate_formats(false).build(&schema).ok()?;
+    // The crate, with formats as the schema means them.
+    let validator = Validator::new(&schema).ok()?;
     let payloads = (0..order.instances).filter_map(|_| {
         let value = random::fit(&mut dice, &schema, &schema, 4);
         let text = random::text(&mut dice, &value);

@@ -311,6 +311,82 @@ fn a_format_beside_a_change_does_not_hide_it() {
     }
 }
 
+fn text(formats: &str, rest: Value) -> Value {
+    let mut schema = json!({"type": "string", "x-celerysalt": {"formats": formats}});
+    schema.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    schema
+}
+
+#[test]
+fn formats_are_compared_by_their_texts() {
+    for (formats, narrow, wide) in [
+        // Names of which one takes more.
+        ("pydantic", json!({"format": "uuid4"}), json!({"format": "uuid"})),
+        ("pydantic", json!({"format": "ipv4"}), json!({"format": "ipvanynetwork"})),
+        ("pydantic", json!({"format": "ipv6network"}), json!({"format": "ipv6interface"})),
+        ("assertion", json!({"format": "uri"}), json!({"format": "iri-reference"})),
+        // A format and what else is asked of texts.
+        ("pydantic", json!({"format": "uuid"}), json!({"minLength": 32, "maxLength": 45})),
+        ("assertion", json!({"format": "date"}), json!({"pattern": "^[0-9]{4}-[01][0-9]-[0-3][0-9]$"})),
+        ("assertion", json!({"format": "time"}), json!({"minLength": 9})),
+        ("assertion", json!({"format": "duration"}), json!({"pattern": "^P.+[A-Z]$"})),
+        ("pydantic", json!({"format": "ipv4"}), json!({"not": {"enum": ["", "256.0.0.1"]}})),
+        ("pydantic", json!({"enum": ["P1D", "1 day, 10:30:00"]}), json!({"format": "duration"})),
+    ] {
+        let (narrow, wide) = (text(formats, narrow), text(formats, wide));
+        compatible(&narrow, &wide);
+        assert!(matches!(verdict(&wide, &narrow), Verdict::Breaking { .. }), "{wide} in {narrow}");
+    }
+}
+
+#[test]
+fn a_text_is_found_that_keeps_a_format_and_what_stands_beside_it() {
+    for (formats, format) in [
+        ("pydantic", "date-time"),
+        ("pydantic", "date"),
+        ("pydantic", "time"),
+        ("pydantic", "duration"),
+        ("assertion", "date-time"),
+        ("assertion", "time"),
+        ("assertion", "duration"),
+    ] {
+        let old = text(formats, json!({"format": format, "minLength": 5, "pattern": "[1-9]"}));
+        let new = text(formats, json!({"format": format, "minLength": 5, "pattern": "[1-8]"}));
+        compatible(&new, &old);
+        assert!(matches!(verdict(&old, &new), Verdict::Breaking { .. }), "{old} in {new}");
+    }
+}
+
+#[test]
+fn drafts_read_formats_alike() {
+    let drafts = ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"];
+    let [old, new] = drafts.map(|draft| text("assertion", json!({"$schema": draft, "format": "date-time"})));
+    compatible(&old, &new);
+    compatible(&new, &old);
+    // But one: labels that stand for other letters were just labels.
+    let host = |draft: &str| text("assertion", json!({"$schema": draft, "format": "hostname"}));
+    let found = breaking("STR_FORMAT_CHANGED", &host("http://json-schema.org/draft-06/schema#"), &host(drafts[0]));
+    assert!(found.as_str().unwrap().contains("--"), "{found}");
+}
+
+#[test]
+fn what_is_asserted_is_compared_and_what_is_not_is_no_change() {
+    let (said, none) = (json!({"format": "date-time"}), json!({}));
+    for formats in ["assertion", "pydantic"] {
+        compatible(&text(formats, said.clone()), &text(formats, none.clone()));
+        compatible(&text(formats, said.clone()), &text("annotation", said.clone()));
+        for old in [text(formats, none.clone()), text("annotation", said.clone())] {
+            assert!(matches!(verdict(&old, &text(formats, said.clone())), Verdict::Breaking { .. }), "{old}");
+        }
+    }
+    compatible(&text("annotation", none), &text("annotation", said.clone()));
+    // The standard has leap seconds, pydantic has times without a zone.
+    for (old, new) in [("assertion", "pydantic"), ("pydantic", "assertion")] {
+        let (old, new) = (text(old, said.clone()), text(new, said.clone()));
+        assert!(matches!(verdict(&old, &new), Verdict::Breaking { .. }), "{old} in {new}");
+    }
+}
+
 #[test]
 fn recursion_ends_and_is_decided() {
     let tree = |value: Value| json!({"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {"v": value, "l": {"$ref": "#/$defs/n"}, "r": {"$ref": "#/$defs/n"}}, "required": ["v"]}}});

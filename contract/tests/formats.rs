@@ -132,3 +132,18 @@ fn what_is_refused_is_a_part_of_the_meaning() {
     let plain = |formats: &str| json!({"minLength": 1, "x-celerysalt": {"formats": formats}});
     assert_eq!(of(&plain("assertion")), of(&plain("annotation")));
 }
+
+#[test]
+fn a_digit_is_a_digit_in_asserted_dates_and_times() {
+    let of = |format: &str| json!({"format": format, "x-celerysalt": {"formats": "assertion"}});
+    for (format, good, bad) in [
+        ("date", "2020-11-30", vec!["202.-11-30", "2020-1.-30", "2020-11-3/"]),
+        ("time", "20:29:22Z", vec!["20:2.:22Z", "20:29:2,Z", "20:29:22+0-:00"]),
+        ("date-time", "2020-11-30t20:29:22-10:28", vec!["2020-11-30t20:2.:22-10:28", "2020-1*-30T20:29:22Z"]),
+    ] {
+        assert!(accepts(&of(format), &json!(good).to_string()), "{format} {good}");
+        for bad in bad {
+            assert!(!accepts(&of(format), &json!(bad).to_string()), "{format} {bad}");
+        }
+    }
+}

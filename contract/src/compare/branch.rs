@@ -262,7 +262,8 @@ impl Solver<'_> {
                 Node::Opaque { key, holds } => {
                     unsure = true;
                     let format = self.formats.get(&key).filter(|_| holds && kind == Kind::Text);
-                    examples.extend(format.and_then(Format::example).map(|text| Exact::Text(text.to_owned())));
+                    let texts = format.map(Format::language).unwrap_or_default().examples;
+                    examples.extend(texts.iter().map(|text| Exact::Text((*text).to_owned())));
                 }
                 _ => return Found::unknown(),
             }

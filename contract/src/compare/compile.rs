@@ -402,12 +402,10 @@ impl<'a> Solver<'a> {
         }
         let formats = self.documents.get(schema.document).map_or(Formats::Annotation, |document| document.formats);
         if let Some(format) = Format::of(formats, schema.draft, schema.members) {
-            // What a format allows is known by its name, and of what it refuses a part is known.
-            let key = format.key(schema.draft);
-            let mut understood = vec![self.unknown(&key)];
-            self.formats.insert(key, format.clone());
-            understood.extend(format.shape().map(|shape| self.arena.matching(shape)));
-            let understood = self.arena.all(understood);
+            // What takes more is said as well: whatever is of the format is of those.
+            let all = format.wider(formats, schema.draft).chain([format]);
+            let all: Vec<Id> = all.map(|format| self.texts_of(format, schema.draft)).collect();
+            let understood = self.arena.all(all);
             let other = self.arena.intern(Node::Kinds(EVERY_KIND & !bit(Kind::Text)));
             let part = self.arena.any([other, understood]);
             parts.push(part);
@@ -422,5 +420,20 @@ impl<'a> Solver<'a> {
                 parts.push(part);
             }
         }
+    }
+
+    /// The texts of a format: those inside for sure, and of those around it the ones that are asked about one by one.
+    fn texts_of(&mut self, format: Format, draft: Draft) -> Id {
+        let language = format.language();
+        let around = language.around.as_deref().map_or(TRUE, |around| self.arena.matching(around));
+        if language.is_exact() {
+            return around;
+        }
+        let inside = language.inside.as_deref().map_or(FALSE, |inside| self.arena.matching(inside));
+        let key = format.key(draft);
+        let asked = self.unknown(&key);
+        self.formats.insert(key, format);
+        let some = self.arena.any([inside, asked]);
+        self.arena.all([around, some])
     }
 }

@@ -3,7 +3,7 @@
 //! [`contains`] looks for a value that the old schema accepts and the new one refuses. A value that is found was
 //! confirmed by the [`Validator`]; where there is none, that was shown; and where neither can be done within a limit of
 //! work, the verdict says so. Numbers are exact, patterns are compared as languages, references may be recursive, and the
-//! drafts of the two may differ. Formats are annotations.
+//! drafts of the two may differ, and how their formats are meant ([`Formats`](crate::Formats)).
 //!
 //! The walk: `compile` makes formulas of both schemas, `solve` looks for a value of the one and not of the other,
 //! `explain` finds the place, `search` tries values at random before a verdict that is not known.

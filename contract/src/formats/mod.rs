@@ -5,13 +5,18 @@
 //! refused, as the Python service behind that schema refuses it.
 
 mod addresses;
+#[cfg(feature = "compare")]
+mod languages;
 mod pydantic;
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use jsonschema::{Keyword, ValidationError};
+use regex::Regex;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "compare")]
+pub(crate) use self::languages::Language;
 use crate::{Draft, settings::KEYWORD};
 
 /// How a schema's `format`s are meant.
@@ -115,7 +120,7 @@ impl Format {
             Formats::Pydantic if schema.get("type").and_then(Value::as_str) != Some("string") => return None,
             Formats::Pydantic => How::Pydantic(pydantic::reader(name)?),
             Formats::Assertion => {
-                let options = jsonschema::options().with_draft(draft.engine()).should_validate_formats(true).offline();
+                let options = standards(jsonschema::options().with_draft(draft.engine()).offline());
                 if !options.is_known_format(draft.engine(), name) {
                     return None;
                 }
@@ -133,34 +138,21 @@ impl Format {
         }
     }
 
-    /// A text that most readings of the format take, if it is a common one.
+    /// What is known of all its texts.
     #[cfg(feature = "compare")]
-    pub(crate) fn example(&self) -> Option<&'static str> {
-        Some(match self.name.as_str() {
-            "date-time" => "2020-01-01T00:00:00Z",
-            "date" => "2020-01-01",
-            "time" => "00:00:00Z",
-            "duration" => "P1D",
-            "email" => "a@example.com",
-            "hostname" => "example.com",
-            "ipv4" => "127.0.0.1",
-            "ipv6" => "::1",
-            "uri" => "https://example.com/",
-            "uuid" => "00000000-0000-4000-8000-000000000000",
-            _ => return None,
-        })
+    pub(crate) fn language(&self) -> Language {
+        match &self.how {
+            How::Pydantic(_) => languages::pydantic(&self.name),
+            How::Standard(_) => languages::standard(&self.name),
+        }
     }
 
-    /// A pattern that every text of the format matches; none where nothing simple is known.
+    /// The formats that take all its texts and more, in the same reading.
     #[cfg(feature = "compare")]
-    pub(crate) fn shape(&self) -> Option<&'static str> {
-        Some(match (&self.how, self.name.as_str()) {
-            (_, "date-time" | "date" | "time" | "duration" | "ipv4" | "ipv4network" | "ipv4interface") => "[0-9]",
-            (_, "email" | "idn-email" | "name-email") => "@",
-            (_, "uri" | "iri" | "multi-host-uri" | "ipv6" | "ipv6network" | "ipv6interface") => ":",
-            (_, name) if name.starts_with("uuid") => "^[0-9A-Fa-f:{}urnid-]{32,45}$",
-            (How::Pydantic(_), _) | (_, "hostname" | "idn-hostname") => r"\S",
-            _ => return None,
+    pub(crate) fn wider(&self, formats: Formats, draft: Draft) -> impl Iterator<Item = Self> + use<> {
+        self.language().wider.iter().filter_map(move |name| {
+            let schema = serde_json::json!({"type": "string", "format": name});
+            Self::of(formats, draft, schema.as_object()?)
         })
     }
 
@@ -169,9 +161,32 @@ impl Format {
     pub(crate) fn key(&self, draft: Draft) -> String {
         match &self.how {
             How::Pydantic(_) => format!("format:pydantic:{}", self.name),
-            How::Standard(_) => format!("format:{draft}:{}", self.name),
+            // The one format that later drafts read otherwise: they look into labels that stand for other letters.
+            How::Standard(_) if self.name == "hostname" && draft <= Draft::Draft6 => "format:hostname:plain".to_owned(),
+            How::Standard(_) => format!("format:{}", self.name),
         }
     }
+}
+
+/// How RFC 3339 writes dates and times, and what the library makes of them: it takes `*+,-./` for digits at some places.
+static MOMENTS: LazyLock<Vec<(&'static str, Regex, jsonschema::Validator)>> = LazyLock::new(|| {
+    let date = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+    let time = "[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})";
+    [("date", format!("^{date}$")), ("time", format!("^{time}$")), ("date-time", format!("^{date}[Tt]{time}$"))]
+        .into_iter()
+        .filter_map(|(name, pattern)| {
+            let options = jsonschema::options().should_validate_formats(true).offline();
+            let library = options.build(&serde_json::json!({ "format": name })).ok()?;
+            Some((name, Regex::new(&pattern).ok()?, library))
+        })
+        .collect()
+});
+
+/// The options with the formats of the draft asserted.
+fn standards(options: jsonschema::ValidationOptions<'_>) -> jsonschema::ValidationOptions<'_> {
+    MOMENTS.iter().fold(options.should_validate_formats(true), |options, (name, written, library)| {
+        options.with_format(*name, |text: &str| written.is_match(text) && library.is_valid(&Value::from(text)))
+    })
 }
 
 /// The options with the formats of a document asserted.
@@ -182,7 +197,7 @@ pub(crate) fn asserted(
 ) -> jsonschema::ValidationOptions<'_> {
     match formats {
         Formats::Annotation => options.should_validate_formats(false),
-        Formats::Assertion => options.should_validate_formats(true),
+        Formats::Assertion => standards(options),
         Formats::Pydantic => options.should_validate_formats(false).with_keyword(
             "format",
             move |schema: &Map<String, Value>, _: &Value, _: jsonschema::paths::Location| {
@@ -222,86 +237,4 @@ pub(crate) fn refuses(schema: &Value, formats: Formats, draft: Draft) -> bool {
         found = found || refuses(subschema, formats, draft);
     });
     found
-}
-
-#[cfg(all(test, feature = "compare"))]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    /// A comparison takes what does not have the shape for refused: that must be so.
-    #[test]
-    fn what_a_format_allows_has_its_shape() {
-        let texts = [
-            "2026-11-27T10:30:00Z",
-            "2026-11-27",
-            "10:30",
-            "1 day, 10:30:00",
-            "PT",
-            "P1D",
-            "-P1D",
-            "P",
-            "17",
-            "a@b.co",
-            "::",
-            "::1",
-            "10.0.0.1",
-            "10.0.0.0/8",
-            "::/0",
-            "x:",
-            "urn:a",
-            "http://a",
-            "a.b",
-            "null",
-            "\"\"",
-            "nan",
-            "infinity",
-            "",
-            " ",
-            "\n",
-            "3fa85f64-5717-4562-b3fc-2c963f66afa6",
-            "3FA85F6457174562B3FC2C963F66AFA6",
-            "{3fa85f64-5717-4562-b3fc-2c963f66afa6}",
-            "urn:uuid:3fa85f64-5717-4562-b3fc-2c963f66afa6",
-            "{3fa85f6457174562b3fc2c963f66afa6}",
-        ];
-        let names = [
-            "date-time",
-            "date",
-            "time",
-            "duration",
-            "uuid",
-            "uuid4",
-            "ipv4",
-            "ipv6",
-            "ipvanyaddress",
-            "ipv4network",
-            "ipv6network",
-            "ipvanynetwork",
-            "ipv4interface",
-            "ipv6interface",
-            "uri",
-            "iri",
-            "email",
-            "hostname",
-            "json-string",
-            "regex",
-        ];
-        let mut allowed = 0;
-        for name in names {
-            for formats in [Formats::Assertion, Formats::Pydantic] {
-                let schema = json!({"type": "string", "format": name});
-                let format = schema.as_object().and_then(|schema| Format::of(formats, Draft::Draft202012, schema));
-                let Some(format) = format else { continue };
-                let Some(shape) = format.shape() else { continue };
-                let shape = regex::Regex::new(&jsonschema_regex::to_rust_regex(shape).unwrap()).unwrap();
-                for text in texts.iter().filter(|text| format.allows(text)) {
-                    assert!(shape.is_match(text), "{name} as {formats}: {text:?}");
-                    allowed += 1;
-                }
-            }
-        }
-        assert!(allowed > 40, "{allowed}");
-    }
 }

@@ -9,8 +9,12 @@
     reason = "each test uses a part of it; tests fail by panicking"
 )]
 
+#[path = "../formatted/mod.rs"]
+mod formatted;
+
 use std::fmt::Write as _;
 
+use formatted::{COMMON, FORMATS, FORMATTED};
 use serde_json::{Map, Value, json};
 
 /// Numbers that look random, the same for the same seed.
@@ -34,12 +38,14 @@ impl Dice {
     }
 }
 
-pub const DRAFTS: [&str; 5] = [
-    "http://json-schema.org/draft-04/schema#",
-    "http://json-schema.org/draft-06/schema#",
-    "http://json-schema.org/draft-07/schema#",
-    "https://json-schema.org/draft/2019-09/schema",
-    "https://json-schema.org/draft/2020-12/schema",
+/// The last is none, which is read as 2020-12.
+const DRAFTS: [Option<&str>; 6] = [
+    Some("http://json-schema.org/draft-04/schema#"),
+    Some("http://json-schema.org/draft-06/schema#"),
+    Some("http://json-schema.org/draft-07/schema#"),
+    Some("https://json-schema.org/draft/2019-09/schema"),
+    Some("https://json-schema.org/draft/2020-12/schema"),
+    None,
 ];
 const NAMES: [&str; 6] = ["a", "b", "ab", "c", "é/~", "a\"b"];
 const TEXTS: [&str; 12] = ["", "a", "b", "ab", "aa", "abc", "1", "a1", "é", "😀a", "a\nb", "eyJhIjoxfQ=="];
@@ -66,12 +72,16 @@ fn number(dice: &mut Dice) -> Value {
     dice.pick(&numbers)
 }
 
+fn string_value(dice: &mut Dice) -> Value {
+    json!(if dice.one_in(2) { dice.pick(&TEXTS) } else { dice.pick(&FORMATTED) })
+}
+
 fn value(dice: &mut Dice, depth: usize) -> Value {
     match dice.roll(if depth == 0 { 4 } else { 7 }) {
         0 => Value::Null,
         1 => json!(dice.one_in(2)),
         2 => number(dice),
-        3 => json!(dice.pick(&TEXTS)),
+        3 => string_value(dice),
         4 | 5 => {
             let count = dice.roll(4);
             Value::Object((0..count).map(|_| (dice.pick(&NAMES).to_owned(), value(dice, depth - 1))).collect())
@@ -153,7 +163,13 @@ fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut Map<String
         }
         11 => put("uniqueItems", json!(!dice.one_in(5))),
         12 => put("required", names(dice)),
-        13 => put("format", json!("email")),
+        13 => {
+            // Only beside the type are formats pydantic's.
+            if !dice.one_in(4) {
+                put("type", json!("string"));
+            }
+            put("format", json!(if dice.one_in(2) { dice.pick(&COMMON) } else { dice.pick(&FORMATS) }));
+        }
         14 => {
             if dice.one_in(2) {
                 put("contentMediaType", json!("application/json"));
@@ -222,7 +238,7 @@ fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut Map<String
             put("$ref", json!(dice.pick(&references)));
         }
         35 if draft == 3 => put("$recursiveRef", json!("#")),
-        35 if draft == 4 => put("$dynamicRef", json!(dice.pick(&["#node", "#/definitions/x"]))),
+        35 if draft >= 4 => put("$dynamicRef", json!(dice.pick(&["#node", "#/definitions/x"]))),
         _ => {
             let list: Vec<Value> = (0..=dice.roll(3)).map(|_| schema(dice, draft, depth - 1)).collect();
             put(dice.pick(&["allOf", "anyOf", "oneOf"]), Value::Array(list));
@@ -232,11 +248,17 @@ fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut Map<String
 
 /// A whole schema; it may be one that is refused.
 pub fn document(dice: &mut Dice) -> Value {
-    let draft = dice.roll(5);
+    let draft = dice.roll(DRAFTS.len());
     let mut document = schema(dice, draft, 3);
     let text = document.to_string();
     if let Value::Object(members) = &mut document {
-        members.insert("$schema".to_owned(), json!(DRAFTS[draft]));
+        if let Some(draft) = DRAFTS[draft] {
+            members.insert("$schema".to_owned(), json!(draft));
+        }
+        if dice.one_in(3) {
+            let formats = dice.pick(&["annotation", "assertion", "pydantic"]);
+            members.insert("x-celerysalt".to_owned(), json!({"formats": formats}));
+        }
         if text.contains("Ref\"") || text.contains("$ref") {
             if draft >= 3 {
                 members.insert("$id".to_owned(), json!("https://example.com/root.json"));
@@ -259,7 +281,7 @@ pub fn document(dice: &mut Dice) -> Value {
                 } else {
                     y.insert("items".to_owned(), json!({"$ref": "#/definitions/x"}));
                 }
-                if draft == 4 && dice.one_in(2) {
+                if draft >= 4 && dice.one_in(2) {
                     y.insert("$dynamicAnchor".to_owned(), json!("node"));
                 }
                 if draft == 3 {
@@ -267,7 +289,7 @@ pub fn document(dice: &mut Dice) -> Value {
                 }
             }
             members.insert("definitions".to_owned(), json!({"x": x, "y": y}));
-            if draft == 4 {
+            if draft >= 4 {
                 members.insert("$dynamicAnchor".to_owned(), json!("node"));
             }
             if draft == 3 && !dice.one_in(3) {
@@ -356,7 +378,7 @@ pub fn fit(dice: &mut Dice, root: &Value, schema: &Value, depth: usize) -> Value
             }
             Value::Array(items)
         }
-        "string" => json!(dice.pick(&TEXTS)),
+        "string" => string_value(dice),
         "number" | "integer" => number(dice),
         "boolean" => json!(dice.one_in(2)),
         _ => Value::Null,

@@ -1,7 +1,15 @@
-//! Random schemas and values, the same for the same seed: made of few names, numbers and texts, so that they meet.
+//! Random schemas and values, the same for the same seed: made of few names, numbers, texts and formats, so that they meet.
+//!
+//! Formats are asserted, as pydantic reads them or as their standards have them, or they are annotations: as a document's
+//! `$schema`, or that it has none, and the setting `x-celerysalt.formats` say.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "tests; not every test uses everything")]
 
+#[path = "../formatted/mod.rs"]
+mod formatted;
+
+pub(crate) use formatted::FORMATTED;
+use formatted::{COMMON, FORMATS};
 use serde_json::{Map, Value, json};
 
 /// Numbers that look random, the same for the same seed.
@@ -39,12 +47,15 @@ fn setting(variable: &str) -> Option<u64> {
 pub(crate) const NAMES: [&str; 4] = ["a", "b", "ab", "c"];
 pub(crate) const TEXTS: [&str; 8] = ["", "a", "b", "ab", "aa", "abc", "1", "a1"];
 pub(crate) const PATTERNS: [&str; 9] = ["a", "^a", "b$", "^a+$", "^[ab]*$", r"\d", "^.$", "^(a|ab)$", "c?"];
-pub(crate) const DRAFTS: [&str; 5] = [
-    "http://json-schema.org/draft-04/schema#",
-    "http://json-schema.org/draft-06/schema#",
-    "http://json-schema.org/draft-07/schema#",
-    "https://json-schema.org/draft/2019-09/schema",
-    "https://json-schema.org/draft/2020-12/schema",
+const FORMAT_PATTERNS: [&str; 7] = ["Z$", "^[0-9-]+$", "T", "^2", "@b", ":", r"\."];
+/// What documents have as `$schema`. The last is none, which is read as 2020-12.
+pub(crate) const DRAFTS: [Option<&str>; 6] = [
+    Some("http://json-schema.org/draft-04/schema#"),
+    Some("http://json-schema.org/draft-06/schema#"),
+    Some("http://json-schema.org/draft-07/schema#"),
+    Some("https://json-schema.org/draft/2019-09/schema"),
+    Some("https://json-schema.org/draft/2020-12/schema"),
+    None,
 ];
 
 pub(crate) fn number(dice: &mut Dice) -> Value {
@@ -53,15 +64,27 @@ pub(crate) fn number(dice: &mut Dice) -> Value {
     dice.pick(&numbers)
 }
 
+fn text(dice: &mut Dice) -> &'static str {
+    if dice.roll(2) == 0 { dice.pick(&TEXTS) } else { dice.pick(&FORMATTED) }
+}
+
+fn name(dice: &mut Dice) -> &'static str {
+    if dice.roll(8) == 0 { dice.pick(&FORMATTED) } else { dice.pick(&NAMES) }
+}
+
+fn format(dice: &mut Dice) -> &'static str {
+    if dice.roll(2) == 0 { dice.pick(&COMMON) } else { dice.pick(&FORMATS) }
+}
+
 pub(crate) fn value(dice: &mut Dice, depth: usize) -> Value {
     match dice.roll(if depth == 0 { 4 } else { 7 }) {
         0 => Value::Null,
         1 => json!(dice.roll(2) == 0),
         2 => number(dice),
-        3 => json!(dice.pick(&TEXTS)),
+        3 => json!(text(dice)),
         4 | 5 => {
             let count = dice.roll(4);
-            Value::Object((0..count).map(|_| (dice.pick(&NAMES).to_owned(), value(dice, depth - 1))).collect())
+            Value::Object((0..count).map(|_| (name(dice).to_owned(), value(dice, depth - 1))).collect())
         }
         _ => {
             let count = dice.roll(4);
@@ -70,7 +93,7 @@ pub(crate) fn value(dice: &mut Dice, depth: usize) -> Value {
     }
 }
 
-/// One schema; `draft` counts from 4's 0.
+/// One schema; `draft` is an index into [`DRAFTS`].
 pub(crate) fn schema(dice: &mut Dice, draft: usize, depth: usize) -> Value {
     if dice.roll(12) == 0 && draft > 0 {
         return json!(dice.roll(3) > 0);
@@ -82,11 +105,27 @@ pub(crate) fn schema(dice: &mut Dice, draft: usize, depth: usize) -> Value {
     Value::Object(members)
 }
 
+/// A format, and now and then what else is asked of its texts.
+fn formatted_text(dice: &mut Dice, members: &mut Map<String, Value>) {
+    // Only beside the type are formats pydantic's.
+    if dice.roll(4) > 0 {
+        members.insert("type".to_owned(), json!("string"));
+    }
+    members.insert("format".to_owned(), json!(format(dice)));
+    let (keyword, value) = match dice.roll(6) {
+        0 => ("minLength", json!(dice.pick(&[1, 4, 11, 20, 36]))),
+        1 => ("maxLength", json!(dice.pick(&[4, 10, 20, 36, 45]))),
+        2 => ("pattern", json!(dice.pick(&FORMAT_PATTERNS))),
+        _ => return,
+    };
+    members.insert(keyword.to_owned(), value);
+}
+
 pub(crate) fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut Map<String, Value>) {
     let mut put = |keyword: &str, value: Value| {
         members.insert(keyword.to_owned(), value);
     };
-    let leaf = 13;
+    let leaf = 15;
     match dice.roll(if depth == 0 { leaf } else { leaf + 22 }) {
         0..=2 => {
             let types = ["null", "boolean", "integer", "number", "string", "array", "object", "object", "array"];
@@ -126,16 +165,17 @@ pub(crate) fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut
             let (a, b) = (dice.pick(&NAMES), dice.pick(&NAMES));
             put("required", if a == b { json!([a]) } else { json!([a, b]) });
         }
-        13..=16 => {
+        13 | 14 => formatted_text(dice, members),
+        15..=18 => {
             let count = 1 + dice.roll(3);
             let properties =
                 (0..count).map(|_| (dice.pick(&NAMES).to_owned(), schema(dice, draft, depth - 1))).collect();
             put("properties", Value::Object(properties));
         }
-        17 | 18 => put("additionalProperties", schema(dice, draft.max(1), depth - 1)),
-        19 => put("patternProperties", json!({dice.pick(&PATTERNS): schema(dice, draft, depth - 1)})),
-        20 => put("propertyNames", schema(dice, draft, 0)),
-        21 => {
+        19 | 20 => put("additionalProperties", schema(dice, draft.max(1), depth - 1)),
+        21 => put("patternProperties", json!({dice.pick(&PATTERNS): schema(dice, draft, depth - 1)})),
+        22 => put("propertyNames", schema(dice, draft, 0)),
+        23 => {
             let inner = schema(dice, draft, depth - 1);
             let wanted = if dice.roll(2) == 0 && inner.is_object() { inner } else { json!([dice.pick(&NAMES)]) };
             let keyword = match (draft >= 3, wanted.is_array()) {
@@ -145,8 +185,8 @@ pub(crate) fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut
             };
             put(keyword, json!({dice.pick(&NAMES): wanted}));
         }
-        22 | 23 => put("items", schema(dice, draft.max(1), depth - 1).as_object().map_or(json!({}), |one| json!(one))),
-        24 | 25 => {
+        24 | 25 => put("items", schema(dice, draft.max(1), depth - 1).as_object().map_or(json!({}), |one| json!(one))),
+        26 | 27 => {
             let count = 1 + dice.roll(2);
             let list: Vec<Value> =
                 (0..count).map(|_| schema(dice, draft, depth - 1)).filter(|one| draft > 0 || one.is_object()).collect();
@@ -158,7 +198,7 @@ pub(crate) fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut
                 put("additionalItems", schema(dice, draft.max(1), depth - 1));
             }
         }
-        26 => {
+        28 => {
             put("contains", schema(dice, draft, depth - 1));
             if draft >= 3 && dice.roll(2) == 0 {
                 put("minContains", json!(dice.roll(3)));
@@ -167,15 +207,15 @@ pub(crate) fn keyword(dice: &mut Dice, draft: usize, depth: usize, members: &mut
                 put("maxContains", json!(dice.roll(3)));
             }
         }
-        27 => put("unevaluatedProperties", schema(dice, draft, depth - 1)),
-        28 => put("unevaluatedItems", schema(dice, draft, depth - 1)),
-        29 => put("not", schema(dice, draft, depth - 1)),
-        30 => {
+        29 => put("unevaluatedProperties", schema(dice, draft, depth - 1)),
+        30 => put("unevaluatedItems", schema(dice, draft, depth - 1)),
+        31 => put("not", schema(dice, draft, depth - 1)),
+        32 => {
             put("if", schema(dice, draft, depth - 1));
             put("then", schema(dice, draft, depth - 1));
             put("else", schema(dice, draft, depth - 1));
         }
-        31 => put("$ref", json!(dice.pick(&["#/definitions/x", "#/definitions/y"]))),
+        33 => put("$ref", json!(dice.pick(&["#/definitions/x", "#/definitions/y"]))),
         _ => {
             let list: Vec<Value> = (0..=dice.roll(3)).map(|_| schema(dice, draft, depth - 1)).collect();
             put(dice.pick(&["allOf", "anyOf", "oneOf"]), Value::Array(list));
@@ -187,7 +227,12 @@ pub(crate) fn document(dice: &mut Dice, draft: usize) -> Value {
     let mut document = schema(dice, draft, 3);
     let text = document.to_string();
     if let Value::Object(members) = &mut document {
-        members.insert("$schema".to_owned(), json!(DRAFTS[draft]));
+        if let Some(draft) = DRAFTS[draft] {
+            members.insert("$schema".to_owned(), json!(draft));
+        }
+        if dice.roll(3) == 0 {
+            set_formats(dice, members);
+        }
         if text.contains("#/definitions") {
             // References into themselves only by way of a part.
             let mut x = schema(dice, draft, 1);
@@ -201,12 +246,38 @@ pub(crate) fn document(dice: &mut Dice, draft: usize) -> Value {
     document
 }
 
+/// Says of a document how its formats are meant.
+fn set_formats(dice: &mut Dice, members: &mut Map<String, Value>) {
+    let formats = dice.pick(&["annotation", "assertion", "assertion", "pydantic", "pydantic"]);
+    members.insert("x-celerysalt".to_owned(), json!({"formats": formats}));
+}
+
+/// Adds a format, takes it away or changes it.
+fn change_format(dice: &mut Dice, members: &mut Map<String, Value>) {
+    if members.contains_key("format") && dice.roll(3) == 0 {
+        members.remove("format");
+    } else {
+        members.insert("format".to_owned(), json!(format(dice)));
+    }
+}
+
 /// The same schema with one part of it changed: such pairs are compatible more often.
 pub(crate) fn changed(dice: &mut Dice, document: &Value, draft: usize) -> Value {
     let mut changed = document.clone();
     let Value::Object(members) = &mut changed else { return schema(dice, draft, 2) };
+    // Where there is a format, or one fits.
+    let is_text = members.contains_key("format") || members.get("type") == Some(&json!("string"));
+    if dice.roll(if is_text { 3 } else { 15 }) == 0 {
+        change_format(dice, members);
+        return changed;
+    }
+    if dice.roll(20) == 0 {
+        // Inside a document it means nothing.
+        set_formats(dice, members);
+        return changed;
+    }
     let keys: Vec<String> =
-        members.keys().filter(|key| !key.starts_with('$') && *key != "definitions").cloned().collect();
+        members.keys().filter(|key| !key.starts_with(['$', 'x']) && *key != "definitions").cloned().collect();
     if keys.is_empty() {
         return changed;
     }
