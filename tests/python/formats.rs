@@ -323,7 +323,7 @@ fn formats_are_read_as_pydantic_reads_them() {
             (*name, near(texts, letters, &mut dice))
         })
         .collect();
-    assert!(held_against_pydantic(&asked) > 10_000);
+    assert!(held_against_pydantic(&asked) > 9_000);
 }
 
 /// The texts inside a value, names among them.
@@ -357,8 +357,11 @@ fn texts_that_tell_schemas_apart_are_read_as_pydantic_reads_them() {
             texts(witness.value(), &mut found);
         }
     }
-    assert!(found.len() > few + 20, "{found:?}");
-    let texts: Vec<String> = found.into_iter().collect();
-    let asked: Vec<(&str, Vec<String>)> = TYPES.iter().map(|(name, _)| (*name, texts.clone())).collect();
+    assert!(found.len() > few + 10, "witnesses have {} texts that are not the generator's", found.len() - few);
+    // Each type's own beside them: all have some that they read.
+    let asked: Vec<(&str, Vec<String>)> = TYPES
+        .iter()
+        .map(|(name, own)| (*name, found.iter().cloned().chain(own.iter().map(|&text| text.to_owned())).collect()))
+        .collect();
     held_against_pydantic(&asked);
 }

@@ -186,7 +186,7 @@ fn uuid(version: &str, variant: &str) -> Language {
     let any = "[0-9A-Fa-f]";
     let parted = format!("{any}{{8}}-{any}{{4}}-{version}{any}{{3}}-{variant}{any}{{3}}-{any}{{12}}");
     Language::exact(format!(
-        "^(([Uu][Rr][Nn]:[Uu]{{2}}[Ii][Dd]:)?{parted}|\\{{{parted}\\}}|{any}{{12}}{version}{any}{{3}}{variant}{any}{{15}})$"
+        "^((urn:uuid:)?{parted}|\\{{{parted}\\}}|{any}{{12}}{version}{any}{{3}}{variant}{any}{{15}})$"
     ))
 }
 

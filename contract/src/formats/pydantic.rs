@@ -17,7 +17,7 @@ pub(super) fn reader(format: &str) -> Option<fn(&str) -> bool> {
         "date" => date,
         "time" => |text| Time::parse_bytes_with_config(text.as_bytes(), &lenient()).is_ok(),
         "duration" => |text| Duration::parse_bytes_with_config(text.as_bytes(), &lenient()).is_ok(),
-        "uuid" => |text| Uuid::parse_str(text).is_ok(),
+        "uuid" => |text| uuid(text).is_some(),
         "uuid1" => |text| is_version(text, 1),
         "uuid3" => |text| is_version(text, 3),
         "uuid4" => |text| is_version(text, 4),
@@ -67,7 +67,13 @@ fn date(text: &str) -> bool {
         })
 }
 
+/// As pydantic reads it: the prefix of a URN in small letters only.
+fn uuid(text: &str) -> Option<Uuid> {
+    let is_other = text.contains(':') && !text.starts_with("urn:uuid:");
+    if is_other { None } else { Uuid::parse_str(text).ok() }
+}
+
 fn is_version(text: &str, version: usize) -> bool {
     let is = |parsed: Uuid| parsed.get_version_num() == version && parsed.get_variant() == Variant::RFC4122;
-    Uuid::parse_str(text).is_ok_and(is)
+    uuid(text).is_some_and(is)
 }
