@@ -13,7 +13,7 @@ use celerysalt::{
 use celerysalt_reference::events::RiskAssessmentCreated;
 use celerysalt_tests::{
     PATIENCE, World,
-    log::Log,
+    log::{Log, listen},
     outbox::{Seen, event, name_of, pool, queue},
     postgres::{Schema, in_fresh_schema},
     within,
@@ -482,7 +482,7 @@ async fn hooks_before_publishing_look_at_what_is_written() {
         assert!(matches!(&refused, Err(OutboxError::Batch(error)) if error.failed.len() == 1), "{refused:?}");
         let log = Log::default();
         let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-        let logging = tracing::subscriber::set_default(lines);
+        let logging = listen(lines);
         for _ in 0..2 {
             event("fine").publish_in(&salt, &mut transaction).await.unwrap();
         }

@@ -10,7 +10,12 @@ use std::{
 
 use celerysalt::{AnyEvent, ConnectError, EventContract, PublishError, Rest, registry::Registry};
 use celerysalt_reference::events::{self, GetRiskAssessment, GetRiskAssessmentError, RiskAssessmentCreated};
-use celerysalt_tests::{World, header, log::Log, postgres::in_fresh_schema, within};
+use celerysalt_tests::{
+    World, header,
+    log::{Log, listen},
+    postgres::in_fresh_schema,
+    within,
+};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -218,7 +223,7 @@ async fn each_registration_is_a_line_in_one_of_three_states() {
     const OTHER: &str = "auth.user.created";
     let log = Log::default();
     let writing = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone());
-    let _logged = tracing::subscriber::set_default(writing.with_max_level(tracing::Level::DEBUG).finish());
+    let _logged = listen(writing.with_max_level(tracing::Level::DEBUG).finish());
     in_fresh_schema(|schema| async move {
         let said = |line: &serde_json::Value| {
             let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();

@@ -6,6 +6,11 @@ use std::{
 };
 
 use serde_json::Value;
+use tracing::{
+    Dispatch,
+    dispatcher::{self, DefaultGuard},
+    subscriber::NoSubscriber,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Where a subscriber of `tracing_subscriber` writes to; clones are of one log.
@@ -24,6 +29,16 @@ impl Log {
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["target"] == target).collect()
     }
+}
+
+/// Makes a subscriber that of this thread, until what is returned is dropped.
+///
+/// A second one is kept beside it. While there is one only, `tracing` asks it by way of whichever thread comes by a place of
+/// the program first; a thread of another test has none, so that the place would be off for all of them.
+#[must_use]
+pub fn listen(subscriber: impl Into<Dispatch>) -> (DefaultGuard, Dispatch) {
+    let second = Dispatch::new(NoSubscriber::new());
+    (dispatcher::set_default(&subscriber.into()), second)
 }
 
 impl io::Write for Log {
