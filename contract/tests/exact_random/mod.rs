@@ -14,7 +14,7 @@ mod formatted;
 
 use std::fmt::Write as _;
 
-use formatted::{COMMON, FORMATS, FORMATTED};
+use formatted::{COMMON, DRAFTS, FORMATS, FORMATTED};
 use serde_json::{Map, Value, json};
 
 /// Numbers that look random, the same for the same seed.
@@ -38,15 +38,6 @@ impl Dice {
     }
 }
 
-/// The last is none, which is read as 2020-12.
-const DRAFTS: [Option<&str>; 6] = [
-    Some("http://json-schema.org/draft-04/schema#"),
-    Some("http://json-schema.org/draft-06/schema#"),
-    Some("http://json-schema.org/draft-07/schema#"),
-    Some("https://json-schema.org/draft/2019-09/schema"),
-    Some("https://json-schema.org/draft/2020-12/schema"),
-    None,
-];
 const NAMES: [&str; 6] = ["a", "b", "ab", "c", "é/~", "a\"b"];
 const TEXTS: [&str; 12] = ["", "a", "b", "ab", "aa", "abc", "1", "a1", "é", "😀a", "a\nb", "eyJhIjoxfQ=="];
 const PATTERNS: [&str; 14] =

@@ -1,5 +1,14 @@
 //! Formats of all readings, and texts that fit some of them or nearly do: for the makers of random schemas.
 
+/// What documents have as `$schema`. The last is none, which is read as 2020-12.
+pub(crate) const DRAFTS: [Option<&str>; 6] = [
+    Some("http://json-schema.org/draft-04/schema#"),
+    Some("http://json-schema.org/draft-06/schema#"),
+    Some("http://json-schema.org/draft-07/schema#"),
+    Some("https://json-schema.org/draft/2019-09/schema"),
+    Some("https://json-schema.org/draft/2020-12/schema"),
+    None,
+];
 /// Formats that are often chosen, so that they meet.
 pub(crate) const COMMON: [&str; 5] = ["date-time", "date", "uuid", "email", "ipv4"];
 /// Those that pydantic writes, those of the drafts, and some that refuse nothing.

@@ -8,8 +8,8 @@
 #[path = "../formatted/mod.rs"]
 mod formatted;
 
-pub(crate) use formatted::FORMATTED;
 use formatted::{COMMON, FORMATS};
+pub(crate) use formatted::{DRAFTS, FORMATTED};
 use serde_json::{Map, Value, json};
 
 /// Numbers that look random, the same for the same seed.
@@ -48,15 +48,6 @@ pub(crate) const NAMES: [&str; 4] = ["a", "b", "ab", "c"];
 pub(crate) const TEXTS: [&str; 8] = ["", "a", "b", "ab", "aa", "abc", "1", "a1"];
 pub(crate) const PATTERNS: [&str; 9] = ["a", "^a", "b$", "^a+$", "^[ab]*$", r"\d", "^.$", "^(a|ab)$", "c?"];
 const FORMAT_PATTERNS: [&str; 7] = ["Z$", "^[0-9-]+$", "T", "^2", "@b", ":", r"\."];
-/// What documents have as `$schema`. The last is none, which is read as 2020-12.
-pub(crate) const DRAFTS: [Option<&str>; 6] = [
-    Some("http://json-schema.org/draft-04/schema#"),
-    Some("http://json-schema.org/draft-06/schema#"),
-    Some("http://json-schema.org/draft-07/schema#"),
-    Some("https://json-schema.org/draft/2019-09/schema"),
-    Some("https://json-schema.org/draft/2020-12/schema"),
-    None,
-];
 
 pub(crate) fn number(dice: &mut Dice) -> Value {
     let numbers =
