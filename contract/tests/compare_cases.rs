@@ -322,6 +322,7 @@ fn formats_are_compared_by_their_texts() {
     for (formats, narrow, wide) in [
         // Names of which one takes more.
         ("pydantic", json!({"format": "uuid4"}), json!({"format": "uuid"})),
+        ("pydantic", json!({"format": "date"}), json!({"format": "date-time"})),
         ("pydantic", json!({"format": "ipv4"}), json!({"format": "ipvanynetwork"})),
         ("pydantic", json!({"format": "ipv6network"}), json!({"format": "ipv6interface"})),
         ("assertion", json!({"format": "uri"}), json!({"format": "iri-reference"})),
@@ -332,6 +333,8 @@ fn formats_are_compared_by_their_texts() {
         ("assertion", json!({"format": "duration"}), json!({"pattern": "^P.+[A-Z]$"})),
         ("pydantic", json!({"format": "ipv4"}), json!({"not": {"enum": ["", "256.0.0.1"]}})),
         ("pydantic", json!({"enum": ["P1D", "1 day, 10:30:00"]}), json!({"format": "duration"})),
+        // None at all: no JSON is written so.
+        ("pydantic", json!({"format": "json-string", "pattern": "^[ab]*$"}), json!({"format": "email"})),
     ] {
         let (narrow, wide) = (text(formats, narrow), text(formats, wide));
         compatible(&narrow, &wide);
@@ -353,6 +356,17 @@ fn a_text_is_found_that_keeps_a_format_and_what_stands_beside_it() {
         let old = text(formats, json!({"format": format, "minLength": 5, "pattern": "[1-9]"}));
         let new = text(formats, json!({"format": format, "minLength": 5, "pattern": "[1-8]"}));
         compatible(&new, &old);
+        assert!(matches!(verdict(&old, &new), Verdict::Breaking { .. }), "{old} in {new}");
+    }
+}
+
+#[test]
+fn a_text_of_one_format_is_none_of_another() {
+    for (old, new) in [
+        (json!({"format": "json-string", "pattern": ":"}), json!({"format": "email"})),
+        (json!({"format": "date", "minLength": 36}), json!({"format": "email"})),
+    ] {
+        let (old, new) = (text("pydantic", old), text("pydantic", new));
         assert!(matches!(verdict(&old, &new), Verdict::Breaking { .. }), "{old} in {new}");
     }
 }

@@ -72,7 +72,9 @@ pub(super) fn pydantic(name: &str) -> Language {
         "date-time" => {
             Language::between(format!("^({DAY}([T ]{clock}(Z|{offset})?)?|[0-9]{{1,9}})$"), MOMENT).such_as(&["0"])
         }
-        "date" => Language::between(format!("^{DAY}([T ]00:00(:00([.]0+)?)?Z?)?$"), MOMENT).such_as(&["0"]),
+        "date" => Language::between(format!("^{DAY}([T ]00:00(:00([.]0+)?)?Z?)?$"), MOMENT)
+            .within(&["date-time"])
+            .such_as(&["0"]),
         "time" => Language::between(format!("^{clock}(Z|{offset})?$"), MOMENT),
         "duration" => Language::between(
             format!("^-?(P([0-9]{{1,3}}D(T[0-9]{{1,3}}[HMS])?|T[0-9]{{1,3}}[HMS])|{HOUR}:[0-5][0-9](:[0-5][0-9])?)$"),
@@ -121,8 +123,8 @@ pub(super) fn pydantic(name: &str) -> Language {
         "email" => Language::between("^[a-z0-9]{1,30}@[a-z]{1,30}([.][a-z]{1,30}){1,3}$", "[^@]@[^@.]+[.][^@]+$")
             .such_as(&["é@b.co"]),
         "json-string" => Language::between(
-            r#"^([1-9][0-9]{0,9}|0|null|true|false|"[a-z0-9]*"|\[[1-9]?\])$"#,
-            r#"[0-9nulltruefalse"\[{]"#,
+            r#"^([1-9][0-9]{0,9}|0|null|true|false|"[ !#-\[\]-~]*"|\[([1-9]|null)?\]|\{\})$"#,
+            r#"^[ \t\n\r]*(-?[0-9][0-9.eE+-]*|null|true|false|"[\s\S]*"|\[[\s\S]*\]|\{[\s\S]*\})[ \t\n\r]*$"#,
         ),
         _ => Language::default(),
     }
