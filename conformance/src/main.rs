@@ -1,7 +1,7 @@
 //! Folders of schemas and payloads, run through what users run: generated code.
 //!
 //! ```text
-//! celerysalt-conformance schemas ../corpora/google-cloudevents
+//! celerysalt-conformance schemas conformance/corpora/google-cloudevents
 //! ```
 //!
 //! Every schema becomes a contract and is generated, all code is built as one cargo project against this checkout, each

@@ -4,20 +4,11 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
-
-/// The folder of the corpora, or none where neither it nor the folder that it is in is there.
-fn corpora() -> Option<PathBuf> {
-    if let Some(path) = env::var_os("CELERYSALT_CORPORA") {
-        return Some(path.into());
-    }
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    shared.is_dir().then(|| shared.join("corpora"))
-}
 
 /// The exit status, what was said, and the figures.
 fn run(name: &str, arguments: &[&str]) -> (Option<i32>, String, Value) {
@@ -36,11 +27,7 @@ fn run(name: &str, arguments: &[&str]) -> (Option<i32>, String, Value) {
 
 #[test]
 fn some_of_the_official_suite_is_decided_as_it_says() {
-    let Some(corpora) = corpora() else {
-        eprintln!("skipped: there is no folder ../shared beside the workspace, and CELERYSALT_CORPORA is not set");
-        return;
-    };
-    let suite = corpora.join("json-schema-test-suite");
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora/json-schema-test-suite");
     let (status, said, figures) =
         run("suite", &["schemas", suite.to_str().unwrap(), "--draft", "7", "--limit", "60", "--jobs", "2"]);
     assert_eq!(status, Some(0), "{said}");

@@ -76,14 +76,8 @@ fn record(topic: &str, schema: &Value) -> ContractRecord {
     }
 }
 
-/// The corpora beside the workspace, or none where there is no such folder.
-fn corpora() -> Option<PathBuf> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    if !shared.is_dir() {
-        eprintln!("skipped: there is no folder ../shared beside the workspace");
-        return None;
-    }
-    Some(shared.join("corpora"))
+fn corpora() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/corpora")
 }
 
 fn read(path: &Path) -> Value {
@@ -191,8 +185,7 @@ fn compare(cases: &[Case], expected: impl Fn(&Case, usize) -> bool) -> Row {
 
 /// The schemas of pydantic's own, as event authors write models.
 fn pydantic_cases() -> Vec<(Case, usize)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/pydantic");
-    let cases = files_below(&folder).into_iter().map(|path| {
+    let cases = files_below(&corpora().join("pydantic")).into_iter().map(|path| {
         let mut file = read(&path);
         let row = path.file_stem().unwrap().to_string_lossy().into_owned();
         let mut values = file["valid"].as_array().unwrap().clone();
@@ -237,8 +230,8 @@ fn loaded(folder: &Folder, schema: Value) -> Value {
 }
 
 /// One case for each group of the official suite.
-fn suite(draft: &str, uri: &str) -> Option<(Vec<Case>, Vec<Vec<bool>>)> {
-    let folder = corpora()?.join("json-schema-test-suite/tests").join(draft);
+fn suite(draft: &str, uri: &str) -> (Vec<Case>, Vec<Vec<bool>>) {
+    let folder = corpora().join("json-schema-test-suite/tests").join(draft);
     let written = Folder::new();
     let (mut cases, mut labels) = (Vec::new(), Vec::new());
     let entries = files_below(&folder);
@@ -256,7 +249,7 @@ fn suite(draft: &str, uri: &str) -> Option<(Vec<Case>, Vec<Vec<bool>>)> {
             cases.push(Case { row: path.file_stem().unwrap().to_string_lossy().into_owned(), schema, values });
         }
     }
-    Some((cases, labels))
+    (cases, labels)
 }
 
 /// Every case takes minutes: `CELERYSALT_ALL_STUBS=1` asks for that, otherwise it is every seventh.
@@ -270,7 +263,7 @@ fn every_case() -> bool {
 }
 
 fn official(draft: &str, uri: &str, least: usize, most_noted: usize) {
-    let Some((cases, labels)) = suite(draft, uri) else { return };
+    let (cases, labels) = suite(draft, uri);
     let (cases, labels) = (sampled(cases), sampled(labels));
     let by_schema: Vec<*const Case> = cases.iter().map(std::ptr::from_ref).collect();
     let label = |case: &Case, i: usize| {
@@ -308,8 +301,8 @@ fn the_official_suite_of_draft_4() {
 
 #[test]
 fn googles_events_with_their_test_data() {
-    let Some(corpora) = corpora() else { return };
-    let (schemas, data) = (corpora.join("google-cloudevents/jsonschema"), corpora.join("google-cloudevents/testdata"));
+    let google = corpora().join("google-cloudevents");
+    let (schemas, data) = (google.join("jsonschema"), google.join("testdata"));
     let payloads = files_below(&data);
     let mut cases = Vec::new();
     for path in files_below(&schemas) {
@@ -446,8 +439,8 @@ fn formatters_and_type_checkers_have_nothing_to_say() {
         assert!(ran.status.success(), "{arguments:?}: {said}");
     };
     run(&["-m", "mypy", "--strict", "--no-error-summary", "."]);
-    let suite = suite("draft2020-12", "https://json-schema.org/draft/2020-12/schema");
-    let suite = suite.into_iter().flat_map(|(cases, _)| cases).enumerate();
+    let (suite, _) = suite("draft2020-12", "https://json-schema.org/draft/2020-12/schema");
+    let suite = suite.into_iter().enumerate();
     let suite: Vec<ContractRecord> = suite.map(|(i, case)| record(&format!("suite.n{i}"), &case.schema)).collect();
     folder.write(Language::Python, &suite);
     run(&["-m", "black", "--check", "."]);

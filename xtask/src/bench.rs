@@ -74,7 +74,7 @@ fn python() -> Result<(), String> {
 
 /// Every corpus below `folder`: all are run, and one that fails makes the whole fail.
 pub(crate) fn conformance(folder: Option<&str>) -> Result<(), String> {
-    let folder = folder.map_or_else(|| root().join("../shared/corpora"), |folder| Path::new(folder).to_owned());
+    let folder = folder.map_or_else(|| root().join("conformance/corpora"), |folder| Path::new(folder).to_owned());
     let entries = std::fs::read_dir(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
     let mut corpora: Vec<_> =
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();

@@ -47,7 +47,7 @@ cargo xtask <command>
   bench codegen [PART...]       print what decoding, generating and compiling cost; parts: decode, generate, compile
   bench transport [PART...]     print what publishing, consuming and calling cost, beside raw lapin, RustStream, celery-salt
                                 and FastStream; parts: publish, consume, rpc, memory; `--peer=NAME` for some peers
-  conformance [DIR]             run every corpus of a folder (../shared/corpora) through generated code
+  conformance [DIR]             run every corpus of a folder (conformance/corpora) through generated code
   help                          print this
 
 LIST names the ways to get a server, in the order to try them; without it:
