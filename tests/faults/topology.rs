@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use lapin::{
     Connection, ConnectionProperties,
     options::{ExchangeDeleteOptions, QueueDeleteOptions},
 };
-use tokio::task::block_in_place;
+use tokio::{sync::Semaphore, task::block_in_place};
 
 use crate::{
     checker::{History, Promise},
@@ -79,17 +80,27 @@ async fn an_exchange_that_is_deleted_live() {
     assert!(again <= Duration::from_secs(15) + RECOVERY + limit() / 10, "recovered after {again:?}");
 }
 
-/// A service of which some events can't be handled, and the number of those.
-async fn poisoned(world: &World, poison: u64, seen: &std::sync::Arc<Seen>) -> celerysalt::service::Running {
-    let handled = std::sync::Arc::clone(seen);
-    let every = events() as u64 / poison;
+/// Events that can't be handled, in a test's `events()`.
+const POISON: usize = 20;
+
+/// A service that can't handle [`POISON`] of its events, each of which takes a permit of `failing` before it fails.
+async fn poisoned(world: &World, seen: &Arc<Seen>, failing: &Arc<Semaphore>) -> celerysalt::service::Running {
+    let (handled, failing) = (Arc::clone(seen), Arc::clone(failing));
+    let every = events() / POISON;
     let handler = move |event: RiskAssessmentCreated, _: Meta| {
         let name = name_of(&event);
-        let good = name.1 % every != 1;
+        let good = name.1 % every as u64 != 1;
         if good {
             handled.see(name);
         }
-        async move { if good { Ok(()) } else { Err(HandlerError::new("poison")) } }
+        let failing = Arc::clone(&failing);
+        async move {
+            if good {
+                return Ok(());
+            }
+            failing.acquire().await.unwrap().forget();
+            Err(HandlerError::new("poison"))
+        }
     };
     world.salt("poisoned").await.service().prefetch(100).retry(Retry::never()).on(handler).start().await.unwrap()
 }
@@ -121,28 +132,28 @@ fn history(sent: BTreeSet<(u64, u64)>, seen: &Seen, kept: &BTreeSet<(u64, u64)>,
     History { confirmed: sent.clone(), sent, handled, deliveries: usize::try_from(deliveries).unwrap() }
 }
 
+/// Nothing is in the queue, nor on the way to it, when it is deleted: that would be gone with it, or come once more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_letter_queue_that_is_deleted_again_and_again() {
-    const POISON: u64 = 20;
-    let (world, seen) = (World::rabbitmq(), Seen::new());
-    let running = poisoned(&world, POISON, &seen).await;
+    const AT_ONCE: usize = 5;
+    let (world, seen, failing) = (World::rabbitmq(), Seen::new(), Arc::new(Semaphore::new(0)));
+    let running = poisoned(&world, &seen, &failing).await;
     let dead = running.dead_letter_queue().to_owned();
-    let (began, mut deleted) = (Instant::now(), 0);
-    delete(&broker_url(), Some(dead.clone()), None).await;
+    let began = Instant::now();
     let sent = publish_all(&world).await;
-    let mut all = BTreeSet::new();
-    while all.len() < usize::try_from(POISON).unwrap() {
-        // Those that it has are read before it is deleted; the others make it anew.
-        let new = kept(&world, 1).await;
-        all.extend(new);
-        if deleted < 3 && stand::ready(&broker_url(), &dead).await == 0 {
-            delete(&broker_url(), Some(dead.clone()), None).await;
-            deleted += 1;
-        }
+    let (mut all, mut deleted) = (BTreeSet::new(), 0);
+    while all.len() < POISON {
+        delete(&broker_url(), Some(dead.clone()), None).await;
+        deleted += 1;
+        failing.add_permits(AT_ONCE);
+        // Its reader would make the queue, which is the service's to do.
+        let expected = (all.len() + AT_ONCE) as u64;
+        tokio::time::timeout(limit(), running.counted(|counts| counts.dead_lettered == expected)).await.unwrap();
+        all.extend(kept(&world, AT_ONCE).await);
     }
-    seen.beyond(events() - usize::try_from(POISON).unwrap() - 1).await;
+    seen.beyond(events() - POISON - 1).await;
     let counts = running.shutdown().await.counts;
-    let told = format!("{POISON} dead letters, their queue deleted {} times", deleted + 1);
+    let told = format!("{POISON} dead letters, their queue deleted {deleted} times");
     let history = history(sent, &seen, &all, counts.received);
     history.verdict().hold("dead-letter queue missing", Promise::default(), began.elapsed(), &told);
 }
@@ -150,26 +161,25 @@ async fn a_dead_letter_queue_that_is_deleted_again_and_again() {
 /// A message that can't be kept elsewhere stays where it is, and the good ones go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_letter_queue_that_is_full() {
-    const POISON: u64 = 20;
     const ROOM: usize = 5;
     let node = Own::node().await;
-    let (world, seen) = (World::at(node.url()), Seen::new());
-    let running = poisoned(&world, POISON, &seen).await;
+    let (world, seen, failing) = (World::at(node.url()), Seen::new(), Arc::new(Semaphore::new(POISON)));
+    let running = poisoned(&world, &seen, &failing).await;
     let dead = running.dead_letter_queue().to_owned();
     let policy = format!(r#"{{"max-length":{ROOM},"overflow":"reject-publish"}}"#);
     let pattern = format!("^{}$", dead.replace('.', "\\."));
     block_in_place(|| node.ctl(&["set_policy", "full", &pattern, &policy, "--apply-to", "queues"]));
     let began = Instant::now();
     let sent = publish_all(&world).await;
-    let good = events() - usize::try_from(POISON).unwrap();
+    let good = events() - POISON;
     seen.beyond(good - 1).await;
     let flowed = began.elapsed();
     let full = stand::ready(&node.url(), &dead).await;
-    assert!(full < usize::try_from(POISON).unwrap(), "it was not full: {full}");
+    assert!(full < POISON, "it was not full: {full}");
     // Somebody reads them, which makes room. (A policy that is only taken away does not reach those who publish.)
     let mut all = BTreeSet::new();
     let reading = async {
-        while all.len() < usize::try_from(POISON).unwrap() {
+        while all.len() < POISON {
             all.extend(kept(&world, 1).await);
         }
     };
@@ -184,5 +194,5 @@ async fn a_dead_letter_queue_that_is_full() {
     let extra = usize::try_from(counts.received).unwrap() - events();
     let history = history(sent, &seen, &all, counts.received);
     history.verdict().hold("dead-letter queue full", Promise { extra, ..Promise::default() }, began.elapsed(), &told);
-    assert!(extra <= usize::try_from(POISON * (began.elapsed().as_secs() + 1)).unwrap(), "{extra} times given back");
+    assert!(extra <= POISON * (usize::try_from(began.elapsed().as_secs()).unwrap() + 1), "{extra} times given back");
 }
