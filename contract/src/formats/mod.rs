@@ -12,7 +12,6 @@ mod pydantic;
 use std::{fmt, sync::LazyLock};
 
 use jsonschema::{Keyword, ValidationError};
-use regex::Regex;
 use serde_json::{Map, Value};
 
 #[cfg(feature = "compare")]
@@ -168,24 +167,62 @@ impl Format {
     }
 }
 
-/// How RFC 3339 writes dates and times, and what the library makes of them: it takes `*+,-./` for digits at some places.
-static MOMENTS: LazyLock<Vec<(&'static str, Regex, jsonschema::Validator)>> = LazyLock::new(|| {
-    let date = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
-    let time = "[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})";
-    [("date", format!("^{date}$")), ("time", format!("^{time}$")), ("date-time", format!("^{date}[Tt]{time}$"))]
-        .into_iter()
-        .filter_map(|(name, pattern)| {
-            let options = jsonschema::options().should_validate_formats(true).offline();
-            let library = options.build(&serde_json::json!({ "format": name })).ok()?;
-            Some((name, Regex::new(&pattern).ok()?, library))
-        })
-        .collect()
+/// What the library makes of dates and times. It takes `*+,-./` for digits at some places, so how they are written is looked at first.
+static MOMENTS: LazyLock<[Moment; 3]> = LazyLock::new(|| {
+    [("date", is_date as fn(&str) -> bool), ("time", is_time), ("date-time", is_date_time)].map(|(name, is_written)| {
+        let options = jsonschema::options().should_validate_formats(true).offline();
+        Moment { name, is_written, library: options.build(&serde_json::json!({ "format": name })).ok() }
+    })
 });
+
+struct Moment {
+    name: &'static str,
+    is_written: fn(&str) -> bool,
+    /// Without it nothing is allowed: that is seen, other than a format that refuses nothing.
+    library: Option<jsonschema::Validator>,
+}
+
+impl Moment {
+    fn allows(&self, text: &str) -> bool {
+        (self.is_written)(text) && self.library.as_ref().is_some_and(|library| library.is_valid(&Value::from(text)))
+    }
+}
+
+/// `full-date` of RFC 3339, whatever the numbers.
+fn is_date(text: &str) -> bool {
+    after(text, "0000-00-00").is_some_and(str::is_empty)
+}
+
+/// `full-time` of RFC 3339, whatever the numbers.
+fn is_time(text: &str) -> bool {
+    let Some(mut rest) = after(text, "00:00:00") else { return false };
+    if let Some(fraction) = rest.strip_prefix('.') {
+        rest = fraction.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        if rest.len() == fraction.len() {
+            return false;
+        }
+    }
+    let offset = |rest: &str| after(rest.strip_prefix(['+', '-'])?, "00:00").map(str::is_empty);
+    matches!(rest, "Z" | "z") || offset(rest) == Some(true)
+}
+
+/// `date-time` of RFC 3339, whatever the numbers.
+fn is_date_time(text: &str) -> bool {
+    let time = |rest: &str| rest.strip_prefix(['T', 't']).is_some_and(is_time);
+    after(text, "0000-00-00").is_some_and(time)
+}
+
+/// What follows a text that begins like the sample, in which `0` stands for any digit.
+fn after<'a>(text: &'a str, sample: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(sample.len())?;
+    let is_alike = |(letter, like): (u8, u8)| if like == b'0' { letter.is_ascii_digit() } else { letter == like };
+    start.bytes().zip(sample.bytes()).all(is_alike).then_some(rest)
+}
 
 /// The options with the formats of the draft asserted.
 fn standards(options: jsonschema::ValidationOptions<'_>) -> jsonschema::ValidationOptions<'_> {
-    MOMENTS.iter().fold(options.should_validate_formats(true), |options, (name, written, library)| {
-        options.with_format(*name, |text: &str| written.is_match(text) && library.is_valid(&Value::from(text)))
+    MOMENTS.iter().fold(options.should_validate_formats(true), |options, moment| {
+        options.with_format(moment.name, |text: &str| moment.allows(text))
     })
 }
 
