@@ -13,7 +13,7 @@ use std::{
 };
 
 use celerysalt::registry::RegistryError;
-use celerysalt_contract::{Diagnostics, compare::Witness};
+use celerysalt_contract::{Diagnostics, compare::Witness, evolution::Change};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -264,6 +264,21 @@ pub(crate) fn write_witness(witness: Option<&Witness>, document: &mut Value) {
     if let Some(witness) = witness.filter(|witness| !witness.is_exact()) {
         members.insert("witness_text".to_owned(), witness.text().into());
     }
+}
+
+/// What every command tells programs of a change.
+pub(crate) fn of_change(change: &Change) -> Value {
+    let mut document = json!({
+        "rule": change.rule,
+        "level": change.level,
+        "topic": change.topic,
+        "version": change.version,
+        "against": change.against,
+        "message": change.message,
+        "mend": change.mend,
+    });
+    write_witness(change.witness.as_ref(), &mut document);
+    document
 }
 
 /// `word`, or more of it.

@@ -64,6 +64,7 @@ mod lineage;
 pub mod monitor;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+mod pause;
 mod publish;
 mod receipt;
 mod registration;

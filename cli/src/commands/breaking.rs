@@ -18,7 +18,7 @@ use crate::{
     output::{
         Format, Report, Stop, Style,
         annotation::{self, Annotation, RuleText, Spot},
-        escape, github, lines, plural, sarif, write_witness,
+        escape, github, lines, of_change, plural, sarif,
     },
 };
 
@@ -230,19 +230,10 @@ impl Shown<'_> {
                 "pointer": place.pointer,
             })
         };
-        let mut document = json!({
-            "rule": change.rule,
-            "level": change.level,
-            "topic": change.topic,
-            "version": change.version,
-            "against": change.against,
-            "message": change.message,
-            "mend": change.mend,
-            "differences": change.differences,
-            "place": place(&change.place),
-            "other": change.other.as_ref().map(place),
-        });
-        write_witness(change.witness.as_ref(), &mut document);
+        let mut document = of_change(change);
+        document["differences"] = json!(change.differences);
+        document["place"] = place(&change.place);
+        document["other"] = json!(change.other.as_ref().map(place));
         document
     }
 }

@@ -12,12 +12,12 @@ use celerysalt_contract::{
     evolution::{self, Baseline, Change, Level, Options, Release},
 };
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     contracts::{REGISTRY_URL, SCHEMAS, connect, load, note},
     lock::Lock,
-    output::{Report, Stop, Style, escape, lines, plural, write_witness},
+    output::{Report, Stop, Style, escape, lines, of_change, plural},
 };
 
 /// Up to so many topics are asked for one by one; for more, the whole registry is read at once.
@@ -192,7 +192,7 @@ impl Outcome {
                 "applied": self.plan.applied,
                 "steps": self.plan.steps,
                 "vendored": self.vendored,
-                "breaking": self.breaking.iter().map(change).collect::<Vec<_>>(),
+                "breaking": self.breaking.iter().map(of_change).collect::<Vec<_>>(),
             }),
         }
     }
@@ -274,18 +274,4 @@ fn explain(change: &Change) -> Vec<String> {
         said.push(format!("    example: {}", escape(&witness.to_string())));
     }
     said
-}
-
-fn change(change: &Change) -> Value {
-    let mut document = json!({
-        "rule": change.rule,
-        "level": change.level,
-        "topic": change.topic,
-        "version": change.version,
-        "against": change.against,
-        "message": change.message,
-        "mend": change.mend,
-    });
-    write_witness(change.witness.as_ref(), &mut document);
-    document
 }

@@ -157,7 +157,7 @@ impl Bound {
     /// The largest integer that is not above it and the smallest that is not below it; none for one of many digits.
     pub(super) fn neighbours(&self) -> Option<(i64, i64)> {
         let short = self.short?;
-        let power = i64::try_from(*POWERS.get(usize::from(short.scale))?).ok()?;
+        let power = *POWERS.get(usize::from(short.scale))?;
         let below = short.mantissa.div_euclid(power);
         Some((below, if short.mantissa.rem_euclid(power) == 0 { below } else { below + 1 }))
     }
@@ -172,26 +172,16 @@ impl Bound {
     }
 }
 
-const POWERS: [i128; 19] = {
-    let mut powers = [1; 19];
-    let mut at = 1;
-    while at < 19 {
-        powers[at] = powers[at - 1] * 10;
-        at += 1;
-    }
-    powers
-};
-
 /// Whether a number surely is between two integers, or one of them.
 #[inline]
 pub(super) fn is_between(number: Short, integers: &RangeInclusive<i64>) -> bool {
-    let Some(power) = SMALL_POWERS.get(usize::from(number.scale)) else { return false };
+    let Some(power) = POWERS.get(usize::from(number.scale)) else { return false };
     // Where it is cut off, the limit is beyond all that a short number can be, or nothing is between.
     integers.start().saturating_mul(*power) <= number.mantissa
         && number.mantissa <= integers.end().saturating_mul(*power)
 }
 
-const SMALL_POWERS: [i64; 19] = {
+const POWERS: [i64; 19] = {
     let mut powers = [1; 19];
     let mut at = 1;
     while at < 19 {
@@ -213,7 +203,7 @@ fn compare(a: Short, b: Short) -> Ordering {
 /// In units of `10^-scale`, which is no coarser than its own.
 fn scaled(number: Short, scale: u8) -> i128 {
     let power = POWERS.get(usize::from(scale.saturating_sub(number.scale))).copied().unwrap_or(1);
-    i128::from(number.mantissa) * power
+    i128::from(number.mantissa) * i128::from(power)
 }
 
 /// What numbers are to be multiples of.

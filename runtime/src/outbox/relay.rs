@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Salt,
     database::DatabaseError,
+    pause::spread,
     telemetry,
     transport::{Transport, TransportError},
 };
@@ -360,11 +361,7 @@ async fn soon<T>(operation: impl Future<Output = Result<T, DatabaseError>>) -> R
 
 /// Longer each time, and between half of it and all of it.
 fn pause(troubles: u32) -> Duration {
-    let pause = AWAY.first.saturating_mul(2_u32.saturating_pow(troubles)).min(AWAY.longest);
-    // The last bytes of a random id are all random.
-    let id = *uuid::Uuid::new_v4().as_bytes();
-    let random = u32::from(u16::from_le_bytes([id[14], id[15]]));
-    pause / 2 + pause / 2 * random / u32::from(u16::MAX)
+    spread(AWAY.first.saturating_mul(2_u32.saturating_pow(troubles)).min(AWAY.longest))
 }
 
 #[cfg(test)]

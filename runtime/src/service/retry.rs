@@ -9,7 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::headers;
-use crate::transport::{Message, QueueKind, QueueSpec};
+use crate::{
+    pause::{about, random},
+    transport::{Message, QueueKind, QueueSpec},
+};
 
 /// How often a handler is tried at most.
 pub(super) const MOST_TRIES: u32 = 20;
@@ -160,19 +163,7 @@ pub(super) fn again(letter: &mut Message, pause: Duration, handlers: &[&str]) {
 
 /// A pause that no two of them have.
 pub(super) fn jittered(pause: Duration) -> Duration {
-    with_jitter(pause, random())
-}
-
-/// From 0 to 1.
-fn random() -> f64 {
-    let bytes = uuid::Uuid::new_v4().into_bytes();
-    f64::from(u16::from_be_bytes([bytes[0], bytes[1]])) / f64::from(u16::MAX)
-}
-
-/// A pause with a tenth of it added or taken off, by a number from 0 to 1: so that what failed together does not come
-/// back together.
-fn with_jitter(pause: Duration, random: f64) -> Duration {
-    pause.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0)).max(Duration::from_millis(1))
+    about(pause, random())
 }
 
 #[cfg(test)]
@@ -191,7 +182,7 @@ mod tests {
     #[test]
     fn jitter_stays_within_a_tenth() {
         let pause = Duration::from_secs(10);
-        assert_eq!(with_jitter(pause, 0.0), Duration::from_secs(9));
-        assert_eq!(with_jitter(pause, 1.0), Duration::from_secs(11));
+        assert_eq!(about(pause, 0.0), Duration::from_secs(9));
+        assert_eq!(about(pause, 1.0), Duration::from_secs(11));
     }
 }

@@ -14,7 +14,7 @@ use lapin::{Channel, Connection, ConnectionStatus};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{AmqpOptions, address::Address, dial::Dial};
-use crate::transport::TransportError;
+use crate::{pause::spread, transport::TransportError};
 
 /// The pause after the first failed attempt to reconnect, and the longest one.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -127,7 +127,7 @@ impl Link {
     pub(super) async fn lost(&self, error: &lapin::Error) {
         tracing::warn!(broker = self.broker(), %error, "lost what {}", self.purpose);
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-        tokio::time::sleep(jitter(BACKOFF.0)).await;
+        tokio::time::sleep(spread(BACKOFF.0)).await;
     }
 
     /// The error for a call that waited too long.
@@ -212,16 +212,8 @@ impl Backoff {
     pub(super) fn next(&mut self) -> Duration {
         let pause = BACKOFF.0.saturating_mul(2_u32.saturating_pow(self.failures)).min(BACKOFF.1);
         self.failures = self.failures.saturating_add(1);
-        jitter(pause)
+        spread(pause)
     }
-}
-
-/// Between half of `pause` and all of it.
-fn jitter(pause: Duration) -> Duration {
-    // The last bytes of a random id are all random.
-    let id = *uuid::Uuid::new_v4().as_bytes();
-    let random = u32::from(u16::from_le_bytes([id[14], id[15]]));
-    pause / 2 + pause / 2 * random / u32::from(u16::MAX)
 }
 
 #[cfg(test)]
