@@ -365,10 +365,33 @@ fn a_text_of_one_format_is_none_of_another() {
     for (old, new) in [
         (json!({"format": "json-string", "pattern": ":"}), json!({"format": "email"})),
         (json!({"format": "date", "minLength": 36}), json!({"format": "email"})),
+        // Only addresses with a scope end so.
+        (json!({"format": "ipvanynetwork", "pattern": "Z$"}), json!({"format": "ipvanynetwork", "minLength": 11})),
     ] {
         let (old, new) = (text("pydantic", old), text("pydantic", new));
         assert!(matches!(verdict(&old, &new), Verdict::Breaking { .. }), "{old} in {new}");
     }
+}
+
+#[test]
+fn a_text_that_is_hard_to_find_beside_recursion_is_not_looked_for_again_and_again() {
+    // Any text that ends in two of these letters may be one, as far as the pattern around the format says; none is known.
+    let text = json!({
+        "type": "string", "format": "ipvanynetwork", "minLength": 11, "pattern": "[.][.]$",
+        "properties": {"a": {"$ref": "#/definitions/x"}}
+    });
+    let definitions = json!({
+        "x": {"properties": {"a": {"$ref": "#/definitions/y"}}}, "y": {"items": {"$ref": "#/definitions/x"}}, "z": {"maximum": 2}
+    });
+    let schema = |second: Value| {
+        json!({
+            "$schema": "http://json-schema.org/draft-07/schema#", "x-celerysalt": {"formats": "pydantic"},
+            "items": [text, second], "definitions": definitions
+        })
+    };
+    let (written, referred) = (schema(json!({"maximum": 2})), schema(json!({"$ref": "#/definitions/z"})));
+    compatible(&written, &referred);
+    compatible(&referred, &written);
 }
 
 #[test]

@@ -150,6 +150,11 @@ impl<'a> Solver<'a> {
         self.steps = steps;
     }
 
+    /// What may still be spent.
+    pub(super) fn left(&self) -> u64 {
+        self.steps
+    }
+
     pub(super) fn is_spent(&self) -> bool {
         self.steps == 0
     }

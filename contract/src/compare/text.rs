@@ -98,6 +98,8 @@ impl Texts {
         let mut known: Table<Place, usize> = [(start.clone(), 0)].into_iter().collect();
         let mut origins: Vec<Option<(usize, char)>> = vec![None];
         let mut queue = VecDeque::from([(start, 0_usize, 0_u64)]);
+        // Something is left for the rest, which may do without this text.
+        let mut left = solver.left() / 2;
         while let Some((place, number, length)) = queue.pop_front() {
             if self.accepts(&place) {
                 return Ok(Some(spell(&origins, number)));
@@ -106,9 +108,10 @@ impl Texts {
                 continue;
             }
             for c in alphabet {
-                if !solver.step(1) {
+                if left == 0 || !solver.step(1) {
                     return Err(());
                 }
+                left -= 1;
                 let next = self.step(&place, *c);
                 if self.is_dead(&next) || known.contains_key(&next) {
                     continue;

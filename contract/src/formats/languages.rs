@@ -46,6 +46,8 @@ const OCTET: &str = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 /// Days that every month of every year has, in years that all readings know.
 const DAY: &str = "[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])";
 const V6_INSIDE: &str = "(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|::([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4}){0,5})?)";
+/// The scope of an IPv6 address, of letters that nothing else is made of.
+const SCOPE: &str = "(%[0-9A-Za-z]+)?";
 const V6_AROUND: &str = "[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f.]{0,15}){2,8}";
 /// What times and dates are written with, seconds with an exponent and the minus sign of typesetters among them.
 const MOMENT: &str = "^[0-9TtZz_:.,+eE −-]*[0-9][0-9TtZz_:.,+eE −-]*$";
@@ -83,11 +85,11 @@ pub(super) fn pydantic(name: &str) -> Language {
         .such_as(&["1 day, 10:30:00"]),
         "uuid" => uuid("[0-9A-Fa-f]", "[0-9A-Fa-f]"),
         "ipv4" => Language::exact(format!("^{v4}$")),
-        "ipv6" => Language::between(format!("^{V6_INSIDE}$"), format!("^{V6_AROUND}(%[^%/]+)?$"))
+        "ipv6" => Language::between(format!("^{V6_INSIDE}{SCOPE}$"), format!("^{V6_AROUND}(%[^%/]+)?$"))
             .within(&["ipvanyaddress", "ipv6network", "ipv6interface", "ipvanynetwork", "ipvanyinterface"])
             .such_as(&["::1%1"]),
         "ipvanyaddress" => {
-            Language::between(format!("^({v4}|{V6_INSIDE})$"), format!("^({v4}|{V6_AROUND}(%[^%/]+)?)$"))
+            Language::between(format!("^({v4}|{V6_INSIDE}{SCOPE})$"), format!("^({v4}|{V6_AROUND}(%[^%/]+)?)$"))
                 .within(&["ipvanynetwork", "ipvanyinterface"])
                 .such_as(&["::1%1"])
         }
@@ -98,24 +100,24 @@ pub(super) fn pydantic(name: &str) -> Language {
             .within(&["ipvanyinterface"])
             .such_as(&["10.0.0.1/8", "10.0.0.1/255.0.0.0"]),
         "ipv6network" => {
-            Language::between(format!("^{V6_INSIDE}(/128)?$"), format!("^{V6_AROUND}(%[^%/]+)?(/[0-9]+)?$"))
+            Language::between(format!("^{V6_INSIDE}{SCOPE}(/128)?$"), format!("^{V6_AROUND}(%[^%/]+)?(/[0-9]+)?$"))
                 .within(&["ipv6interface", "ipvanynetwork", "ipvanyinterface"])
                 .such_as(&["::/0", "::1%1"])
         }
         "ipv6interface" => Language::between(
-            format!("^{V6_INSIDE}(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?$"),
+            format!("^{V6_INSIDE}{SCOPE}(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?$"),
             format!("^{V6_AROUND}(%[^%/]+)?(/[0-9]+)?$"),
         )
         .within(&["ipvanyinterface"])
         .such_as(&["::1/0", "::1%1"]),
         "ipvanynetwork" => Language::between(
-            format!("^({v4}(/32)?|{V6_INSIDE}(/128)?)$"),
+            format!("^({v4}(/32)?|{V6_INSIDE}{SCOPE}(/128)?)$"),
             format!("^({v4}(/[0-9.]+)?|{V6_AROUND}(%[^%/]+)?(/[0-9]+)?)$"),
         )
         .within(&["ipvanyinterface"])
         .such_as(&["10.0.0.0/8", "0.0.0.0/0", "::/0", "::1%1"]),
         "ipvanyinterface" => Language::between(
-            format!("^({v4}(/([12]?[0-9]|3[0-2]))?|{V6_INSIDE}(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)$"),
+            format!("^({v4}(/([12]?[0-9]|3[0-2]))?|{V6_INSIDE}{SCOPE}(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)$"),
             format!("^({v4}(/[0-9.]+)?|{V6_AROUND}(%[^%/]+)?(/[0-9]+)?)$"),
         )
         .such_as(&["10.0.0.1/8", "::1/0", "::1%1"]),
