@@ -398,7 +398,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{AnyEvent, HandlerError, Meta, State, service::Retry};
+    use crate::{AnyEvent, HandlerError, Meta, Published, State, service::Retry};
 
     type Seen = Arc<AtomicU32>;
 
@@ -466,6 +466,28 @@ mod tests {
         assert_eq!(app.counts("counter").dead_lettered, 0);
         let ended = app.stop().await;
         assert_eq!(ended[0].1.counts.handled, 4);
+    }
+
+    /// A clock that nobody turns goes on by itself when all wait: a chain's steps wait for each other, and are no such case.
+    #[tokio::test(start_paused = true)]
+    async fn a_long_chain_of_hooks_takes_no_time() {
+        const STEPS: u64 = 300;
+        let mut app = TestApp::new().await.unwrap();
+        let follow = |event: AnyEvent, published: Published| async move {
+            let step = event["step"].as_u64().unwrap_or_default() + 1;
+            if step < STEPS {
+                published.salt().publish_json("chain.step", json!({ "step": step })).unvalidated().await?;
+            }
+            Ok::<_, HandlerError>(())
+        };
+        let settings = |builder: SaltBuilder| builder.cascade_limit(1_000).after_publish_on("chain.#", follow);
+        let wiring = |salt: &Salt| salt.service().on_raw("chain.#", |_: AnyEvent| async {});
+        let salt = app.run_with("chain", settings, wiring).await.unwrap();
+        let start = tokio::time::Instant::now();
+        salt.publish_json("chain.step", json!({"step": 0})).unvalidated().await.unwrap();
+        app.settled().await.unwrap();
+        assert_eq!(app.published_json("chain.step").len(), usize::try_from(STEPS).unwrap());
+        assert_eq!((app.counts("chain").handled, start.elapsed()), (STEPS, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
