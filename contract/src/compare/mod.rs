@@ -52,7 +52,7 @@ pub struct Options {
 impl Default for Options {
     /// Both schemas as they are written, and well under a second of work.
     fn default() -> Self {
-        Self { closed_writer: false, steps: 200_000 }
+        Self { closed_writer: false, steps: 500_000 }
     }
 }
 
