@@ -27,7 +27,17 @@ struct Lines {
     covered: u64,
 }
 
-/// Runs the tests, and prints a line a crate.
+/// What tests run of each crate at the least, in tenths of a percent of its lines.
+const LEAST: u64 = 700;
+
+impl Lines {
+    /// How many of them ran, in tenths of a percent, rounded down: no crate is said to be better than it is.
+    fn tenths(self) -> u64 {
+        (self.covered * 1000).checked_div(self.count).unwrap_or_default()
+    }
+}
+
+/// Runs the tests, prints a line a crate, and fails when tests run less than [`LEAST`] of one.
 pub(crate) fn run(ways: &[Way], args: &[String]) -> Result<ExitCode, String> {
     let tools = tools()?;
     let metadata = cargo::metadata(&["--no-deps"])?;
@@ -53,8 +63,13 @@ pub(crate) fn run(ways: &[Way], args: &[String]) -> Result<ExitCode, String> {
         .iter()
         .filter_map(|package| Some((text(package, "name"), Path::new(text(package, "manifest_path")).parent()?)))
         .collect();
-    print!("{}", table(&by_crate(&told, &folders)));
-    Ok(ExitCode::SUCCESS)
+    let crates = by_crate(&told, &folders);
+    print!("{}", table(&crates));
+    let few: Vec<&str> = crates.iter().filter(|(_, lines)| lines.tenths() < LEAST).map(|(name, _)| *name).collect();
+    if few.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(format!("tests run less than {} % of the lines of {}", LEAST / 10, few.join(", ")))
 }
 
 /// The published crates' own tests, and those of [`END_TO_END`].
@@ -131,9 +146,7 @@ fn table(crates: &BTreeMap<&str, Lines>) -> String {
         .fold(Lines::default(), |all, one| Lines { count: all.count + one.count, covered: all.covered + one.covered });
     let head = ["| crate | lines | run by tests | |\n| --- | ---: | ---: | ---: |\n".to_owned()];
     let rows = crates.iter().map(|(name, lines)| (*name, lines)).chain([("all", &all)]).map(|(name, lines)| {
-        // Tenths of a percent, rounded down: no crate is said to be better than it is.
-        let tenths = (lines.covered * 1000).checked_div(lines.count).unwrap_or_default();
-        let Lines { count, covered } = lines;
+        let (Lines { count, covered }, tenths) = (lines, lines.tenths());
         format!("| {name} | {count} | {covered} | {}.{} % |\n", tenths / 10, tenths % 10)
     });
     head.into_iter().chain(rows).collect()
