@@ -186,7 +186,7 @@ impl Texts {
                 return Ok(None);
             }
             places += next.len();
-            if places > MAX_LAYERED || walked > left || !solver.step((walked / KNOWN_WAYS) as u64) {
+            if places > MAX_LAYERED || walked > left || !solver.step((walked / KNOWN_WAYS) as u64 + 1) {
                 return Err(());
             }
             left -= walked;
