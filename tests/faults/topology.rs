@@ -83,7 +83,7 @@ async fn an_exchange_that_is_deleted_live() {
 /// Events that can't be handled, in a test's `events()`.
 const POISON: usize = 20;
 
-/// A service that can't handle [`POISON`] of its events, each of which takes a permit of `failing` before it fails.
+/// A service that can't handle [`POISON`] of its events, each of which takes a permit of `failing` each time that it fails.
 async fn poisoned(world: &World, seen: &Arc<Seen>, failing: &Arc<Semaphore>) -> celerysalt::service::Running {
     let (handled, failing) = (Arc::clone(seen), Arc::clone(failing));
     let every = events() / POISON;
@@ -163,7 +163,7 @@ async fn a_dead_letter_queue_that_is_deleted_again_and_again() {
 async fn a_dead_letter_queue_that_is_full() {
     const ROOM: usize = 5;
     let node = Own::node().await;
-    let (world, seen, failing) = (World::at(node.url()), Seen::new(), Arc::new(Semaphore::new(POISON)));
+    let (world, seen, failing) = (World::at(node.url()), Seen::new(), Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)));
     let running = poisoned(&world, &seen, &failing).await;
     let dead = running.dead_letter_queue().to_owned();
     let policy = format!(r#"{{"max-length":{ROOM},"overflow":"reject-publish"}}"#);
