@@ -13,7 +13,7 @@ use lapin::{
     Connection, ConnectionProperties,
     options::{ExchangeDeleteOptions, QueueDeleteOptions},
 };
-use tokio::{sync::Semaphore, task::block_in_place};
+use tokio::{sync::watch, task::block_in_place};
 
 use crate::{
     checker::{History, Promise},
@@ -83,9 +83,9 @@ async fn an_exchange_that_is_deleted_live() {
 /// Events that can't be handled, in a test's `events()`.
 const POISON: usize = 20;
 
-/// A service that can't handle [`POISON`] of its events, each of which takes a permit of `failing` each time that it fails.
-async fn poisoned(world: &World, seen: &Arc<Seen>, failing: &Arc<Semaphore>) -> celerysalt::service::Running {
-    let (handled, failing) = (Arc::clone(seen), Arc::clone(failing));
+/// A service that can't handle [`POISON`] of its events, of which the first fail that `failing` says; the others wait.
+async fn poisoned(world: &World, seen: &Arc<Seen>, failing: watch::Receiver<usize>) -> celerysalt::service::Running {
+    let handled = Arc::clone(seen);
     let every = events() / POISON;
     let handler = move |event: RiskAssessmentCreated, _: Meta| {
         let name = name_of(&event);
@@ -93,12 +93,12 @@ async fn poisoned(world: &World, seen: &Arc<Seen>, failing: &Arc<Semaphore>) -> 
         if good {
             handled.see(name);
         }
-        let failing = Arc::clone(&failing);
+        let (mut failing, number) = (failing.clone(), usize::try_from(name.1).unwrap() / every);
         async move {
             if good {
                 return Ok(());
             }
-            failing.acquire().await.unwrap().forget();
+            failing.wait_for(|failing| number < *failing).await.unwrap();
             Err(HandlerError::new("poison"))
         }
     };
@@ -132,12 +132,12 @@ fn history(sent: BTreeSet<(u64, u64)>, seen: &Seen, kept: &BTreeSet<(u64, u64)>,
     History { confirmed: sent.clone(), sent, handled, deliveries: usize::try_from(deliveries).unwrap() }
 }
 
-/// Nothing is in the queue, nor on the way to it, when it is deleted: that would be gone with it, or come once more.
+/// Nothing is in the queue, nor on the way to it, when it is deleted: that would be gone with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_letter_queue_that_is_deleted_again_and_again() {
     const AT_ONCE: usize = 5;
-    let (world, seen, failing) = (World::rabbitmq(), Seen::new(), Arc::new(Semaphore::new(0)));
-    let running = poisoned(&world, &seen, &failing).await;
+    let (world, seen, (failing, fails)) = (World::rabbitmq(), Seen::new(), watch::channel(0));
+    let running = poisoned(&world, &seen, fails).await;
     let dead = running.dead_letter_queue().to_owned();
     let began = Instant::now();
     let sent = publish_all(&world).await;
@@ -145,7 +145,7 @@ async fn a_dead_letter_queue_that_is_deleted_again_and_again() {
     while all.len() < POISON {
         delete(&broker_url(), Some(dead.clone()), None).await;
         deleted += 1;
-        failing.add_permits(AT_ONCE);
+        failing.send_replace(all.len() + AT_ONCE);
         // Its reader would make the queue, which is the service's to do.
         let expected = (all.len() + AT_ONCE) as u64;
         tokio::time::timeout(limit(), running.counted(|counts| counts.dead_lettered == expected)).await.unwrap();
@@ -155,7 +155,10 @@ async fn a_dead_letter_queue_that_is_deleted_again_and_again() {
     let counts = running.shutdown().await.counts;
     let told = format!("{POISON} dead letters, their queue deleted {deleted} times");
     let history = history(sent, &seen, &all, counts.received);
-    history.verdict().hold("dead-letter queue missing", Promise::default(), began.elapsed(), &told);
+    // Where the broker does not take a letter at the second try either (it may not be done with the deletion), its event is given
+    // back, and comes again.
+    let promise = Promise { extra: AT_ONCE * deleted, ..Promise::default() };
+    history.verdict().hold("dead-letter queue missing", promise, began.elapsed(), &told);
 }
 
 /// A message that can't be kept elsewhere stays where it is, and the good ones go on.
@@ -163,8 +166,8 @@ async fn a_dead_letter_queue_that_is_deleted_again_and_again() {
 async fn a_dead_letter_queue_that_is_full() {
     const ROOM: usize = 5;
     let node = Own::node().await;
-    let (world, seen, failing) = (World::at(node.url()), Seen::new(), Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)));
-    let running = poisoned(&world, &seen, &failing).await;
+    let (world, seen, (_failing, fails)) = (World::at(node.url()), Seen::new(), watch::channel(POISON));
+    let running = poisoned(&world, &seen, fails).await;
     let dead = running.dead_letter_queue().to_owned();
     let policy = format!(r#"{{"max-length":{ROOM},"overflow":"reject-publish"}}"#);
     let pattern = format!("^{}$", dead.replace('.', "\\."));
