@@ -15,6 +15,10 @@ use super::{
 const MAX_LENGTH: u64 = 20_000;
 /// The most states of a product.
 const MAX_STATES: usize = 20_000;
+/// The most places of texts of all lengths, when a text must be longer than the way to its end.
+const MAX_LAYERED: usize = 400_000;
+/// So many known ways cost what it costs to find one.
+const KNOWN_WAYS: usize = 16;
 
 /// What is asked of a text.
 #[derive(Debug, Default)]
@@ -24,11 +28,6 @@ pub(super) struct Texts {
     pub(super) patterns: Vec<(Rc<Pattern>, bool)>,
     pub(super) excluded: BTreeSet<String>,
 }
-
-/// The most places of texts of all lengths, when a text must be longer than the way to its end.
-const MAX_LAYERED: usize = 400_000;
-/// So many known ways cost what it costs to find one.
-const KNOWN_WAYS: usize = 16;
 
 /// Where a text is in all automata; the last part is how far it is in the excluded texts.
 #[derive(Clone, PartialEq, Eq, Hash)]
