@@ -24,6 +24,11 @@ use self::{
     output::{Format, Output, Stop, Style},
 };
 
+/// Reading and comparing a thousand contracts is mostly many small allocations.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Event contracts: check them, generate typed Rust events, release them to a registry, look at them.
 #[derive(Debug, Parser)]
 #[command(

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     Diagnostics, Document, Draft, Source,
-    draft::for_each_subschema,
+    draft::walk_below,
     source::escape,
     suggest::{listed, similar},
     validator::Patterns,
@@ -59,7 +59,7 @@ pub(crate) fn schema(source: &Source, draft: Draft, known: &mut Patterns, findin
         finding.help = help;
         findings.push(finding);
     }
-    patterns(source, source.value(), draft, "", known, findings);
+    patterns(source, source.value(), draft, &mut String::new(), known, findings);
 }
 
 fn meta_schema(draft: Draft) -> MetaValidator<'static> {
@@ -122,7 +122,7 @@ fn patterns(
     source: &Source,
     schema: &Value,
     draft: Draft,
-    pointer: &str,
+    pointer: &mut String,
     known: &mut Patterns,
     findings: &mut Diagnostics,
 ) {
@@ -142,8 +142,8 @@ fn patterns(
             refuse(pattern, source.key_span_of(&format!("{pointer}/patternProperties/{}", escape(pattern))));
         }
     }
-    for_each_subschema(schema, draft, &mut |place, subschema| {
-        patterns(source, subschema, draft, &format!("{pointer}{}", place.pointer()), known, findings);
+    walk_below(schema, draft, pointer, &mut |pointer, subschema| {
+        patterns(source, subschema, draft, pointer, known, findings);
     });
 }
 

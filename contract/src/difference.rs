@@ -128,8 +128,8 @@ fn reachable(document: &Value, draft: Draft) -> BTreeSet<String> {
             queue.push(target);
         }
         for place in places(schema, draft) {
-            if !matches!(&place, Place::Member(keyword, _) if keyword == "$defs" || keyword == "definitions") {
-                queue.push(format!("{pointer}{}", place.pointer()));
+            if !matches!(&place, Place::Member("$defs" | "definitions", _)) {
+                queue.push(place.below(&pointer));
             }
         }
     }

@@ -3,11 +3,11 @@
 //! Everything that walks a schema asks here which values are schemas, so that a *property named* `title` or `$ref` is
 //! never taken for a keyword, and nothing inside `enum`, `const`, `default` or `examples` is taken for a schema.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::source::escape;
+use crate::source::{escape, unescape};
 
 /// A draft of JSON Schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,16 +107,16 @@ impl fmt::Display for Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// `{"not": S}`
-    Keyword(String),
+    Keyword(&'static str),
     /// `{"allOf": [S]}`
-    Item(String, usize),
+    Item(&'static str, usize),
     /// `{"properties": {"a": S}}`
-    Member(String, String),
+    Member(&'static str, String),
 }
 
 impl Place {
     /// The keyword that the subschema belongs to.
-    pub fn keyword(&self) -> &str {
+    pub fn keyword(&self) -> &'static str {
         match self {
             Self::Keyword(keyword) | Self::Item(keyword, _) | Self::Member(keyword, _) => keyword,
         }
@@ -124,10 +124,33 @@ impl Place {
 
     /// The JSON pointer from the parent to the subschema, such as `/properties/a`.
     pub fn pointer(&self) -> String {
+        self.below("")
+    }
+
+    /// The JSON pointer from wherever that of the parent, `parent`, is from.
+    ///
+    /// ```
+    /// use celerysalt_contract::Place;
+    ///
+    /// assert_eq!(Place::Member("properties", "a/b".to_owned()).below("/$defs/c"), "/$defs/c/properties/a~1b");
+    /// assert_eq!(Place::Item("anyOf", 2).below(""), "/anyOf/2");
+    /// ```
+    pub fn below(&self, parent: &str) -> String {
+        let keyword = self.keyword();
         match self {
-            Self::Keyword(keyword) => format!("/{}", escape(keyword)),
-            Self::Item(keyword, index) => format!("/{}/{index}", escape(keyword)),
-            Self::Member(keyword, key) => format!("/{}/{}", escape(keyword), escape(key)),
+            Self::Keyword(_) => [parent, "/", keyword].concat(),
+            Self::Item(_, index) => format!("{parent}/{keyword}/{index}"),
+            Self::Member(_, key) => [parent, "/", keyword, "/", &escape(key)].concat(),
+        }
+    }
+
+    /// The subschema in its parent; of another schema, what stands at the same place.
+    pub fn get<'a>(&self, schema: &'a Value) -> Option<&'a Value> {
+        let value = schema.get(self.keyword())?;
+        match self {
+            Self::Keyword(_) => Some(value),
+            Self::Item(_, index) => value.get(index),
+            Self::Member(_, key) => value.get(key),
         }
     }
 
@@ -196,54 +219,143 @@ const KEYWORDS: [(&str, Shape, Draft, Draft); 23] = {
 /// for_each_subschema(&schema, Draft::Draft202012, &mut |place, _| places.push(place.pointer()));
 /// assert_eq!(places, ["/anyOf/0", "/properties/title"]);
 /// ```
-pub fn for_each_subschema(schema: &Value, draft: Draft, visit: &mut dyn FnMut(Place, &Value)) {
-    let Value::Object(members) = schema else { return };
-    let is_schema = |value: &Value| value.is_object() || value.is_boolean();
-    for (keyword, shape, first, last) in KEYWORDS {
-        if draft < first || draft > last {
-            continue;
-        }
-        match (shape, members.get(keyword)) {
-            (Shape::Map, Some(Value::Object(map))) => {
-                let mut keys: Vec<&String> = map.keys().collect();
-                keys.sort_unstable();
-                for key in keys {
-                    if let Some(value) = map.get(key).filter(|value| is_schema(value)) {
-                        visit(Place::Member(keyword.to_owned(), key.clone()), value);
-                    }
-                }
-            }
-            (Shape::Schemas | Shape::SchemaOrSchemas, Some(Value::Array(items))) => {
+pub fn for_each_subschema<'a>(schema: &'a Value, draft: Draft, visit: &mut dyn FnMut(Place, &'a Value)) {
+    for (keyword, held) in holders(schema, draft) {
+        match held {
+            Held::One(value) => visit(Place::Keyword(keyword), value),
+            Held::Items(items) => {
                 for (i, value) in items.iter().enumerate().filter(|(_, value)| is_schema(value)) {
-                    visit(Place::Item(keyword.to_owned(), i), value);
+                    visit(Place::Item(keyword, i), value);
                 }
             }
-            (Shape::Schema | Shape::SchemaOrSchemas, Some(value)) if is_schema(value) => {
-                visit(Place::Keyword(keyword.to_owned()), value);
+            Held::Members(map) => {
+                for (key, value) in by_key(map) {
+                    visit(Place::Member(keyword, key.clone()), value);
+                }
             }
-            _ => {}
         }
+    }
+}
+
+/// Calls `visit` for each direct subschema, as [`for_each_subschema`], with the pointer to it in `pointer`, which is that
+/// of `schema`, before and after.
+pub(crate) fn walk_below<'a>(
+    schema: &'a Value,
+    draft: Draft,
+    pointer: &mut String,
+    visit: &mut dyn FnMut(&mut String, &'a Value),
+) {
+    let start = pointer.len();
+    for (keyword, held) in holders(schema, draft) {
+        pointer.push('/');
+        pointer.push_str(keyword);
+        let end = pointer.len();
+        match held {
+            Held::One(value) => visit(pointer, value),
+            Held::Items(items) => {
+                for (i, value) in items.iter().enumerate().filter(|(_, value)| is_schema(value)) {
+                    let _ = write!(pointer, "/{i}");
+                    visit(pointer, value);
+                    pointer.truncate(end);
+                }
+            }
+            Held::Members(map) => {
+                for (key, value) in by_key(map) {
+                    pointer.push('/');
+                    pointer.push_str(&escape(key));
+                    visit(pointer, value);
+                    pointer.truncate(end);
+                }
+            }
+        }
+        pointer.truncate(start);
     }
 }
 
 /// Calls `visit` for each direct subschema, as [`for_each_subschema`], in the order of the map and without its place.
 pub(crate) fn subschemas<'a>(schema: &'a Value, draft: Draft, visit: &mut dyn FnMut(&'a Value)) {
     let Value::Object(members) = schema else { return };
-    let is_schema = |value: &&Value| value.is_object() || value.is_boolean();
     for (keyword, value) in members {
-        let known = |(name, _, first, last): &&(&str, Shape, Draft, Draft)| {
-            *name == keyword && *first <= draft && draft <= *last
-        };
-        let Some((_, shape, ..)) = KEYWORDS.iter().find(known) else { continue };
-        match (shape, value) {
-            (Shape::Map, Value::Object(map)) => map.values().filter(is_schema).for_each(&mut *visit),
-            (Shape::Schemas | Shape::SchemaOrSchemas, Value::Array(items)) => {
-                items.iter().filter(is_schema).for_each(&mut *visit);
-            }
-            (Shape::Schema | Shape::SchemaOrSchemas, value) if is_schema(&value) => visit(value),
-            _ => {}
+        match held(keyword, value, draft) {
+            Some((_, Held::One(value))) => visit(value),
+            Some((_, Held::Items(items))) => items.iter().filter(|value| is_schema(value)).for_each(&mut *visit),
+            Some((_, Held::Members(map))) => map.values().filter(|value| is_schema(value)).for_each(&mut *visit),
+            None => {}
         }
     }
+}
+
+/// Whether a schema stands at `pointer` (and not something that unknown keywords hold).
+pub(crate) fn is_position(document: &Value, draft: Draft, pointer: &str) -> bool {
+    let mut schema = document;
+    let mut tokens = pointer.split('/');
+    if tokens.next() != Some("") {
+        return false;
+    }
+    while let Some(keyword) = tokens.next() {
+        let keyword = unescape(keyword);
+        let Some(value) = schema.get(&*keyword) else { return false };
+        let inner = match held(&keyword, value, draft) {
+            Some((_, Held::One(inner))) => Some(inner),
+            Some(_) => tokens.next().and_then(|token| value.pointer(&format!("/{token}"))),
+            None => None,
+        };
+        match inner.filter(|inner| is_schema(inner)) {
+            Some(inner) => schema = inner,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// What a keyword holds that holds schemas; not each item and member must be one.
+pub(crate) enum Held<'a> {
+    One(&'a Value),
+    Items(&'a [Value]),
+    Members(&'a Map<String, Value>),
+}
+
+/// What `value` holds for the draft if it is that of a keyword that holds schemas, and which one in [`KEYWORDS`].
+fn held<'a>(name: &str, value: &'a Value, draft: Draft) -> Option<(usize, Held<'a>)> {
+    let knows =
+        |(keyword, _, first, last): &(&str, Shape, Draft, Draft)| *keyword == name && *first <= draft && draft <= *last;
+    let index = KEYWORDS.iter().position(knows)?;
+    let held = match (KEYWORDS[index].1, value) {
+        (Shape::Map, Value::Object(map)) => Held::Members(map),
+        (Shape::Schemas | Shape::SchemaOrSchemas, Value::Array(items)) => Held::Items(items),
+        (Shape::Schema | Shape::SchemaOrSchemas, value) if is_schema(value) => Held::One(value),
+        _ => return None,
+    };
+    Some((index, held))
+}
+
+/// What the value of a keyword holds, when it holds at least one schema.
+pub(crate) fn held_by<'a>(keyword: &str, value: &'a Value, draft: Draft) -> Option<Held<'a>> {
+    held(keyword, value, draft).map(|(_, held)| held).filter(|held| match held {
+        Held::One(_) => true,
+        Held::Items(items) => items.iter().any(is_schema),
+        Held::Members(map) => map.values().any(is_schema),
+    })
+}
+
+/// The keywords of a schema that hold schemas, by name. Most schemas have few members and no such keyword: those are
+/// asked, not each keyword there is.
+fn holders(schema: &Value, draft: Draft) -> impl Iterator<Item = (&'static str, Held<'_>)> {
+    let members = schema.as_object().into_iter().flatten();
+    let mut found: Vec<(usize, Held<'_>)> = members.filter_map(|(name, value)| held(name, value, draft)).collect();
+    found.sort_unstable_by_key(|(index, _)| *index);
+    found.into_iter().map(|(index, held)| (KEYWORDS[index].0, held))
+}
+
+/// The schemas of a map in the order of their keys.
+fn by_key(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut members: Vec<_> = map.iter().filter(|(_, value)| is_schema(value)).collect();
+    members.sort_unstable_by_key(|(key, _)| *key);
+    members
+}
+
+fn is_schema(value: &Value) -> bool {
+    value.is_object() || value.is_boolean()
 }
 
 /// The places of all direct subschemas, to change them one after the other.

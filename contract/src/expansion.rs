@@ -31,7 +31,7 @@ pub(crate) fn check(document: &Value, draft: Draft) -> Result<(), Refusal> {
         next += 1;
         walk.steps(&pointer)?;
         if let Some(schema) = document.pointer(&pointer) {
-            for_each_subschema(schema, draft, &mut |place, _| positions.push(format!("{pointer}{}", place.pointer())));
+            for_each_subschema(schema, draft, &mut |place, _| positions.push(place.below(&pointer)));
         }
     }
     Ok(())
@@ -208,7 +208,7 @@ impl Walk<'_> {
         }
         for_each_subschema(schema, self.draft, &mut |place, _| {
             if SAME_VALUE.contains(&place.keyword()) {
-                inner.push((format!("{pointer}{}", place.pointer()), ""));
+                inner.push((place.below(pointer), ""));
             }
         });
         inner

@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{Draft, Formats, Mode, Place, draft::places, formats, uri};
+use crate::{
+    Draft, Formats, Mode,
+    draft::{Held, held_by, subschemas},
+    formats, uri,
+};
 
 /// SHA-256 as 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -118,7 +122,7 @@ fn needs_names(schema: &Value, draft: Draft, root: bool) -> bool {
         return true;
     }
     let mut found = false;
-    crate::for_each_subschema(schema, draft, &mut |_, subschema| {
+    subschemas(schema, draft, &mut |subschema| {
         found = found || needs_names(subschema, draft, false);
     });
     found
@@ -142,7 +146,6 @@ impl Canon<'_> {
             out.push_str(if schema == &Value::Bool(true) { "{}" } else { "false" });
             return;
         };
-        let places = places(schema, self.draft);
         let mut keywords: Vec<&String> = members.keys().filter(|keyword| self.counts(keyword)).collect();
         keywords.sort_unstable();
         out.push('{');
@@ -153,8 +156,8 @@ impl Canon<'_> {
             match value {
                 Value::String(reference) if keyword == "$ref" && !self.by_name => self.reference(reference, out),
                 _ if is_set(keyword) => set(value, out),
-                _ => match places.iter().find(|place| place.keyword() == keyword) {
-                    Some(place) => self.subschemas(place, value, out),
+                _ => match held_by(keyword, value, self.draft) {
+                    Some(held) => self.subschemas(&held, out),
                     None => canonical(value, out),
                 },
             }
@@ -168,18 +171,19 @@ impl Canon<'_> {
         is_meaning(keyword) && keyword != "$schema" && (self.by_name || !names.contains(&keyword))
     }
 
-    /// The value of a keyword that holds schemas, by one of its places.
-    fn subschemas(&mut self, place: &Place, value: &Value, out: &mut String) {
-        match (place, value) {
-            (Place::Item(..), Value::Array(items)) => {
+    /// The value of a keyword that holds schemas.
+    fn subschemas(&mut self, held: &Held<'_>, out: &mut String) {
+        match held {
+            Held::One(schema) => self.schema(schema, out),
+            Held::Items(items) => {
                 out.push('[');
-                for item in items {
+                for item in *items {
                     self.schema(item, out);
                     out.push(',');
                 }
                 out.push(']');
             }
-            (Place::Member(..), Value::Object(members)) => {
+            Held::Members(members) => {
                 let mut keys: Vec<&String> = members.keys().collect();
                 keys.sort_unstable();
                 out.push('{');
@@ -194,7 +198,6 @@ impl Canon<'_> {
                 }
                 out.push('}');
             }
-            _ => self.schema(value, out),
         }
     }
 

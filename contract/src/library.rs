@@ -1,7 +1,8 @@
 //! The files of one schemas folder: each read at most once, none outside the folder, no matter what links say.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     Diagnostic, Diagnostics, Draft, Source, check, dialect,
-    draft::for_each_subschema,
+    draft::walk_below,
     source::{MAX_FILE_BYTES, too_large},
     uri,
 };
@@ -207,11 +208,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The schemas of one document by pointer, `$id` and anchor.
+/// The schemas of one document by `$id` and anchor.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    /// Pointers at which schemas stand.
-    positions: HashSet<String>,
     /// Absolute or relative URI of each schema that has an `$id`, and its pointer; the root comes first.
     ids: Vec<(String, String)>,
     /// URI of the resource, name in it, pointer.
@@ -221,40 +220,32 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn of(document: &Value, draft: Draft) -> Self {
         let mut names = Self::default();
-        names.walk(document, draft, "", "");
+        names.walk(document, draft, &mut String::new(), "");
         names
     }
 
     /// As deep as the document nests.
-    fn walk(&mut self, schema: &Value, draft: Draft, pointer: &str, base: &str) {
-        self.positions.insert(pointer.to_owned());
-        let mut base = base.to_owned();
+    fn walk(&mut self, schema: &Value, draft: Draft, pointer: &mut String, base: &str) {
+        let mut base = Cow::Borrowed(base);
         let text = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
         let hidden = draft.ref_hides_siblings() && schema.get("$ref").is_some();
         match text(draft.id()) {
             Some(id) if !hidden => match id.strip_prefix('#') {
                 Some("") => {}
-                Some(anchor) => self.anchors.push((base.clone(), anchor.to_owned(), pointer.to_owned())),
+                Some(anchor) => self.anchors.push((base.clone().into_owned(), anchor.to_owned(), pointer.clone())),
                 None => {
-                    base = uri::join(&base, id.split('#').next().unwrap_or(id));
-                    self.ids.push((base.clone(), pointer.to_owned()));
+                    base = uri::join(&base, id.split('#').next().unwrap_or(id)).into();
+                    self.ids.push((base.clone().into_owned(), pointer.clone()));
                 }
             },
             _ => {}
         }
-        for keyword in ["$anchor", "$dynamicAnchor"] {
-            if let Some(anchor) = text(keyword).filter(|_| draft >= Draft::Draft201909) {
-                self.anchors.push((base.clone(), anchor.to_owned(), pointer.to_owned()));
+        if draft >= Draft::Draft201909 {
+            for anchor in ["$anchor", "$dynamicAnchor"].into_iter().filter_map(text) {
+                self.anchors.push((base.clone().into_owned(), anchor.to_owned(), pointer.clone()));
             }
         }
-        for_each_subschema(schema, draft, &mut |place, subschema| {
-            self.walk(subschema, draft, &format!("{pointer}{}", place.pointer()), &base);
-        });
-    }
-
-    /// Whether a schema stands at `pointer` (and not something that unknown keywords hold).
-    pub(crate) fn is_position(&self, pointer: &str) -> bool {
-        self.positions.contains(pointer)
+        walk_below(schema, draft, pointer, &mut |pointer, subschema| self.walk(subschema, draft, pointer, &base));
     }
 
     /// Whether any schema below the root has an `$id` of its own.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Diagnostic, Draft, Source,
-    draft::places,
+    draft::{is_position, places, walk_below},
     dynamic::{self, Scope},
     library::{Absent, Library, Names},
     source::{escape, unescape},
@@ -80,7 +80,7 @@ pub(crate) fn check(
         }
         let Some(schema) = source.value().pointer(&start) else { continue };
         let mut references = Vec::new();
-        collect(schema, draft, &start, &mut references);
+        collect(schema, draft, &mut start.clone(), &mut references);
         let mut refused = 0;
         for (pointer, reference) in references {
             if refused == MAX_REFUSALS {
@@ -88,8 +88,7 @@ pub(crate) fn check(
             }
             match target(library, &source, draft, &pointer, &reference) {
                 Ok(target) => {
-                    let names = library.names(&target.source, draft);
-                    if !names.is_position(&target.pointer) {
+                    if !is_position(target.source.value(), draft, &target.pointer) {
                         queue.push_back((Arc::clone(&target.source), draft, target.pointer));
                     }
                     queue.push_back((target.source, draft, String::new()));
@@ -105,13 +104,11 @@ pub(crate) fn check(
 }
 
 /// Every `$ref` below `schema`, with the pointer of the schema it stands in. As deep as the schema nests.
-fn collect(schema: &Value, draft: Draft, pointer: &str, found: &mut Vec<(String, String)>) {
+fn collect(schema: &Value, draft: Draft, pointer: &mut String, found: &mut Vec<(String, String)>) {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-        found.push((pointer.to_owned(), reference.to_owned()));
+        found.push((pointer.clone(), reference.to_owned()));
     }
-    crate::for_each_subschema(schema, draft, &mut |place, subschema| {
-        collect(subschema, draft, &format!("{pointer}{}", place.pointer()), found);
-    });
+    walk_below(schema, draft, pointer, &mut |pointer, subschema| collect(subschema, draft, pointer, found));
 }
 
 /// What `reference` means in the schema at `pointer`; an empty refusal when the cause is reported elsewhere.
@@ -379,7 +376,7 @@ struct Bundler<'a> {
     files: Vec<PathBuf>,
     origins: Vec<Origin>,
     queue: VecDeque<Task>,
-    /// Pointers of the root that are done.
+    /// Pointers of the root that no keyword leads to, and that are done.
     rewritten: HashSet<String>,
     /// Whether to take `$id` from inner schemas: with every `$ref` a pointer from the top, it would mislead.
     strip_ids: bool,
@@ -446,11 +443,17 @@ impl Bundler<'_> {
     /// Makes every reference at and below `schema`, which stands at `pointer` of `source`, one into the root. `in_place`
     /// says that it stays where it stands.
     fn rewrite(&mut self, source: &Arc<Source>, pointer: &str, schema: &mut Value, scope: &Scope, in_place: bool) {
-        if in_place && !self.rewritten.insert(pointer.to_owned()) {
+        // Whatever a keyword leads to is come to once; what none leads to may be referred to, and then by what is in it too.
+        let is_led_to = !in_place || is_position(source.value(), self.draft, pointer);
+        if !is_led_to && !self.rewritten.insert(pointer.to_owned()) {
             return;
         }
-        let names = self.library.names(source, self.draft);
-        let scope = &if self.scoped { scope.entering(source, &names, pointer, self.draft) } else { scope.clone() };
+        let scope = &if self.scoped {
+            let names = self.library.names(source, self.draft);
+            scope.entering(source, &names, pointer, self.draft)
+        } else {
+            scope.clone()
+        };
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(ToOwned::to_owned) {
             match target(self.library, source, self.draft, pointer, &reference) {
                 Ok(target) => {
@@ -482,7 +485,7 @@ impl Bundler<'_> {
             }
         }
         for place in places(schema, self.draft) {
-            let below = format!("{pointer}{}", place.pointer());
+            let below = place.below(pointer);
             if let Some(subschema) = place.get_mut(schema) {
                 self.rewrite(source, &below, subschema, scope, in_place);
             }
@@ -555,8 +558,7 @@ impl Bundler<'_> {
         }
         if by_place {
             let local = format!("#{}", uri::encode_fragment(&target.pointer));
-            let names = self.library.names(&target.source, self.draft);
-            if !names.is_position(&target.pointer) {
+            if !is_position(target.source.value(), self.draft, &target.pointer) {
                 self.queue.push_back(Task::Root(target.pointer));
             }
             return local;

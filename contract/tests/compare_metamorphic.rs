@@ -34,10 +34,10 @@ fn outlined(dice: &mut Dice, document: &Value) -> Option<Value> {
     let mut queue = vec![String::new()];
     while let Some(pointer) = queue.pop() {
         for_each_subschema(document.pointer(&pointer)?, draft, &mut |place, _| {
-            queue.push(format!("{pointer}{}", place.pointer()));
+            queue.push(place.below(&pointer));
             // A definition is referred to already; a list of dependencies is no schema.
             if pointer.starts_with("/definitions") || place.keyword() != "definitions" {
-                pointers.push(format!("{pointer}{}", place.pointer()));
+                pointers.push(place.below(&pointer));
             }
         });
     }

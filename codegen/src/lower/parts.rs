@@ -272,7 +272,7 @@ fn find_anchors(schema: &Value, draft: Draft, pointer: String, anchors: &mut Vec
         anchors.push((anchor.to_owned(), pointer.clone()));
     }
     celerysalt_contract::for_each_subschema(schema, draft, &mut |place, subschema| {
-        find_anchors(subschema, draft, format!("{pointer}{}", place.pointer()), anchors);
+        find_anchors(subschema, draft, place.below(&pointer), anchors);
     });
 }
 

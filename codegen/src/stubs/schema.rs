@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
             visit(&node);
             let Some(schema) = self.root.pointer(&pointer) else { continue };
             celerysalt_contract::for_each_subschema(schema, self.draft, &mut |place, _| {
-                waiting.push(format!("{pointer}{}", place.pointer()));
+                waiting.push(place.below(&pointer));
             });
         }
     }

@@ -9,9 +9,10 @@ use num_rational::BigRational;
 use serde_json::{Map, Value};
 
 use super::{
+    document::Document,
     exact::{Exact, Kind, rational},
     formula::{Closing, EVERY_KIND, FALSE, Id, Node, Rule, Site, TRUE, bit},
-    solve::Solver,
+    solve::{Alike, Solver},
 };
 use crate::{Draft, Formats, formats::Format, source::escape};
 
@@ -36,9 +37,23 @@ impl<'a> Schema<'a> {
         self.members.get(keyword)
     }
 
-    /// What stands at a pointer below a keyword.
-    fn below(&self, keyword: &str, rest: &str) -> Option<&'a Value> {
-        self.members.get(keyword)?.pointer(rest)
+    /// What stands at these keys from here.
+    fn at(&self, keys: &[&str]) -> Option<&'a Value> {
+        let (keyword, rest) = keys.split_first()?;
+        rest.iter().try_fold(self.members.get(*keyword)?, |value, key| match value {
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            other => other.get(key),
+        })
+    }
+
+    /// The pointer to it.
+    fn pointer_to(&self, keys: &[&str]) -> String {
+        let mut pointer = self.pointer.clone();
+        for key in keys {
+            pointer.push('/');
+            pointer.push_str(&escape(key));
+        }
+        pointer
     }
 
     /// The keyword's value where the draft has it.
@@ -54,6 +69,17 @@ impl<'a> Schema<'a> {
     /// The count that a keyword gives, if it is there; what is there instead of a count is an error.
     pub(super) fn count(&self, keyword: &str) -> Option<Result<u64, ()>> {
         self.get(keyword).map(|value| count(value).ok_or(()))
+    }
+}
+
+/// Whether a schema, or anything in it, is written with a reference. As deep as it nests.
+fn refers(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .any(|(key, value)| matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") || refers(value)),
+        Value::Array(items) => items.iter().any(refers),
+        _ => false,
     }
 }
 
@@ -87,18 +113,16 @@ impl<'a> Solver<'a> {
         if holds { positive } else { self.arena.not(positive) }
     }
 
-    /// A subschema that looks at a part of the value.
-    pub(super) fn part(&mut self, schema: &Schema<'a>, keyword: &str, rest: &str) -> Id {
-        let pointer = format!("{}/{}{rest}", schema.pointer, escape(keyword));
+    /// A subschema that looks at a part of the value, at these keys from the schema.
+    pub(super) fn part(&mut self, schema: &Schema<'a>, keys: &[&str]) -> Id {
         let closing = if schema.closed { Closing::Whole } else { Closing::Written };
-        self.compile_as((schema.document, pointer), schema.below(keyword, rest), closing, schema.depth + 1)
+        self.compile_as((schema.document, schema.pointer_to(keys)), schema.at(keys), closing, schema.depth + 1)
     }
 
     /// A subschema that looks at the same value. Its object is closed by whoever is outermost.
-    pub(super) fn same(&mut self, schema: &Schema<'a>, keyword: &str, rest: &str) -> Id {
-        let pointer = format!("{}/{}{rest}", schema.pointer, escape(keyword));
+    pub(super) fn same(&mut self, schema: &Schema<'a>, keys: &[&str]) -> Id {
         let closing = if schema.closed { Closing::Inside } else { Closing::Written };
-        self.compile_as((schema.document, pointer), schema.below(keyword, rest), closing, schema.depth + 1)
+        self.compile_as((schema.document, schema.pointer_to(keys)), schema.at(keys), closing, schema.depth + 1)
     }
 
     /// A subschema of the same value, without closing anything.
@@ -117,12 +141,15 @@ impl<'a> Solver<'a> {
         if depth >= MAX_DEPTH {
             return self.arena.intern(Node::Later { site, closing, holds: true });
         }
-        let (members, draft) = match (value, self.documents.get(site.0)) {
-            (Some(Value::Object(members)), Some(document)) => (members, document.draft),
+        let (value, members, draft) = match (value, self.documents.get(site.0)) {
+            (Some(value @ Value::Object(members)), Some(document)) => (value, members, document.draft),
             (Some(Value::Bool(true)), _) => return TRUE,
             (Some(Value::Bool(false)), _) => return FALSE,
             _ => return self.unknown(&format!("{}:{}", site.0, site.1)),
         };
+        if let Some(known) = self.read_before(&site, value, closing) {
+            return known;
+        }
         let mut schema = Schema { document: site.0, pointer: site.1, members, draft, closed: false, depth };
         schema.closed = closing != Closing::Written && !(closing == Closing::Whole && self.overlaps(&schema));
         let mut parts = Vec::new();
@@ -139,7 +166,28 @@ impl<'a> Solver<'a> {
             let closed = self.close(&schema);
             parts.push(closed);
         }
-        self.arena.all(parts)
+        let formula = self.arena.all(parts);
+        if !refers(value) {
+            let alike = Alike { document: schema.document, value, closing, formula };
+            self.alike.entry(schema.pointer).or_default().push(alike);
+        }
+        formula
+    }
+
+    /// The formula of the same schema at the same place of another document: versions of a contract have most in common.
+    fn read_before(&self, site: &Site, value: &Value, closing: Closing) -> Option<Id> {
+        let document = self.documents.get(site.0)?;
+        let known = self.alike.get(&site.1)?.iter().find(|known| {
+            let is_read_alike = |other: &Document<'_>| {
+                (other.draft, other.formats) == (document.draft, document.formats)
+                    && other.digits.is_empty()
+                    && document.digits.is_empty()
+            };
+            known.closing == closing
+                && self.documents.get(known.document).is_some_and(is_read_alike)
+                && (std::ptr::eq(known.value, value) || known.value == value)
+        })?;
+        Some(known.formula)
     }
 
     /// The schema at a place; none for anything but an object.
@@ -293,7 +341,7 @@ impl<'a> Solver<'a> {
                 continue;
             };
             let branches: Vec<Id> =
-                (0..branches.len()).map(|at| self.same(schema, keyword, &format!("/{at}"))).collect();
+                (0..branches.len()).map(|at| self.same(schema, &[keyword, &at.to_string()])).collect();
             let part = match keyword {
                 "allOf" => self.arena.all(branches),
                 "anyOf" => self.arena.any(branches),
@@ -317,7 +365,7 @@ impl<'a> Solver<'a> {
         if schema.since(Draft::Draft7, "if").is_some() {
             let condition = self.as_written(schema, "/if");
             let [then, otherwise] = ["then", "else"]
-                .map(|keyword| if schema.get(keyword).is_some() { self.same(schema, keyword, "") } else { TRUE });
+                .map(|keyword| if schema.get(keyword).is_some() { self.same(schema, &[keyword]) } else { TRUE });
             let not = self.arena.not(condition);
             let yes = self.arena.all([condition, then]);
             let no = self.arena.all([not, otherwise]);

@@ -16,12 +16,12 @@ impl<'a> Solver<'a> {
         if let Some((keyword, count)) = tuple {
             length = count;
             for at in 0..count {
-                let value = self.part(schema, keyword, &format!("/{at}"));
+                let value = self.part(schema, &[keyword, &at.to_string()]);
                 parts.push(self.each_item(at, Some(at + 1), value));
             }
         }
         if let Some(keyword) = rest {
-            let value = self.part(schema, keyword, "");
+            let value = self.part(schema, &[keyword]);
             parts.push(self.each_item(length, None, value));
         }
         for keyword in ["minItems", "maxItems"] {
@@ -40,7 +40,7 @@ impl<'a> Solver<'a> {
             self.contains(schema, parts);
         }
         if schema.since(Draft::Draft201909, "unevaluatedItems").is_some() {
-            let value = self.part(schema, "unevaluatedItems", "");
+            let value = self.part(schema, &["unevaluatedItems"]);
             let part = self.unevaluated_items(schema, value);
             parts.push(part);
         }

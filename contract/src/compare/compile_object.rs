@@ -10,26 +10,26 @@ use super::{
     formula::{FALSE, Id, Node, Rule, TRUE, bit},
     solve::Solver,
 };
-use crate::{Draft, source::escape};
+use crate::Draft;
 
 impl<'a> Solver<'a> {
     pub(super) fn object_rules(&mut self, schema: &Schema<'a>, parts: &mut Vec<Id>) {
         if let Some(Value::Object(properties)) = schema.get("properties") {
             for name in properties.keys() {
-                let value = self.part(schema, "properties", &format!("/{}", escape(name)));
+                let value = self.part(schema, &["properties", name]);
                 let names = self.arena.name(name);
                 parts.push(self.arena.rule(Rule::EachMember { names, value }));
             }
         }
         if let Some(Value::Object(patterns)) = schema.get("patternProperties") {
             for pattern in patterns.keys() {
-                let value = self.part(schema, "patternProperties", &format!("/{}", escape(pattern)));
+                let value = self.part(schema, &["patternProperties", pattern]);
                 let names = self.arena.matching(pattern);
                 parts.push(self.arena.rule(Rule::EachMember { names, value }));
             }
         }
         if schema.get("additionalProperties").is_some() {
-            let value = self.part(schema, "additionalProperties", "");
+            let value = self.part(schema, &["additionalProperties"]);
             let declared = self.declared(schema);
             let names = self.arena.not(declared);
             parts.push(self.arena.rule(Rule::EachMember { names, value }));
@@ -61,7 +61,7 @@ impl<'a> Solver<'a> {
         }
         self.dependencies(schema, parts);
         if schema.since(Draft::Draft201909, "unevaluatedProperties").is_some() {
-            let value = self.part(schema, "unevaluatedProperties", "");
+            let value = self.part(schema, &["unevaluatedProperties"]);
             let part = self.unevaluated_members(schema, value);
             parts.push(part);
         }
@@ -95,7 +95,7 @@ impl<'a> Solver<'a> {
                         self.arena.all(names)
                     }
                     Value::String(name) => self.arena.has(name),
-                    _ => self.same(schema, keyword, &format!("/{}", escape(name))),
+                    _ => self.same(schema, &[keyword, name]),
                 };
                 if needed == TRUE {
                     continue;

@@ -51,16 +51,14 @@ impl<'a> Document<'a> {
 pub(super) fn dangles(schema: &Value) -> bool {
     let draft = Draft::of(schema).unwrap_or(Draft::Draft202012);
     let names = Names::of(schema, draft);
-    let mut queue = vec![(String::new(), schema.clone())];
+    let mut queue = vec![(String::new(), schema)];
     while let Some((pointer, part)) = queue.pop() {
         if let Some(reference) = part.get("$ref").and_then(Value::as_str)
             && names.local(&pointer, reference).is_none_or(|target| schema.pointer(&target).is_none())
         {
             return true;
         }
-        for_each_subschema(&part, draft, &mut |place, inner| {
-            queue.push((format!("{pointer}{}", place.pointer()), inner.clone()));
-        });
+        for_each_subschema(part, draft, &mut |place, inner| queue.push((place.below(&pointer), inner)));
     }
     false
 }

@@ -138,7 +138,8 @@ pub(super) enum Node {
 pub(super) struct Arena {
     nodes: Vec<Node>,
     numbers: Table<Node, Id>,
-    opposites: Table<Id, Id>,
+    /// By number, as far as they are known.
+    opposites: Vec<Option<Id>>,
 }
 
 pub(super) fn bit(kind: Kind) -> u8 {
@@ -152,7 +153,7 @@ impl Arena {
         let mut arena = Self::default();
         arena.intern(Node::True);
         arena.intern(Node::False);
-        arena.opposites.extend([(TRUE, FALSE), (FALSE, TRUE)]);
+        arena.opposites = vec![Some(FALSE), Some(TRUE)];
         arena
     }
 
@@ -173,6 +174,7 @@ impl Arena {
         }
         let id = Id(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         self.nodes.push(node.clone());
+        self.opposites.push(None);
         self.numbers.insert(node, id);
         id
     }
@@ -230,28 +232,36 @@ impl Arena {
 
     fn join(&mut self, parts: impl IntoIterator<Item = Id>, all: bool) -> Id {
         let (neutral, absorbing) = if all { (TRUE, FALSE) } else { (FALSE, TRUE) };
-        let parts: BTreeSet<Id> = parts.into_iter().collect();
-        if parts.iter().any(|part| self.opposites.get(part).is_some_and(|opposite| parts.contains(opposite))) {
+        let mut parts: Vec<Id> = parts.into_iter().collect();
+        parts.sort_unstable();
+        parts.dedup();
+        if self.has_opposites(&parts) {
             return absorbing;
         }
-        let mut flat = BTreeSet::new();
-        for part in parts {
-            match self.node(part) {
-                Node::All(inner) if all => flat.extend(inner.iter().copied()),
-                Node::Any(inner) if !all => flat.extend(inner.iter().copied()),
-                _ => {
-                    flat.insert(part);
+        let inner = |id: Id| match self.node(id) {
+            Node::All(inner) if all => Some(inner),
+            Node::Any(inner) if !all => Some(inner),
+            _ => None,
+        };
+        if parts.iter().any(|part| inner(*part).is_some()) {
+            let mut flat = Vec::with_capacity(2 * parts.len());
+            for part in parts {
+                match inner(part) {
+                    Some(inner) => flat.extend_from_slice(inner),
+                    None => flat.push(part),
                 }
             }
+            flat.sort_unstable();
+            flat.dedup();
+            if self.has_opposites(&flat) {
+                return absorbing;
+            }
+            parts = flat;
         }
-        flat.remove(&neutral);
-        if flat.contains(&absorbing) {
+        if parts.contains(&absorbing) {
             return absorbing;
         }
-        let parts: Vec<Id> = flat.iter().copied().collect();
-        if parts.iter().any(|part| self.opposites.get(part).is_some_and(|opposite| flat.contains(opposite))) {
-            return absorbing;
-        }
+        parts.retain(|part| *part != neutral);
         match parts.as_slice() {
             [] => neutral,
             [one] => *one,
@@ -259,21 +269,35 @@ impl Arena {
         }
     }
 
+    /// Whether two of these, which are in order, are known to be opposites.
+    fn has_opposites(&self, parts: &[Id]) -> bool {
+        parts
+            .iter()
+            .any(|part| self.known_opposite(*part).is_some_and(|opposite| parts.binary_search(&opposite).is_ok()))
+    }
+
     /// Tells that two formulas are opposites, where that is not how they are built.
     pub(super) fn oppose(&mut self, a: Id, b: Id) {
-        if a != b && ![a, b].iter().any(|id| [TRUE, FALSE].contains(id) || self.opposites.contains_key(id)) {
-            self.opposites.extend([(a, b), (b, a)]);
+        if a != b && [a, b].iter().all(|id| self.known_opposite(*id).is_none()) {
+            self.set_opposite(a, b);
+            self.set_opposite(b, a);
         }
     }
 
     pub(super) fn known_opposite(&self, id: Id) -> Option<Id> {
-        self.opposites.get(&id).copied()
+        self.opposites.get(id.0 as usize).copied().flatten()
+    }
+
+    fn set_opposite(&mut self, id: Id, opposite: Id) {
+        if let Some(slot) = self.opposites.get_mut(id.0 as usize) {
+            *slot = Some(opposite);
+        }
     }
 
     /// As deep as the formula is.
     pub(super) fn not(&mut self, id: Id) -> Id {
-        if let Some(known) = self.opposites.get(&id) {
-            return *known;
+        if let Some(known) = self.known_opposite(id) {
+            return known;
         }
         let opposite = match self.node(id).clone() {
             Node::True => FALSE,
@@ -296,8 +320,10 @@ impl Arena {
             Node::Opaque { key, holds } => self.intern(Node::Opaque { key, holds: !holds }),
             Node::Later { site, closing, holds } => self.intern(Node::Later { site, closing, holds: !holds }),
         };
-        self.opposites.insert(id, opposite);
-        self.opposites.entry(opposite).or_insert(id);
+        self.set_opposite(id, opposite);
+        if self.known_opposite(opposite).is_none() {
+            self.set_opposite(opposite, id);
+        }
         opposite
     }
 

@@ -6,6 +6,8 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
+use serde_json::Value;
+
 use super::{
     document::Document,
     exact::{Exact, KINDS, Table},
@@ -74,6 +76,14 @@ impl Found {
     }
 }
 
+/// A schema that refers to nothing, and so is what it says, whichever document it is in.
+pub(super) struct Alike<'a> {
+    pub(super) document: usize,
+    pub(super) value: &'a Value,
+    pub(super) closing: Closing,
+    pub(super) formula: Id,
+}
+
 /// The work on documents that are held against each other.
 pub(super) struct Solver<'a> {
     pub(super) arena: Arena,
@@ -82,6 +92,8 @@ pub(super) struct Solver<'a> {
     pub(super) roots: Table<usize, Id>,
     /// Schemas that were read, by place.
     pub(super) taken: Table<(Site, Closing), Id>,
+    /// By pointer: schemas that were read and refer to nothing.
+    pub(super) alike: Table<String, Vec<Alike<'a>>>,
     /// References that are being followed.
     pub(super) following: Vec<Site>,
     /// Whether a draft tells `1.0` from `1`.
@@ -108,6 +120,7 @@ impl<'a> Solver<'a> {
             documents,
             roots: Table::default(),
             taken: Table::default(),
+            alike: Table::default(),
             following: Vec::new(),
             dotted: false,
             reduced: Table::default(),

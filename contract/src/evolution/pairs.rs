@@ -353,9 +353,8 @@ fn notes(pair: Pair<'_>, part: Part, options: &Options) -> Vec<Change> {
         note("DRAFT_CHANGED", has(pair.later), has(pair.earlier), message);
     }
     let (Some(old), Some(new)) = (pair.earlier.schema(part), pair.later.schema(part)) else { return changes };
-    let mut queue = vec![String::new()];
-    while let Some(pointer) = queue.pop() {
-        let (Some(was), Some(is)) = (old.pointer(&pointer), new.pointer(&pointer)) else { continue };
+    let mut queue = vec![(String::new(), old, new)];
+    while let Some((pointer, was, is)) = queue.pop() {
         for (keyword, rule) in
             [("format", "STR_FORMAT"), ("contentEncoding", "STR_CONTENT"), ("contentMediaType", "STR_CONTENT")]
         {
@@ -386,8 +385,10 @@ fn notes(pair: Pair<'_>, part: Part, options: &Options) -> Vec<Change> {
                 note("PROP_ADDED_OPEN_LENIENT", &at, &pointer, message);
             }
         }
-        crate::for_each_subschema(is, later.draft(), &mut |place, _| {
-            queue.push(format!("{pointer}{}", place.pointer()));
+        crate::for_each_subschema(is, later.draft(), &mut |place, inner| {
+            if let Some(before) = place.get(was) {
+                queue.push((place.below(&pointer), before, inner));
+            }
         });
     }
     changes

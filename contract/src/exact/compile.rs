@@ -16,7 +16,7 @@ use super::{
     shortcut,
     tagged::{ByKind, Tagged},
 };
-use crate::{Draft, Formats, Validator, for_each_subschema, library::Names, uri};
+use crate::{Draft, Formats, Validator, draft::is_position, for_each_subschema, library::Names, uri};
 
 /// The most nodes of one program.
 const MAX_NODES: usize = 50_000;
@@ -135,12 +135,7 @@ impl<'a> Compiler<'a> {
             }
             compiler.unevaluated |= draft >= Draft::Draft201909
                 && (schema.get("unevaluatedProperties").is_some() || schema.get("unevaluatedItems").is_some());
-            for_each_subschema(schema, draft, &mut |place, _| {
-                let below = format!("{pointer}{}", place.pointer());
-                if let Some(schema) = document.pointer(&below) {
-                    stack.push((below, schema));
-                }
-            });
+            for_each_subschema(schema, draft, &mut |place, inner| stack.push((place.below(&pointer), inner)));
         }
         Ok(compiler)
     }
@@ -260,7 +255,7 @@ impl<'a> Compiler<'a> {
     fn target(&mut self, pointer: String, scope: &[usize]) -> Result<Id, Why> {
         let Some(schema) = self.document.pointer(&pointer) else { return Err("a reference leads to nothing") };
         // What stands where no schema is expected may hold names that nobody collected.
-        if !self.names.is_position(&pointer) {
+        if !is_position(self.document, self.draft, &pointer) {
             let mut stack = vec![schema];
             while let Some(value) = stack.pop() {
                 if value.as_object().is_some_and(|members| {

@@ -270,7 +270,7 @@ pub(crate) fn refuses(schema: &Value, formats: Formats, draft: Draft) -> bool {
         return true;
     }
     let mut found = false;
-    crate::for_each_subschema(schema, draft, &mut |_, subschema| {
+    crate::draft::subschemas(schema, draft, &mut |subschema| {
         found = found || refuses(subschema, formats, draft);
     });
     found

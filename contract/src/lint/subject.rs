@@ -85,8 +85,7 @@ impl File {
                     place.keyword(),
                     "allOf" | "anyOf" | "oneOf" | "not" | "if" | "then" | "else" | "dependentSchemas" | "dependencies"
                 );
-                let is_definition =
-                    matches!(&place, Place::Member(keyword, _) if keyword == "$defs" || keyword == "definitions");
+                let is_definition = matches!(&place, Place::Member("$defs" | "definitions", _));
                 schemas.push(Schema { pointer: format!("{pointer}{rest}"), value: inner, is_branch, is_definition });
             }
         }

@@ -72,7 +72,7 @@ pub(super) fn check_document(document: &Document, found: &mut Found) {
     while let Some(pointer) = queue.pop() {
         let Some(schema) = document.schema.pointer(&pointer) else { continue };
         for place in places(schema, document.draft) {
-            queue.push(format!("{pointer}{}", place.pointer()));
+            queue.push(place.below(&pointer));
         }
         let default = schema.get("default").map(|value| ("invalid-default", "/default".to_owned(), value));
         let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten().enumerate();
