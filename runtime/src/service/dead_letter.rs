@@ -79,6 +79,11 @@ const OWN_HEADERS: usize = 16 * 1024;
 const LEFT_OUT: usize = 32;
 /// Not too fast: whatever keeps a message from being settled now is likely to in a millisecond too.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
+/// Before a queue that is not there is made, again and again: a message that is given back is handled twice.
+const BEFORE_MAKING_IT: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(750)];
+/// A queue that is being deleted, or was just made, may refuse a message as a full one does; once is no proof that it is full.
+const AFTER_NACK: Duration = Duration::from_millis(100);
 
 impl Failure {
     pub(super) fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
@@ -177,14 +182,23 @@ pub(super) async fn keep(salt: &Salt, queue: &QueueSpec, letter: Message) -> Res
 }
 
 async fn keep_whole(salt: &Salt, queue: &QueueSpec, letter: Message) -> Result<(), TransportError> {
-    let send = async |letter: Message| salt.transport().send(letter).await?.await;
-    if send(letter.clone()).await? == Routing::Routed {
-        return Ok(());
-    }
-    // It was never needed before, or somebody deleted it while the service runs.
-    salt.transport().declare(queue).await?;
-    if send(letter).await? == Routing::Routed {
-        return Ok(());
+    let mut pauses = BEFORE_MAKING_IT.into_iter();
+    let mut was_nacked = false;
+    loop {
+        match salt.transport().send(letter.clone()).await?.await {
+            Ok(Routing::Routed) => return Ok(()),
+            // It was never needed before, or somebody deleted it while the service runs.
+            Ok(Routing::Unroutable) => {
+                let Some(pause) = pauses.next() else { break };
+                tokio::time::sleep(pause).await;
+                salt.transport().declare(queue).await?;
+            }
+            Err(TransportError::NotTaken { .. }) if !was_nacked => {
+                was_nacked = true;
+                tokio::time::sleep(AFTER_NACK).await;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Err(TransportError::Unavailable {
         broker: "the service's broker".to_owned(),
