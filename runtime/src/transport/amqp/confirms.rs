@@ -23,25 +23,75 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use lapin::{Confirmation, message::BasicReturnMessage};
+use bytes::Bytes;
+use lapin::{
+    BasicProperties, Channel, Confirmation, PublisherConfirm, message::BasicReturnMessage,
+    options::BasicPublishOptions, types::ShortString,
+};
 use tokio::sync::Notify;
 
 use crate::transport::Routing;
 
-type Publishing = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>;
+/// What is written to a channel.
+pub(super) struct ToWrite {
+    pub(super) channel: Arc<Channel>,
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+    pub(super) options: BasicPublishOptions,
+    pub(super) body: Bytes,
+    pub(super) properties: BasicProperties,
+}
+
+impl ToWrite {
+    pub(super) async fn write(self) -> lapin::Result<PublisherConfirm> {
+        let Self { channel, exchange, routing_key, options, body, properties } = self;
+        channel.basic_publish(exchange, routing_key, options, &body, properties).await
+    }
+}
+
+/// What writes a message: a function, whose future lapin resolves once the message is written.
+pub(super) trait Writes {
+    type Future: Future<Output = lapin::Result<PublisherConfirm>>;
+
+    fn write(&self, message: ToWrite) -> Self::Future;
+}
+
+impl<M, F> Writes for M
+where
+    M: Fn(ToWrite) -> F,
+    F: Future<Output = lapin::Result<PublisherConfirm>>,
+{
+    type Future = F;
+
+    fn write(&self, message: ToWrite) -> F {
+        self(message)
+    }
+}
 
 /// Publishings under way, each polled only when it was woken, in the order of waking.
-#[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct Pending<W: Writes> {
+    writes: W,
     /// The number of the first of `publishings`: they are numbered without a gap.
     first: u64,
     /// None for one that has resolved.
-    publishings: VecDeque<Option<(Publishing, Waker)>>,
+    publishings: VecDeque<Option<(Step<W::Future>, Waker)>>,
     /// How many have not.
     left: usize,
     resolved_at_once: Vec<(u64, lapin::Result<Confirmation>)>,
     woken: Arc<Woken>,
+    /// Room of messages that are written, for the next ones: there is a kilobyte and a half for each.
+    spare: Vec<Room<W::Future>>,
 }
+
+type Room<F> = Pin<Box<Option<F>>>;
+
+enum Step<F> {
+    Writing(Room<F>),
+    Confirming(PublisherConfirm),
+}
+
+/// The most pieces of room that are kept for later.
+const MAX_SPARE: usize = 256;
 
 #[derive(Default)]
 struct Woken {
@@ -76,22 +126,32 @@ impl Woken {
     }
 }
 
-impl Pending {
+impl<W: Writes> Pending<W> {
+    pub(super) fn new(writes: W) -> Self {
+        Self {
+            writes,
+            first: 0,
+            publishings: VecDeque::new(),
+            left: 0,
+            resolved_at_once: Vec::new(),
+            woken: Arc::default(),
+            spare: Vec::new(),
+        }
+    }
+
     /// Starts a publishing: polled once here, which puts it in its place in the channel's order. `number` is one more than
     /// the last one's.
-    pub(super) fn start(
-        &mut self,
-        number: u64,
-        publishing: impl Future<Output = lapin::Result<Confirmation>> + Send + 'static,
-    ) {
+    pub(super) fn start(&mut self, number: u64, message: ToWrite) {
         if self.publishings.is_empty() {
             self.first = number;
         }
-        let mut publishing: Publishing = Box::pin(publishing);
+        let mut room = self.spare.pop().unwrap_or_else(|| Box::pin(None));
+        room.set(Some(self.writes.write(message)));
         let waker = Waker::from(Arc::new(WakeOne { number, woken: Arc::clone(&self.woken) }));
-        match publishing.as_mut().poll(&mut Context::from_waker(&waker)) {
+        let mut step = Step::Writing(room);
+        match step.poll(&waker, &mut self.spare) {
             Poll::Pending => {
-                self.publishings.push_back(Some((publishing, waker)));
+                self.publishings.push_back(Some((step, waker)));
                 self.left += 1;
             }
             Poll::Ready(result) => {
@@ -107,7 +167,7 @@ impl Pending {
     }
 
     /// Waits until something may have resolved.
-    pub(super) fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn changed(&self) -> impl Future<Output = ()> + Send + use<W> {
         let woken = Arc::clone(&self.woken);
         async move { woken.any.notified().await }
     }
@@ -123,8 +183,8 @@ impl Pending {
             for number in numbers {
                 let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
                 let Some(entry) = place.and_then(|place| self.publishings.get_mut(place)) else { continue };
-                let Some((publishing, waker)) = entry else { continue };
-                if let Poll::Ready(result) = publishing.as_mut().poll(&mut Context::from_waker(waker)) {
+                let Some((step, waker)) = entry else { continue };
+                if let Poll::Ready(result) = step.poll(waker, &mut self.spare) {
                     *entry = None;
                     self.left -= 1;
                     resolved.push((number, result));
@@ -136,6 +196,30 @@ impl Pending {
             self.first += 1;
         }
         resolved
+    }
+}
+
+impl<F: Future<Output = lapin::Result<PublisherConfirm>>> Step<F> {
+    fn poll(&mut self, waker: &Waker, spare: &mut Vec<Room<F>>) -> Poll<lapin::Result<Confirmation>> {
+        let mut context = Context::from_waker(waker);
+        if let Self::Writing(room) = self {
+            let Some(writing) = room.as_mut().as_pin_mut() else { return Poll::Pending };
+            let Poll::Ready(written) = writing.poll(&mut context) else { return Poll::Pending };
+            room.set(None);
+            let next = match written {
+                Ok(confirm) => Self::Confirming(confirm),
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            if let Self::Writing(room) = std::mem::replace(self, next)
+                && spare.len() < MAX_SPARE
+            {
+                spare.push(room);
+            }
+        }
+        match self {
+            Self::Confirming(confirm) => Pin::new(confirm).poll(&mut context),
+            Self::Writing(_) => Poll::Pending,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Properties and headers, ours to AMQP's and back. Reading takes whatever a peer sent; writing refuses what AMQP can't say.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use lapin::{
@@ -58,9 +58,18 @@ pub(super) fn to_amqp(message: &mut Message) -> Result<BasicProperties, String> 
 
 /// The properties as the wire has them. lapin takes properties by value, and a message that has to be sent again needs
 /// them again; one piece of memory is cheaper to keep than all their texts.
-pub(super) fn packed(properties: &BasicProperties) -> Result<Vec<u8>, String> {
-    let packed = gen_properties(properties)(Vec::with_capacity(1024).into());
-    packed.map(|written| written.write).map_err(|error| format!("AMQP can't carry its properties: {error}"))
+pub(super) fn packed(properties: &BasicProperties) -> Result<Box<[u8]>, String> {
+    thread_local! {
+        /// Written here and then copied: how much it takes is not known before, and asking for more costs more.
+        static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut room = ROOM.take();
+    room.clear();
+    let written = gen_properties(properties)(room.into());
+    let room = written.map_err(|error| format!("AMQP can't carry its properties: {error}"))?.write;
+    let packed = room.as_slice().into();
+    ROOM.set(room);
+    Ok(packed)
 }
 
 /// What [`packed`] packed.

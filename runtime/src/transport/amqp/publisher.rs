@@ -101,7 +101,7 @@ impl Publisher {
     }
 
     /// The properties, and the same as the wire has them.
-    fn properties(&self, message: &mut Message) -> Result<(BasicProperties, Vec<u8>), TransportError> {
+    fn properties(&self, message: &mut Message) -> Result<(BasicProperties, Box<[u8]>), TransportError> {
         let refuse = |reason: String, message: &Message| TransportError::Refused {
             broker: self.broker.clone(),
             what: format!("a message for `{}`", message.routing_key),

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    confirms::{Identity, Pending, Verdicts},
+    confirms::{Identity, Pending, ToWrite, Verdicts, Writes},
     convert,
     link::{Link, close_channel},
     topology::{self, Failure, reply_code, short},
@@ -38,7 +38,7 @@ pub(super) struct Outgoing {
     /// None once written to a channel.
     pub(super) properties: Option<BasicProperties>,
     /// The same, to write it again.
-    pub(super) packed: Vec<u8>,
+    pub(super) packed: Box<[u8]>,
     pub(super) body: Bytes,
     /// None once its sender was told that the broker does not answer. It keeps its place, which bounds what is under way.
     pub(super) confirmer: Option<Confirmer>,
@@ -162,7 +162,7 @@ impl Publishing {
 
     /// Publishes until everything is done (None) or the channel is lost.
     async fn publish_on(&mut self, channel: &Arc<Channel>) -> Option<lapin::Error> {
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(ToWrite::write);
         let mut verdicts = Verdicts::default();
         let mut more = Vec::new();
         self.last_confirm = Instant::now();
@@ -209,7 +209,7 @@ impl Publishing {
     }
 
     /// Writes what waits.
-    async fn write(&mut self, channel: &Arc<Channel>, pending: &mut Pending) -> Result<(), lapin::Error> {
+    async fn write(&mut self, channel: &Arc<Channel>, pending: &mut Pending<impl Writes>) -> Result<(), lapin::Error> {
         while let Some(next) = self.waiting.front() {
             if self.one_by_one > 0 && !self.written.is_empty() {
                 break;
@@ -243,13 +243,18 @@ impl Publishing {
                     continue;
                 }
             };
-            let (channel, body) = (Arc::clone(channel), next.body.clone());
-            let (exchange, routing_key) = (next.exchange.clone(), next.routing_key.clone());
             let number = self.number();
-            pending.start(number, async move {
-                let options = BasicPublishOptions { mandatory: true, immediate: false };
-                channel.basic_publish(exchange, routing_key, options, &body, properties).await?.await
-            });
+            pending.start(
+                number,
+                ToWrite {
+                    channel: Arc::clone(channel),
+                    exchange: next.exchange.clone(),
+                    routing_key: next.routing_key.clone(),
+                    options: BasicPublishOptions { mandatory: true, immediate: false },
+                    body: next.body.clone(),
+                    properties,
+                },
+            );
             self.written.insert(number, next);
         }
         Ok(())
@@ -276,20 +281,23 @@ impl Publishing {
     }
 
     /// Publishes what nobody gets, for the sake of its confirm.
-    fn ask(&mut self, channel: &Arc<Channel>, pending: &mut Pending) {
-        let channel = Arc::clone(channel);
-        pending.start(self.number(), async move {
-            let nowhere = short(&format!("celerysalt.nowhere.{}", uuid::Uuid::new_v4()));
-            let options = BasicPublishOptions::default();
-            channel
-                .basic_publish(ShortString::default(), nowhere, options, &[], BasicProperties::default())
-                .await?
-                .await
-        });
+    fn ask(&mut self, channel: &Arc<Channel>, pending: &mut Pending<impl Writes>) {
+        let number = self.number();
+        pending.start(
+            number,
+            ToWrite {
+                channel: Arc::clone(channel),
+                exchange: ShortString::default(),
+                routing_key: short(&format!("celerysalt.nowhere.{}", uuid::Uuid::new_v4())),
+                options: BasicPublishOptions::default(),
+                body: Bytes::new(),
+                properties: BasicProperties::default(),
+            },
+        );
     }
 
     /// Resolves what has been decided; an error when the channel is lost.
-    fn settle(&mut self, pending: &mut Pending, verdicts: &mut Verdicts) -> Option<lapin::Error> {
+    fn settle(&mut self, pending: &mut Pending<impl Writes>, verdicts: &mut Verdicts) -> Option<lapin::Error> {
         let mut lost = None;
         let drained = pending.drain();
         if drained.iter().any(|(_, result)| result.is_ok()) {
