@@ -424,6 +424,48 @@ fn what_is_asserted_is_compared_and_what_is_not_is_no_change() {
     }
 }
 
+/// What is not understood of a recursive definition is the same on both sides, where both have all of it.
+#[test]
+fn definitions_that_both_have_are_the_same_and_others_are_not() {
+    let schema = |deepest: Value, more: Value, rest: Value| {
+        json!({
+            "$schema": "https://json-schema.org/draft/2019-09/schema",
+            "contains": {
+                "additionalProperties": {"$ref": "#/$defs/y", "items": {"const": 0.5}},
+                "anyOf": [
+                    {"items": {"enum": [[null, null], 1.0], "exclusiveMinimum": 0.5, "type": "integer"}},
+                    {"else": {"const": {"k": 2}}, "if": {"type": "string"}, "then": {"type": ["object", "null"]}}
+                ],
+                "propertyNames": {"minLength": 1, "pattern": "^a+$"}
+            },
+            "minContains": 1, "maxContains": 2,
+            "$defs": {
+                "x": {"properties": {"a": {"$ref": "#/$defs/y"}, "b": {"$ref": "#/$defs/z"}}},
+                "y": {"items": {"$ref": "#/$defs/x"}},
+                "z": deepest,
+                "more": more
+            },
+            "additionalProperties": rest
+        })
+    };
+    let (text, no) = (json!({"type": "string"}), json!({"allOf": [false]}));
+    let old = schema(text.clone(), no.clone(), json!(false));
+    let new = schema(text, no.clone(), json!({"$ref": "#/$defs/more"}));
+    compatible(&old, &new);
+    compatible(&new, &old);
+    // Of the same words, but for what is two references away.
+    let narrower = schema(json!({"type": "string", "maxLength": 1}), no, json!(false));
+    assert_ne!(verdict(&old, &narrower), Verdict::Compatible);
+    let list = |longest: u64| {
+        json!({"$ref": "#/$defs/list", "$defs": {
+            "list": {"properties": {"next": {"$ref": "#/$defs/list"}, "name": {"$ref": "#/$defs/name"}}},
+            "name": {"type": "string", "maxLength": longest}
+        }})
+    };
+    breaking("STR_LENGTH", &list(2), &list(1));
+    compatible(&list(1), &list(2));
+}
+
 #[test]
 fn recursion_ends_and_is_decided() {
     let tree = |value: Value| json!({"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {"v": value, "l": {"$ref": "#/$defs/n"}, "r": {"$ref": "#/$defs/n"}}, "required": ["v"]}}});

@@ -9,10 +9,9 @@ use num_rational::BigRational;
 use serde_json::{Map, Value};
 
 use super::{
-    document::Document,
     exact::{Exact, Kind, rational},
     formula::{Closing, EVERY_KIND, FALSE, Id, Node, Rule, Site, TRUE, bit},
-    solve::{Alike, Solver},
+    solve::Solver,
 };
 use crate::{Draft, Formats, formats::Format, source::escape};
 
@@ -69,17 +68,6 @@ impl<'a> Schema<'a> {
     /// The count that a keyword gives, if it is there; what is there instead of a count is an error.
     pub(super) fn count(&self, keyword: &str) -> Option<Result<u64, ()>> {
         self.get(keyword).map(|value| count(value).ok_or(()))
-    }
-}
-
-/// Whether a schema, or anything in it, is written with a reference. As deep as it nests.
-fn refers(value: &Value) -> bool {
-    match value {
-        Value::Object(members) => members
-            .iter()
-            .any(|(key, value)| matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") || refers(value)),
-        Value::Array(items) => items.iter().any(refers),
-        _ => false,
     }
 }
 
@@ -167,27 +155,8 @@ impl<'a> Solver<'a> {
             parts.push(closed);
         }
         let formula = self.arena.all(parts);
-        if !refers(value) {
-            let alike = Alike { document: schema.document, value, closing, formula };
-            self.alike.entry(schema.pointer).or_default().push(alike);
-        }
+        self.keep_read((schema.document, schema.pointer), value, closing, formula);
         formula
-    }
-
-    /// The formula of the same schema at the same place of another document: versions of a contract have most in common.
-    fn read_before(&self, site: &Site, value: &Value, closing: Closing) -> Option<Id> {
-        let document = self.documents.get(site.0)?;
-        let known = self.alike.get(&site.1)?.iter().find(|known| {
-            let is_read_alike = |other: &Document<'_>| {
-                (other.draft, other.formats) == (document.draft, document.formats)
-                    && other.digits.is_empty()
-                    && document.digits.is_empty()
-            };
-            known.closing == closing
-                && self.documents.get(known.document).is_some_and(is_read_alike)
-                && (std::ptr::eq(known.value, value) || known.value == value)
-        })?;
-        Some(known.formula)
     }
 
     /// The schema at a place; none for anything but an object.
@@ -243,6 +212,7 @@ impl<'a> Solver<'a> {
 
     /// References that are not part of a circle are taken in at once, so that equal schemas meet.
     fn referred(&mut self, schema: &Schema<'a>, site: Site) -> Id {
+        let site = self.first_with(site);
         let closing = if schema.closed { Closing::Inside } else { Closing::Written };
         if self.following.contains(&site) || schema.depth >= MAX_DEPTH {
             return self.arena.intern(Node::Later { site, closing, holds: true });

@@ -26,6 +26,7 @@ mod number;
 mod object;
 mod pattern;
 mod search;
+mod shared;
 mod solve;
 mod text;
 mod unevaluated;

@@ -6,13 +6,12 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use serde_json::Value;
-
 use super::{
     document::Document,
     exact::{Exact, KINDS, Table},
     formula::{Arena, Closing, FALSE, Id, Node, Site, TRUE},
     pattern::Pattern,
+    shared::Alike,
 };
 use crate::formats::Format;
 
@@ -76,14 +75,6 @@ impl Found {
     }
 }
 
-/// A schema that refers to nothing, and so is what it says, whichever document it is in.
-pub(super) struct Alike<'a> {
-    pub(super) document: usize,
-    pub(super) value: &'a Value,
-    pub(super) closing: Closing,
-    pub(super) formula: Id,
-}
-
 /// The work on documents that are held against each other.
 pub(super) struct Solver<'a> {
     pub(super) arena: Arena,
@@ -94,6 +85,10 @@ pub(super) struct Solver<'a> {
     pub(super) taken: Table<(Site, Closing), Id>,
     /// By pointer: schemas that were read and refer to nothing.
     pub(super) alike: Table<String, Vec<Alike<'a>>>,
+    /// By site: the first document that has the same there.
+    pub(super) first_with: Table<Site, usize>,
+    /// By an earlier document and a site: where the references of both lead, if they are the same.
+    pub(super) targets_of_both: Table<(usize, Site), Option<Rc<[String]>>>,
     /// References that are being followed.
     pub(super) following: Vec<Site>,
     /// Whether a draft tells `1.0` from `1`.
@@ -121,6 +116,8 @@ impl<'a> Solver<'a> {
             roots: Table::default(),
             taken: Table::default(),
             alike: Table::default(),
+            first_with: Table::default(),
+            targets_of_both: Table::default(),
             following: Vec::new(),
             dotted: false,
             reduced: Table::default(),
