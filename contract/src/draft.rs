@@ -419,6 +419,15 @@ mod tests {
             let (mut placed, mut bare) = (Vec::new(), Vec::new());
             for_each_subschema(&schema, draft, &mut |_, subschema| placed.push(subschema.to_string()));
             subschemas(&schema, draft, &mut |subschema| bare.push(subschema.to_string()));
+            let (mut walked, mut pointer) = (Vec::new(), String::new());
+            walk_below(&schema, draft, &mut pointer, &mut |pointer, _| walked.push(pointer.clone()));
+            assert_eq!((walked, pointer.as_str()), (pointers(&schema, draft), ""), "{draft}");
+            assert!(pointers(&schema, draft).iter().all(|pointer| is_position(&schema, draft, pointer)), "{draft}");
+            for none in
+                ["properties", "/properties", "/properties/n", "/enum/0", "/x-other/not", "/dependencies/a", "/if"]
+            {
+                assert!(!is_position(&schema, draft, none), "{draft}: {none}");
+            }
             placed.sort();
             bare.sort();
             assert_eq!(placed, bare, "{draft}");
