@@ -114,7 +114,7 @@ impl Python {
                 let message = Message {
                     exchange: "tchu_events".to_owned(),
                     routing_key: "orders.shipped".to_owned(),
-                    headers: headers.as_object().cloned().unwrap_or_default(),
+                    headers: headers.as_object().cloned().unwrap_or_default().into(),
                     body: body.to_string().into(),
                     ..Message::default()
                 };

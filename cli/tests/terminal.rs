@@ -159,8 +159,7 @@ async fn publish_as_python(exchange: &str, topic: &str) {
         "id": "py-1", "task": "tchu_tchu.dispatch_event",
         "args": [json!({"amount": 4, "_tchu_meta": {}}).to_string()], "kwargs": {"routing_key": topic},
     });
-    let first =
-        Message { headers: celerysalt::serde_json::Map::new(), body: first.to_string().into(), ..second.clone() };
+    let first = Message { headers: celerysalt::Headers::default(), body: first.to_string().into(), ..second.clone() };
     let nonsense = Message { body: "s3cret".into(), ..first.clone() };
     for message in [second, first, nonsense] {
         assert_eq!(transport.send(message).await.unwrap().await.unwrap(), Routing::Routed);

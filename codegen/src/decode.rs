@@ -77,10 +77,9 @@ pub(crate) fn record(
     names: &[&str],
     prelude: &Prelude,
 ) -> TokenStream {
-    let (none, ok, err) = (prelude.name("None"), prelude.name("Ok"), prelude.name("Err"));
-    let some = prelude.name("Some");
+    let (none, ok) = (prelude.name("None"), prelude.name("Ok"));
     let mut scope = Scope::of_fields();
-    for taken in ["reader", "index", "name", "rest", "extra"] {
+    for taken in ["reader", "rest", "extra"] {
         scope.take(taken);
     }
     // The variables that hold the fields while the object is read.
@@ -102,27 +101,26 @@ pub(crate) fn record(
         }
         Role::Rest => quote! { let mut #slot = ::celerysalt::Rest::default(); },
     });
-    let arms = fields.iter().zip(&slots).filter_map(|(field, slot)| {
-        let Role::Declared(index) = field.role else { return None };
-        let index = Literal::usize_unsuffixed(index);
-        let read = match (has_rest, &field.presence) {
-            (true, Presence::Optional(true)) => quote! { rest.optional(reader, #index, &mut #slot) },
-            (true, _) => quote! { rest.field(reader, #index, &mut #slot) },
-            (false, Presence::Optional(true)) => quote! { reader.optional(&mut #slot) },
-            (false, _) => quote! { reader.field(&mut #slot) },
-        };
-        Some(quote! { #some(#index) => #read })
-    });
-    let other = if has_extra && has_rest {
-        quote! { rest.extra(reader, name, &mut extra) }
-    } else if has_extra {
-        quote! { reader.member(name, &mut extra) }
+    let declared = |field: &FieldCode| if let Role::Declared(index) = field.role { Some(index) } else { None };
+    let mut variables: Vec<(usize, &Ident)> =
+        fields.iter().zip(&slots).filter_map(|(field, slot)| Some((declared(field)?, slot))).collect();
+    variables.sort_unstable_by_key(|(index, _)| *index);
+    let variables = variables.iter().map(|(_, slot)| slot);
+    let nullable = fields
+        .iter()
+        .filter(|field| matches!(field.presence, Presence::Optional(true)))
+        .filter_map(|field| declared(field).map(Literal::usize_unsuffixed));
+    let object = quote! { &[#(#names),*], &mut [#(&mut #variables),*], &[#(#nullable),*] };
+    let (keeper, object) =
+        if has_rest { (quote! { rest }, quote! { reader, #object }) } else { (quote! { reader }, object) };
+    let object = if has_extra {
+        quote! { #keeper.record_with(#object, &mut extra) }
     } else if record.closed {
-        quote! { #err(__private::Mismatch) }
+        quote! { #keeper.closed_record(#object) }
     } else if has_rest && record.open {
-        quote! { rest.keep(name, reader) }
+        quote! { #keeper.open_record(#object) }
     } else {
-        quote! { reader.ignore() }
+        quote! { #keeper.known_record(#object) }
     };
     let values = fields.iter().zip(&slots).map(|(field, slot)| {
         let member = &field.ident;
@@ -155,10 +153,7 @@ pub(crate) fn record(
     let check = all_there(fields, &slots, prelude);
     let read = quote! {
         #(#starts)*
-        reader.object(&[#(#names),*], &mut |reader, index, name| match index {
-            #(#arms,)*
-            _ => #other,
-        })?;
+        #object?;
         #check
         #ok(Self { #(#values,)* })
     };

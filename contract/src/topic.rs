@@ -140,33 +140,32 @@ impl TopicPattern {
     ///
     /// Takes any routing key, also one that is no legal [`Topic`]: brokers do.
     pub fn matches(&self, routing_key: &str) -> bool {
-        let pattern: Vec<&str> = self.0.split('.').collect();
-        let words: Vec<&str> = if routing_key.is_empty() { Vec::new() } else { routing_key.split('.').collect() };
-        // `reach[i]`: the words seen so far can be matched by the first `i` parts of the pattern.
-        let mut reach = vec![false; pattern.len() + 1];
-        reach[0] = true;
-        let pass_hashes = |reach: &mut [bool]| {
-            for (i, part) in pattern.iter().enumerate() {
-                if *part == "#" && reach[i] {
-                    reach[i + 1] = true;
-                }
-            }
-        };
-        pass_hashes(&mut reach);
-        for word in words {
-            let mut next = vec![false; pattern.len() + 1];
-            for (i, part) in pattern.iter().enumerate() {
-                if reach[i] && (*part == "*" || part == &word) {
-                    next[i + 1] = true;
-                }
-                if *part == "#" && (reach[i] || reach[i + 1]) {
-                    next[i + 1] = true;
-                }
-            }
-            pass_hashes(&mut next);
-            reach = next;
+        if self.0 == routing_key {
+            return true;
         }
-        reach[pattern.len()]
+        let mut pattern = self.0.split('.');
+        let mut words = routing_key.split('.');
+        if routing_key.is_empty() {
+            words.next();
+        }
+        // What follows the last `#`, and what is left for it if the `#` takes one word more.
+        let mut again = None;
+        loop {
+            let (mut parts_left, mut words_left) = (pattern.clone(), words.clone());
+            let Some(word) = words_left.next() else { return pattern.all(|part| part == "#") };
+            match parts_left.next() {
+                Some("#") => {
+                    again = Some((parts_left.clone(), words_left));
+                    pattern = parts_left;
+                }
+                Some(part) if part == "*" || part == word => (pattern, words) = (parts_left, words_left),
+                _ => {
+                    let Some((after, left)) = &mut again else { return false };
+                    (pattern, words) = (after.clone(), left.clone());
+                    left.next();
+                }
+            }
+        }
     }
 }
 

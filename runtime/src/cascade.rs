@@ -7,7 +7,7 @@ use std::{fmt, future::Future, pin::Pin};
 
 use serde_json::{Map, Value};
 
-use crate::{Salt, error::PublishError, event::Broadcast, publish::Publish};
+use crate::{Headers, Salt, error::PublishError, event::Broadcast, publish::Publish};
 
 /// On a message that another one led to: how many stand before it in the chain, a number.
 pub(crate) const DEPTH: &str = "x-celerysalt-depth";
@@ -146,8 +146,8 @@ pub(crate) fn depth() -> u32 {
 }
 
 /// The depth that a message says; 0 when it says none.
-pub(crate) fn depth_of(headers: &Map<String, Value>) -> u32 {
-    let said = headers.get(DEPTH).and_then(Value::as_u64);
+pub(crate) fn depth_of(headers: &Headers) -> u32 {
+    let said = headers.value(DEPTH).and_then(Value::as_u64);
     said.map_or(0, |depth| u32::try_from(depth).unwrap_or(u32::MAX))
 }
 
@@ -168,14 +168,13 @@ mod tests {
         let said = || {
             let mut headers = Map::new();
             mark(&mut headers);
-            (headers.len(), depth_of(&headers))
+            (headers.len(), depth_of(&headers.into()))
         };
         assert_eq!(said(), (0, 0));
         assert_eq!(after(0, async { said() }).await, (1, 1));
         assert_eq!(after(7, async { said() }).await, (1, 8));
         assert_eq!(after(u32::MAX, async { depth() }).await, u32::MAX);
-        let foreign = Map::from_iter([(DEPTH.to_owned(), Value::from(u64::MAX))]);
-        assert_eq!(depth_of(&foreign), u32::MAX);
-        assert_eq!(depth_of(&Map::from_iter([(DEPTH.to_owned(), Value::from("seven"))])), 0);
+        assert_eq!(depth_of(&Headers::default().with(DEPTH, u64::MAX)), u32::MAX);
+        assert_eq!(depth_of(&Headers::default().with(DEPTH, "seven")), 0);
     }
 }

@@ -14,10 +14,10 @@
 use std::{any, borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
 use celerysalt_contract::{TopicPattern, Version};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::{
-    Salt,
+    Headers, Salt,
     cascade::{self, FollowUp},
     chain,
     error::{ConnectError, PublishError},
@@ -25,7 +25,7 @@ use crate::{
     invalid::Part,
     publish::Options,
     receipt::Receipt,
-    service::{AnyEvent, HandlerError, Headers, IntoHandlerResult},
+    service::{AnyEvent, HandlerError, IntoHandlerResult},
 };
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -494,17 +494,5 @@ impl Withheld {
         } else {
             crate::CallError::Vetoed { topic, hook, reason }
         }
-    }
-}
-
-impl From<Map<String, Value>> for Headers {
-    fn from(headers: Map<String, Value>) -> Self {
-        Self::of(Arc::new(headers))
-    }
-}
-
-impl From<Headers> for Map<String, Value> {
-    fn from(headers: Headers) -> Self {
-        Arc::unwrap_or_clone(headers.into_shared())
     }
 }

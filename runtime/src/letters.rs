@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     service::headers,
@@ -52,7 +52,7 @@ pub struct Looked {
 impl Letter {
     /// A header of text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.0.headers.get(name).and_then(Value::as_str)
+        self.0.headers.text(name)
     }
 
     /// Why it is here: one of [`DeadLetterReason`](crate::service::DeadLetterReason), or what the broker says when it was

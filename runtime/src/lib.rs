@@ -111,12 +111,11 @@ pub use salt::{
 pub use schemars;
 /// The JSON types that generated fields have.
 pub use serde_json;
-pub use service::{
-    AnyEvent, Dedupe, HandlerError, HandlerOptions, Headers, Meta, Raw, Running, ServeError, Service, State,
-};
+pub use service::{AnyEvent, Dedupe, HandlerError, HandlerOptions, Meta, Raw, Running, ServeError, Service, State};
 /// What transactions are taken from: the same release of sqlx that this crate speaks.
 #[cfg(feature = "outbox")]
 pub use sqlx;
+pub use transport::Headers;
 pub use wire::{TaskName, TraceContext, TraceContextError, WireError};
 
 /// Includes the events that `build.rs` generated, as `pub mod events`.

@@ -47,7 +47,7 @@ async fn send(world: &World, topic: &str, headers: Value, reply_to: Option<&str>
     let mut message = Message {
         exchange: world.exchange(),
         routing_key: topic.to_owned(),
-        headers,
+        headers: headers.into(),
         body: body.into(),
         ..Message::default()
     };

@@ -87,7 +87,7 @@ async fn refuses(world: &World, worker: &mut Peer, topic: &str, invalid: &Value,
         exchange: world.exchange(),
         routing_key: topic.to_owned(),
         properties,
-        headers,
+        headers: headers.into(),
         body: json!([[payload.to_string()], {"routing_key": topic}, {}]).to_string().into(),
     };
     let transport = world.transport("foreign").await;

@@ -142,7 +142,7 @@ impl World {
         let message = Message {
             exchange: self.exchange(),
             routing_key: topic.to_owned(),
-            headers,
+            headers: headers.into(),
             body: body.into(),
             ..Message::default()
         };

@@ -126,10 +126,16 @@ fn escaped(text: &[u8], start: usize, mut at: usize) -> Option<Span> {
     loop {
         match *text.get(at)? {
             b'"' => return Some(Span { start, end: at, escaped: true }),
-            b'\\' => at = plain(text, escape(text, at)?),
+            b'\\' => at = plain(text, if stands_for_itself(text, at + 1) { at + 2 } else { escape(text, at)? }),
             _ => return None,
         }
     }
+}
+
+/// Whether the byte behind a backslash is the character that both stand for: a JSON text within a string has many of them.
+#[inline]
+fn stands_for_itself(text: &[u8], at: usize) -> bool {
+    matches!(text.get(at), Some(b'"' | b'\\' | b'/'))
 }
 
 /// Behind the escape that starts at `at`; both halves of a surrogate pair at once.
@@ -169,6 +175,12 @@ pub fn unescape(raw: &str) -> String {
             break;
         }
         out.push_str(raw.get(copied..at).unwrap_or_default());
+        if stands_for_itself(bytes, at + 1) {
+            // Copied with what follows.
+            copied = at + 1;
+            at += 2;
+            continue;
+        }
         let next = escape(bytes, at).unwrap_or(bytes.len());
         out.push(match bytes.get(at + 1) {
             Some(b'b') => '\u{8}',

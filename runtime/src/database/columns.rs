@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::transport::Properties;
+use crate::transport::{Headers, Properties};
 
 /// [`Properties`] as they are stored. Times in milliseconds.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -75,16 +75,18 @@ pub(crate) fn properties_from_text(text: &str) -> Result<Properties, String> {
 }
 
 /// As JSON text.
-pub(crate) fn headers_to_text(headers: &Map<String, Value>) -> String {
-    serde_json::to_string(headers).unwrap_or_default()
+pub(crate) fn headers_to_text(headers: &Headers) -> String {
+    serde_json::to_string(&**headers).unwrap_or_default()
 }
 
 /// From JSON text.
 ///
 /// # Errors
 /// A sentence, when a row was written by something else.
-pub(crate) fn headers_from_text(text: &str) -> Result<Map<String, Value>, String> {
-    serde_json::from_str(text).map_err(|error| format!("its headers are no JSON object (column {})", error.column()))
+pub(crate) fn headers_from_text(text: &str) -> Result<Headers, String> {
+    let headers: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|error| format!("its headers are no JSON object (column {})", error.column()))?;
+    Ok(headers.into())
 }
 
 #[cfg(test)]
@@ -109,6 +111,7 @@ mod tests {
         let Value::Object(headers) = json!({"a": "\u{0}", "b": [1.5, u64::MAX, null], "ü": {"x": true}}) else {
             panic!("an object")
         };
+        let headers = Headers::from(headers);
         assert_eq!(headers_from_text(&headers_to_text(&headers)).unwrap(), headers);
     }
 

@@ -11,6 +11,7 @@ mod number;
 mod reader;
 mod repeats;
 mod rest;
+mod slots;
 mod standard;
 mod writer;
 

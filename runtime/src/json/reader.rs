@@ -225,6 +225,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string of one's own.
+    #[inline]
     pub(super) fn owned_string(&mut self) -> Result<String, Mismatch> {
         let span = self.asked_span()?;
         let raw = self.text.get(span.start..span.end).ok_or(Mismatch)?;
@@ -374,6 +375,14 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Mismatch`] for anything else, and whatever `member` refuses.
     pub fn object(&mut self, names: &'static [&'static str], member: &mut Member<'a, '_>) -> Result<(), Mismatch> {
+        self.object_by(names, member)
+    }
+
+    /// As [`Reader::object`], compiled for one way to read members.
+    pub(super) fn object_by<M>(&mut self, names: &'static [&'static str], member: &mut M) -> Result<(), Mismatch>
+    where
+        M: FnMut(&mut Self, Option<usize>, Name) -> Result<(), Mismatch> + ?Sized,
+    {
         let tag = self.tag.take();
         self.peek();
         let (start, depth) = (self.place, self.depth());
@@ -389,13 +398,17 @@ impl<'a> Reader<'a> {
         self.plain(name.span()).unwrap_or_default()
     }
 
-    fn members(
+    #[inline]
+    fn members<M>(
         &mut self,
         names: &[&str],
         members: &mut Members<'a>,
         tag: Option<&'static str>,
-        member: &mut Member<'a, '_>,
-    ) -> Result<(), Mismatch> {
+        member: &mut M,
+    ) -> Result<(), Mismatch>
+    where
+        M: FnMut(&mut Self, Option<usize>, Name) -> Result<(), Mismatch> + ?Sized,
+    {
         self.take(b'{')?;
         self.levels = self.levels.checked_sub(1).ok_or(Mismatch)?;
         let mut next = 0;
@@ -403,14 +416,16 @@ impl<'a> Reader<'a> {
             self.place += 1;
         } else {
             loop {
-                if let Some(Expected { end, asked, place }) = members.expected(self.text.as_bytes(), self.place) {
-                    (self.place, self.asked) = (end, asked);
-                    match tag.filter(|tag| names.get(place) == Some(tag)) {
-                        None => member(self, Some(place), Name::KNOWN)?,
-                        Some(_) => drop(self.skip()?),
+                let (index, name) = match members.expected(self.text.as_bytes(), self.place) {
+                    Some(Expected { end, asked, place }) => {
+                        (self.place, self.asked) = (end, asked);
+                        (Some(place), Name::KNOWN)
                     }
-                } else {
-                    self.further_member(names, members, &mut next, tag, member)?;
+                    None => self.further_member(names, members, &mut next)?,
+                };
+                match tag {
+                    Some(tag) if self.is_tag(tag, names, index, name) => drop(self.skip()?),
+                    _ => member(self, index, name)?,
                 }
                 self.read_all()?;
                 match self.peek() {
@@ -433,15 +448,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A member that came out of order, or that is not known by its name alone.
+    /// A member that came out of order, or that is not known by its name alone: the place of its name in the list, or where
+    /// it stands.
     fn further_member(
         &mut self,
         names: &[&str],
         members: &mut Members<'a>,
         next: &mut usize,
-        tag: Option<&'static str>,
-        member: &mut Member<'a, '_>,
-    ) -> Result<(), Mismatch> {
+    ) -> Result<(Option<usize>, Name), Mismatch> {
         let (_, span) = self.span()?;
         self.take(b':')?;
         self.peek();
@@ -449,39 +463,23 @@ impl<'a> Reader<'a> {
         if let Some(guide) = &mut self.guide {
             (self.asked, known) = guide.member(members, span, self.place, usize::from(MAX_DEPTH - self.levels) + 1)?;
         }
-        if let Known::At(index) = known
-            && tag.is_none_or(|tag| names.get(index) != Some(&tag))
-        {
-            return member(self, Some(index), Name::KNOWN);
+        if let Known::At(index) = known {
+            return Ok((Some(index), Name::KNOWN));
         }
-        if names.is_empty() && tag.is_none() {
-            return member(self, None, Name::at(span));
+        if names.is_empty() {
+            return Ok((None, Name::at(span)));
         }
-        let name = self.plain(span)?;
-        let index = position(names, &name, *next);
+        let index = position(names, &self.plain(span)?, *next);
         *next = index.map_or(*next, |index| index + 1);
-        if tag.is_some_and(|tag| tag == name) {
-            return self.skip().map(drop);
+        Ok((index, Name::at(span)))
+    }
+
+    /// Whether a member is the one that told which variant the object is.
+    fn is_tag(&self, tag: &str, names: &[&str], index: Option<usize>, name: Name) -> bool {
+        match index {
+            Some(index) => names.get(index) == Some(&tag),
+            None => self.name(name) == tag,
         }
-        member(self, index, Name::at(span))
-    }
-
-    /// Reads the value of a property that the type keeps elsewhere.
-    ///
-    /// # Errors
-    /// [`Mismatch`] when it is no value of the type.
-    pub fn field<T: Json>(&mut self, slot: &mut Option<T>) -> Result<(), Mismatch> {
-        *slot = Some(T::read(self)?);
-        Ok(())
-    }
-
-    /// As [`Reader::field`], for one that may be null.
-    ///
-    /// # Errors
-    /// [`Mismatch`] when it is no value of the type.
-    pub fn optional<T: Json>(&mut self, slot: &mut Option<T>) -> Result<(), Mismatch> {
-        *slot = Option::read(self)?;
-        Ok(())
     }
 
     /// Reads a property that the schema describes and does not name.
@@ -650,9 +648,12 @@ impl<'a> Reader<'a> {
 
     /// Reads a value, and says whether it is written again as it was read; else the text of the value.
     #[inline]
-    pub(super) fn exactly<T: Json>(&mut self) -> Result<(T, Option<&'a str>), Mismatch> {
+    pub(super) fn exactly<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Mismatch>,
+    ) -> Result<(T, Option<&'a str>), Mismatch> {
         let (start, before) = (self.place, self.inexact);
-        let value = T::read(self)?;
+        let value = read(self)?;
         if self.inexact == before {
             return Ok((value, None));
         }

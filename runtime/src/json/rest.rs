@@ -101,44 +101,12 @@ impl Rest {
         Ok(())
     }
 
-    /// Reads the value of the declared property at `index`, and keeps its text if it will not be written the same.
-    ///
-    /// # Errors
-    /// [`Mismatch`] when it is no value of the type.
-    #[doc(hidden)]
+    /// That the declared property at `index` was read; of one that will not be written the same, its text.
     #[inline]
-    pub fn field<T: Json>(
-        &mut self,
-        reader: &mut Reader<'_>,
-        index: usize,
-        slot: &mut Option<T>,
-    ) -> Result<(), Mismatch> {
-        let (value, text) = reader.exactly()?;
-        *slot = Some(value);
+    pub(super) fn read_as(&mut self, index: usize, text: Option<&str>) {
         if text.is_some() || self.kept.is_some() || (self.whole | self.null) & bit_of(index) != 0 {
             self.form(index, text);
         }
-        Ok(())
-    }
-
-    /// As [`Rest::field`], for one that may be null and is not written when it is `None`.
-    ///
-    /// # Errors
-    /// [`Mismatch`] when it is no value of the type.
-    #[doc(hidden)]
-    #[inline]
-    pub fn optional<T: Json>(
-        &mut self,
-        reader: &mut Reader<'_>,
-        index: usize,
-        slot: &mut Option<T>,
-    ) -> Result<(), Mismatch> {
-        if reader.null() {
-            *slot = None;
-            self.form(index, Some("null"));
-            return Ok(());
-        }
-        self.field(reader, index, slot)
     }
 
     /// The value of the declared property at `index`, else what its absence means; it stays absent then.
@@ -162,7 +130,7 @@ impl Rest {
         members: &mut impl Extend<(String, T)>,
     ) -> Result<(), Mismatch> {
         let name = reader.name(name);
-        let (value, text) = reader.exactly()?;
+        let (value, text) = reader.exactly(T::read)?;
         if let Some(kept) = &mut self.kept {
             kept.extras.remove(&*name);
         }
@@ -190,7 +158,7 @@ impl Rest {
         }
     }
 
-    fn form(&mut self, index: usize, text: Option<&str>) {
+    pub(super) fn form(&mut self, index: usize, text: Option<&str>) {
         if let Some(kept) = &mut self.kept {
             kept.forms.retain(|(known, _)| *known != index);
         }
@@ -320,11 +288,7 @@ mod tests {
     impl Json for Pair {
         fn read(reader: &mut Reader<'_>) -> Result<Self, Mismatch> {
             let (mut a, mut b, mut rest) = (None, None, Rest::default());
-            reader.object(&["a", "b"], &mut |reader, index, name| match index {
-                Some(0) => rest.field(reader, 0, &mut a),
-                Some(1) => rest.optional(reader, 1, &mut b),
-                _ => rest.keep(name, reader),
-            })?;
+            rest.open_record(reader, &["a", "b"], &mut [&mut a, &mut b], &[1])?;
             Ok(Self { a: a.ok_or(Mismatch)?, b, rest })
         }
 

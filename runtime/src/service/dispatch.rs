@@ -201,7 +201,7 @@ async fn decide<'s>(
     let mut meta = Meta::of(message, &tries, &incoming, redelivered);
     let (done, only) = (tries.done, tries.handlers.iter().map(|id| (*id).to_owned()).collect());
     let span = observed.read(&shared.salt, message, &shared.events_queue, &meta);
-    meta.headers = Arc::new(std::mem::take(&mut message.headers));
+    meta.headers = std::mem::take(&mut message.headers);
     let meta = Arc::new(meta);
     if !incoming.is_event() {
         let failure = Failure::new(DeadLetterReason::NotAnEvent, "its task name is not that of an event");

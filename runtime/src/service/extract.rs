@@ -8,10 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::{Map, Value};
-
 use super::{handler::HandlerError, message::Meta};
-use crate::Salt;
+use crate::{Headers, Salt};
 
 /// A message on its way to a handler: what extractors and middleware see of it. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -205,45 +203,8 @@ impl FromDelivery for Raw {
     }
 }
 
-/// Headers: those of a message, those of the envelope included, as an argument of a handler; or those that a hook adds. Derefs
-/// to the JSON map of them.
-///
-/// ```
-/// use celerysalt::Headers;
-///
-/// let headers = Headers::default().with("x-tenant", 7);
-/// assert_eq!(headers.get("x-tenant").and_then(|value| value.as_u64()), Some(7));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Arc<Map<String, Value>>);
-
-impl Headers {
-    /// With one more, or another value of that name.
-    #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        Arc::make_mut(&mut self.0).insert(name.into(), value.into());
-        self
-    }
-
-    pub(crate) fn of(headers: Arc<Map<String, Value>>) -> Self {
-        Self(headers)
-    }
-
-    pub(crate) fn into_shared(self) -> Arc<Map<String, Value>> {
-        self.0
-    }
-}
-
-impl Deref for Headers {
-    type Target = Map<String, Value>;
-
-    fn deref(&self) -> &Map<String, Value> {
-        &self.0
-    }
-}
-
 impl FromDelivery for Headers {
     fn from_delivery(delivered: &Delivered) -> Result<Self, HandlerError> {
-        Ok(Self(Arc::clone(&delivered.meta.headers)))
+        Ok(delivered.meta.headers.clone())
     }
 }

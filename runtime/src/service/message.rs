@@ -1,14 +1,14 @@
 //! What a handler gets besides, or instead of, a typed event.
 
-use std::{any, ops::Index, sync::Arc};
+use std::{any, ops::Index};
 
 use celerysalt_contract::Version;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::retry::Tries;
 use crate::{
-    cascade,
+    Headers, cascade,
     invalid::DecodeError,
     json,
     transport::Message,
@@ -42,7 +42,7 @@ pub struct Meta {
     /// For an event that was sent again from an event store: which replay it was. Its message id is the first sending's.
     pub replay: Option<String>,
     /// Every header, those of the envelope included. Shared by all handlers of the message.
-    pub headers: Arc<Map<String, Value>>,
+    pub headers: Headers,
     trace: Option<TraceContext>,
 }
 
@@ -79,16 +79,13 @@ impl Meta {
             version: meta.version.as_deref().and_then(|text| Version::parse_lenient(text).ok()),
             message_id: incoming.id.clone().or_else(|| properties.message_id.clone()),
             correlation_id: meta.correlation_id.clone(),
-            sender: properties
-                .app_id
-                .clone()
-                .or_else(|| message.headers.get("origin").and_then(Value::as_str).map(str::to_owned)),
+            sender: properties.app_id.clone().or_else(|| message.headers.text("origin").map(str::to_owned)),
             is_rpc: meta.is_rpc.unwrap_or(false),
             redelivered,
             tries: tries.done.saturating_add(1),
             priority: properties.priority,
-            replay: message.headers.get(super::headers::REPLAY).and_then(Value::as_str).map(str::to_owned),
-            headers: Arc::default(),
+            replay: message.headers.text(super::headers::REPLAY).map(str::to_owned),
+            headers: Headers::default(),
             trace,
         }
     }

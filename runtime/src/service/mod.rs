@@ -29,7 +29,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 use celerysalt_contract::{Selector, TopicPattern, Version, VersionRange};
 
 pub use dead_letter::DeadLetterReason;
-pub use extract::{Delivered, FromDelivery, Headers, Need, Raw, State};
+pub use extract::{Delivered, FromDelivery, Need, Raw, State};
 #[cfg(feature = "testing")]
 pub(crate) use failing::wrap_failing;
 pub use handler::{

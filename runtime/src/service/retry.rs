@@ -99,16 +99,16 @@ pub(super) struct Tries<'a> {
 impl<'a> Tries<'a> {
     /// Reads the headers that [`again`] writes. A message without them, or with others of that name, is at its first try.
     pub(super) fn of(message: &'a Message) -> Self {
-        let header = |name: &str| message.headers.get(name);
+        let header = |name: &str| message.headers.value(name);
         let tries = header(headers::TRIES).and_then(Value::as_u64).and_then(|tries| u32::try_from(tries).ok());
         let done = tries.unwrap_or(0);
-        let handlers: Vec<&str> = match header(headers::HANDLERS) {
-            Some(Value::Array(ids)) if tries.is_some() => ids.iter().filter_map(Value::as_str).collect(),
+        let handlers: Vec<&str> = match tries.and_then(|_| header(headers::HANDLERS)) {
+            Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
-        let first = |name: &str, now: &'a str| match header(name) {
-            Some(Value::String(text)) if tries.is_some() => text.as_str(),
-            _ => now,
+        let first = |name: &str, now: &'a str| match tries {
+            Some(_) => message.headers.text(name).unwrap_or(now),
+            None => now,
         };
         Self {
             done,

@@ -57,7 +57,7 @@ async fn decide(shared: &Arc<Shared>, delivery: Delivery, observed: &mut Observe
     };
     let mut meta = Meta::of(&delivery.message, &Tries::of(&delivery.message), &incoming, delivery.redelivered);
     let span = observed.read(&shared.salt, &delivery.message, &shared.requests_queue, &meta);
-    meta.headers = Arc::new(delivery.message.headers.clone());
+    meta.headers = delivery.message.headers.clone();
     let mut end = End::Handled;
     let said_version = incoming.meta.as_ref().is_some_and(|meta| meta.version.is_some());
     let (answer, failure) = match serving(shared, &meta, said_version) {

@@ -197,11 +197,12 @@ impl Work {
                         let shared = Arc::clone(&self.shared);
                         shared.counters.add(&shared.counters.received);
                         let observed = Observed::taken(&shared.salt, queue);
+                        // Boxed: a task moves its future about, and these are kilobytes.
                         if self.is_rpc {
-                            handling.spawn(rpc::handle(shared, delivery, observed));
+                            handling.spawn(Box::pin(rpc::handle(shared, delivery, observed)));
                         } else {
                             let turns = dispatch::turns(&shared, &delivery.message);
-                            handling.spawn(dispatch::handle(shared, delivery, turns, observed));
+                            handling.spawn(Box::pin(dispatch::handle(shared, delivery, turns, observed)));
                         }
                     }
                     Some(Err(lost)) => {

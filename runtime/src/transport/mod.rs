@@ -17,14 +17,16 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use celerysalt_contract::TopicPattern;
-use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod headers;
 pub mod memory;
+
+pub use self::headers::Headers;
 
 /// A message as a broker carries it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,7 +38,7 @@ pub struct Message {
     /// AMQP's basic properties.
     pub properties: Properties,
     /// AMQP's header table. What JSON has no word for (byte strings, timestamps) is given as text.
-    pub headers: Map<String, Value>,
+    pub headers: Headers,
     /// The body.
     pub body: Bytes,
 }

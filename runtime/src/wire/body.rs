@@ -4,7 +4,6 @@ use std::{borrow::Cow, io::Read};
 
 use base64::{Engine as _, alphabet, engine};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use serde_json::Value;
 
 use super::WireError;
 use crate::transport::Message;
@@ -39,7 +38,7 @@ pub(super) fn unpacked(message: &Message) -> Result<Cow<'_, [u8]>, WireError> {
 }
 
 fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    message.headers.get(name).and_then(Value::as_str).filter(|value| !value.is_empty())
+    message.headers.text(name).filter(|value| !value.is_empty())
 }
 
 fn unknown(encoding: &str) -> WireError {
@@ -69,13 +68,13 @@ mod tests {
     use std::io::Write;
 
     use flate2::{Compression, write::GzEncoder, write::ZlibEncoder};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn message(headers: Value, body: impl Into<bytes::Bytes>) -> Message {
         let Value::Object(headers) = headers else { unreachable!() };
-        Message { headers, body: body.into(), ..Message::default() }
+        Message { headers: headers.into(), body: body.into(), ..Message::default() }
     }
 
     fn zlib(bytes: &[u8]) -> Vec<u8> {

@@ -225,7 +225,13 @@ pub(crate) fn encode(out: Outgoing<'_>) -> Message {
         timestamp: u64::try_from(out.now.as_second()).ok(),
         app_id: Some(out.origin.to_owned()),
     };
-    Message { exchange: out.exchange, routing_key: out.routing_key, properties, headers, body: Bytes::from(body) }
+    Message {
+        exchange: out.exchange,
+        routing_key: out.routing_key,
+        properties,
+        headers: headers.into(),
+        body: Bytes::from(body),
+    }
 }
 
 /// `[[INNER], {"routing_key": TOPIC}, {...}]`.
@@ -317,7 +323,7 @@ pub(crate) fn iso(at: Timestamp) -> String {
 /// # Errors
 /// [`WireError`] when it is none that either Python package could have sent.
 pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
-    if let Some(what) = message.headers.get(UNREADABLE) {
+    if let Some(what) = message.headers.value(UNREADABLE) {
         return Err(WireError::Unreadable { what: what.as_str().unwrap_or("something").to_owned() });
     }
     if message.body.is_empty() {
@@ -326,7 +332,7 @@ pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
     let body = unpacked(message)?;
     let text = std::str::from_utf8(&body).map_err(|e| WireError::Utf8 { position: e.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let header = |name: &str| message.headers.get(name).and_then(Value::as_str).map(str::to_owned);
+    let header = |name: &str| message.headers.text(name).map(str::to_owned);
     let mut envelope = Envelope::default();
     let reason = match text.trim_start().as_bytes().first() {
         Some(b'[') => "a body of protocol 2 is `[[event], {\"routing_key\": topic}, {...}]`",
@@ -341,7 +347,7 @@ pub(crate) fn decode(message: &Message) -> Result<Incoming, WireError> {
     let (task, id, expires) = if is_second {
         let task =
             header("task").ok_or(WireError::Envelope { reason: "a body of protocol 2 needs the header `task`" })?;
-        (task, header("id"), message.headers.get("expires").and_then(expiry))
+        (task, header("id"), message.headers.value("expires").and_then(expiry))
     } else {
         (task.ok_or(WireError::Envelope { reason })?, id, expires.as_ref().and_then(expiry))
     };
@@ -593,7 +599,7 @@ mod tests {
 
     fn message(headers: Value, body: &str) -> Message {
         let Value::Object(headers) = headers else { panic!("headers") };
-        Message { headers, body: Bytes::from(body.to_owned()), ..Message::default() }
+        Message { headers: headers.into(), body: Bytes::from(body.to_owned()), ..Message::default() }
     }
 
     fn outgoing() -> Outgoing<'static> {

@@ -86,7 +86,7 @@ mod properties {
         #[test]
         fn no_bytes_and_no_json_make_a_reader_panic(bytes in collection::vec(any::<u8>(), 0..200), body in json(), headers in object()) {
             for body in [Bytes::from(bytes), Bytes::from(body.to_string())] {
-                let message = Message { body, headers: headers.clone(), ..Message::default() };
+                let message = Message { body, headers: headers.clone().into(), ..Message::default() };
                 drop(decode(&message));
                 drop(result::decode(&message));
             }

@@ -5,12 +5,12 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::celery::{WireError, iso, parse};
 use crate::{
     json::{Mismatch, Reader, Writer},
-    transport::{Message, Properties},
+    transport::{Headers, Message, Properties},
 };
 
 /// What a server says.
@@ -71,7 +71,7 @@ pub(crate) fn message(document: Bytes, task_id: &str, reply_to: &str) -> Message
             correlation_id: Some(task_id.to_owned()),
             ..Properties::default()
         },
-        headers: Map::new(),
+        headers: Headers::default(),
         body: document,
     }
 }
@@ -263,6 +263,8 @@ fn unwrap_typed(value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
 
     fn round(answer: &Answer) -> Reply {

@@ -2,12 +2,11 @@
 
 use std::{fmt, future::Future};
 
-use serde_json::{Map, Value};
-
 use super::{
     Meta,
     celery::{TRACEPARENT, TRACESTATE},
 };
+use crate::Headers;
 
 /// In bytes: what the specification asks everyone to carry at least, and more than anyone needs.
 const LONGEST_STATE: usize = 512;
@@ -84,9 +83,8 @@ impl TraceContext {
 
     /// What a message says, as far as it can be read: in `_tchu_meta`, as celery-salt has it, else in the headers, as
     /// OpenTelemetry's instrumentation of Celery has it.
-    pub(crate) fn of_message(meta: &Meta, headers: &Map<String, Value>) -> Option<Self> {
-        let header = |name: &str| headers.get(name).and_then(Value::as_str);
-        Self::of(meta).or_else(|| Self::read(header(TRACEPARENT)?, header(TRACESTATE)))
+    pub(crate) fn of_message(meta: &Meta, headers: &Headers) -> Option<Self> {
+        Self::of(meta).or_else(|| Self::read(headers.text(TRACEPARENT)?, headers.text(TRACESTATE)))
     }
 
     fn of(meta: &Meta) -> Option<Self> {
@@ -231,14 +229,14 @@ mod tests {
     fn headers_count_where_the_envelope_says_nothing() {
         const OTHER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
         let headers = serde_json::json!({"traceparent": OTHER, "tracestate": "a=b"});
-        let headers = headers.as_object().unwrap();
+        let headers = Headers::from(headers.as_object().unwrap().clone());
         let read = |parent: Option<&str>| {
             let meta = Meta { traceparent: parent.map(str::to_owned), ..Meta::default() };
-            TraceContext::of_message(&meta, headers).unwrap().to_string()
+            TraceContext::of_message(&meta, &headers).unwrap().to_string()
         };
         assert_eq!(read(None), OTHER);
         assert_eq!(read(Some("nonsense")), OTHER);
         assert_eq!(read(Some(PARENT)), PARENT);
-        assert_eq!(TraceContext::of_message(&Meta::default(), &Map::new()), None);
+        assert_eq!(TraceContext::of_message(&Meta::default(), &Headers::default()), None);
     }
 }

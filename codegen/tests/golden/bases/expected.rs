@@ -46,36 +46,36 @@ pub mod bases_constraints {
                 let mut map = None;
                 let mut not = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "email",
-                            "uuid",
-                            "big",
-                            "step",
-                            "set",
-                            "codes",
-                            "flags",
-                            "mixed",
-                            "maybe",
-                            "map",
-                            "not",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut email),
-                            Some(1) => rest.field(reader, 1, &mut uuid),
-                            Some(2) => rest.field(reader, 2, &mut big),
-                            Some(3) => rest.field(reader, 3, &mut step),
-                            Some(4) => rest.field(reader, 4, &mut set),
-                            Some(5) => rest.field(reader, 5, &mut codes),
-                            Some(6) => rest.field(reader, 6, &mut flags),
-                            Some(7) => rest.field(reader, 7, &mut mixed),
-                            Some(8) => rest.optional(reader, 8, &mut maybe),
-                            Some(9) => rest.field(reader, 9, &mut map),
-                            Some(10) => rest.field(reader, 10, &mut not),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "email",
+                        "uuid",
+                        "big",
+                        "step",
+                        "set",
+                        "codes",
+                        "flags",
+                        "mixed",
+                        "maybe",
+                        "map",
+                        "not",
+                    ],
+                    &mut [
+                        &mut email,
+                        &mut uuid,
+                        &mut big,
+                        &mut step,
+                        &mut set,
+                        &mut codes,
+                        &mut flags,
+                        &mut mixed,
+                        &mut maybe,
+                        &mut map,
+                        &mut not,
+                    ],
+                    &[8],
+                )?;
                 Ok(Self {
                     email,
                     uuid,
@@ -367,20 +367,20 @@ pub mod bases_derived {
                 let mut a_own = None;
                 let mut many = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["z_first", "id", "level", "at", "z_own", "a_own", "many"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut z_first),
-                            Some(1) => rest.field(reader, 1, &mut id),
-                            Some(2) => rest.field(reader, 2, &mut level),
-                            Some(3) => rest.field(reader, 3, &mut at),
-                            Some(4) => rest.field(reader, 4, &mut z_own),
-                            Some(5) => rest.field(reader, 5, &mut a_own),
-                            Some(6) => rest.field(reader, 6, &mut many),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["z_first", "id", "level", "at", "z_own", "a_own", "many"],
+                    &mut [
+                        &mut z_first,
+                        &mut id,
+                        &mut level,
+                        &mut at,
+                        &mut z_own,
+                        &mut a_own,
+                        &mut many,
+                    ],
+                    &[],
+                )?;
                 let (Some(id), Some(level), Some(at)) = (id, level, at) else {
                     return Err(__private::Mismatch)
                 };
@@ -624,15 +624,12 @@ pub mod bases_draft4 {
                 let mut size = None;
                 let mut system = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["size", "system"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut size),
-                            Some(1) => rest.field(reader, 1, &mut system),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["size", "system"],
+                    &mut [&mut size, &mut system],
+                    &[],
+                )?;
                 Ok(Self { size, system, rest })
             }
             #[inline]
@@ -767,29 +764,29 @@ pub mod bases_draft7 {
             fn read(
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
-                let mut name_2 = None;
+                let mut name = None;
                 let mut point = None;
                 let mut country = None;
                 let mut plz = None;
                 let mut area = None;
                 let mut zip = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["name", "point", "country", "plz", "area", "zip"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut name_2),
-                            Some(1) => rest.field(reader, 1, &mut point),
-                            Some(2) => rest.field(reader, 2, &mut country),
-                            Some(3) => rest.field(reader, 3, &mut plz),
-                            Some(4) => rest.field(reader, 4, &mut area),
-                            Some(5) => rest.field(reader, 5, &mut zip),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
-                let Some(name_2) = name_2 else { return Err(__private::Mismatch) };
+                rest.open_record(
+                    reader,
+                    &["name", "point", "country", "plz", "area", "zip"],
+                    &mut [
+                        &mut name,
+                        &mut point,
+                        &mut country,
+                        &mut plz,
+                        &mut area,
+                        &mut zip,
+                    ],
+                    &[],
+                )?;
+                let Some(name) = name else { return Err(__private::Mismatch) };
                 Ok(Self {
-                    name: name_2,
+                    name,
                     point,
                     country,
                     plz,
@@ -984,19 +981,19 @@ pub mod bases_recursive {
                 let mut json = None;
                 let mut loop_ = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["value", "children", "parent", "list", "json", "loop"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut value),
-                            Some(1) => rest.field(reader, 1, &mut children),
-                            Some(2) => rest.field(reader, 2, &mut parent),
-                            Some(3) => rest.field(reader, 3, &mut list),
-                            Some(4) => rest.field(reader, 4, &mut json),
-                            Some(5) => rest.field(reader, 5, &mut loop_),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["value", "children", "parent", "list", "json", "loop"],
+                    &mut [
+                        &mut value,
+                        &mut children,
+                        &mut parent,
+                        &mut list,
+                        &mut json,
+                        &mut loop_,
+                    ],
+                    &[],
+                )?;
                 let Some(value) = value else { return Err(__private::Mismatch) };
                 Ok(Self {
                     value,
@@ -1050,15 +1047,12 @@ pub mod bases_recursive {
                 let mut head = None;
                 let mut tail = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["head", "tail"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut head),
-                            Some(1) => rest.field(reader, 1, &mut tail),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["head", "tail"],
+                    &mut [&mut head, &mut tail],
+                    &[],
+                )?;
                 let (Some(head), Some(tail)) = (head, tail) else {
                     return Err(__private::Mismatch)
                 };
@@ -1129,16 +1123,12 @@ pub mod bases_recursive {
                 let mut tail = None;
                 let mut again = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["head", "tail", "again"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut head),
-                            Some(1) => rest.field(reader, 1, &mut tail),
-                            Some(2) => rest.field(reader, 2, &mut again),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["head", "tail", "again"],
+                    &mut [&mut head, &mut tail, &mut again],
+                    &[],
+                )?;
                 let (Some(head), Some(tail)) = (head, tail) else {
                     return Err(__private::Mismatch)
                 };
@@ -1305,16 +1295,12 @@ pub mod shared {
                 let mut id = None;
                 let mut level = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["z_first", "id", "level"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut z_first),
-                            Some(1) => rest.field(reader, 1, &mut id),
-                            Some(2) => rest.field(reader, 2, &mut level),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["z_first", "id", "level"],
+                    &mut [&mut z_first, &mut id, &mut level],
+                    &[],
+                )?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { z_first, id, level, rest })
             }

@@ -59,28 +59,22 @@ pub mod hostile_event {
                 let mut u = None;
                 let mut d = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
-                            "e",
-                            "u",
-                            "d",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(0) => {
-                                rest.field(
-                                    reader,
-                                    0,
-                                    &mut fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
-                                )
-                            }
-                            Some(1) => rest.field(reader, 1, &mut e),
-                            Some(2) => rest.field(reader, 2, &mut u),
-                            Some(3) => rest.field(reader, 3, &mut d),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "*/ } fn evil() {} /* \"; #[doc = \"x\"] \r\n ```rust\npanic!()\n```\n    indented\n- \t tabbed ${x} {y} \\ \u{202e} \0 [link] <b> \\u{7f} #![no_std] r#\"",
+                        "e",
+                        "u",
+                        "d",
+                    ],
+                    &mut [
+                        &mut fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
+                        &mut e,
+                        &mut u,
+                        &mut d,
+                    ],
+                    &[],
+                )?;
                 let (
                     Some(
                         fn_evil_doc_x_rust_panic_indented_tabbed_x_y_link_b_u_7f_no_std_r,
@@ -308,14 +302,7 @@ pub mod hostile_event {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]
@@ -347,13 +334,7 @@ pub mod hostile_event {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]
@@ -383,13 +364,7 @@ pub mod hostile_event {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]

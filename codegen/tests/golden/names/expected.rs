@@ -26,14 +26,7 @@ pub mod _1_starts_with_digit {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]
@@ -156,14 +149,7 @@ pub mod names_build {
             ) -> Result<Self, __private::Mismatch> {
                 let mut builder = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["builder"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut builder),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["builder"], &mut [&mut builder], &[])?;
                 let Some(builder) = builder else { return Err(__private::Mismatch) };
                 Ok(Self { builder, rest })
             }
@@ -197,14 +183,7 @@ pub mod names_build {
             ) -> Result<Self, __private::Mismatch> {
                 let mut builder = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["builder"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut builder),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["builder"], &mut [&mut builder], &[])?;
                 Ok(Self { builder, rest })
             }
             #[inline]
@@ -335,15 +314,7 @@ pub mod names_digits {
                 let mut code = None;
                 let mut x = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["code", "x"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut code),
-                            Some(1) => rest.field(reader, 1, &mut x),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["code", "x"], &mut [&mut code, &mut x], &[])?;
                 Ok(Self { code, x, rest })
             }
             #[inline]
@@ -378,14 +349,7 @@ pub mod names_digits {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]
@@ -419,14 +383,7 @@ pub mod names_digits {
             ) -> Result<Self, __private::Mismatch> {
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["b"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut b),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["b"], &mut [&mut b], &[])?;
                 Ok(Self { b, rest })
             }
             #[inline]
@@ -560,17 +517,12 @@ pub mod names_path {
                 let mut items = None;
                 let mut r = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["item", "Item", "items", "r"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut item),
-                            Some(1) => rest.field(reader, 1, &mut item_2),
-                            Some(2) => rest.field(reader, 2, &mut items),
-                            Some(3) => rest.field(reader, 3, &mut r),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["item", "Item", "items", "r"],
+                    &mut [&mut item, &mut item_2, &mut items, &mut r],
+                    &[],
+                )?;
                 Ok(Self {
                     item,
                     item_2,
@@ -612,14 +564,7 @@ pub mod names_path {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]
@@ -652,14 +597,7 @@ pub mod names_path {
             ) -> Result<Self, __private::Mismatch> {
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["b"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut b),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["b"], &mut [&mut b], &[])?;
                 Ok(Self { b, rest })
             }
             #[inline]
@@ -692,14 +630,7 @@ pub mod names_path {
             ) -> Result<Self, __private::Mismatch> {
                 let mut c = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["c"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut c),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["c"], &mut [&mut c], &[])?;
                 Ok(Self { c, rest })
             }
             #[inline]
@@ -733,14 +664,7 @@ pub mod names_path {
             ) -> Result<Self, __private::Mismatch> {
                 let mut d = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["d"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut d),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["d"], &mut [&mut d], &[])?;
                 Ok(Self { d, rest })
             }
             #[inline]
@@ -884,19 +808,12 @@ pub mod names_rpc {
                 let mut error = None;
                 let mut ask = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["error", "ask"],
-                        &mut |reader, index, name| match index {
-                            ::core::option::Option::Some(0) => {
-                                rest.field(reader, 0, &mut error)
-                            }
-                            ::core::option::Option::Some(1) => {
-                                rest.field(reader, 1, &mut ask)
-                            }
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["error", "ask"],
+                    &mut [&mut error, &mut ask],
+                    &[],
+                )?;
                 let ::core::option::Option::Some(error) = error else {
                     return Err(__private::Mismatch)
                 };
@@ -934,16 +851,7 @@ pub mod names_rpc {
             ) -> ::core::result::Result<Self, __private::Mismatch> {
                 let mut some = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["some"],
-                        &mut |reader, index, name| match index {
-                            ::core::option::Option::Some(0) => {
-                                rest.field(reader, 0, &mut some)
-                            }
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["some"], &mut [&mut some], &[])?;
                 ::core::result::Result::Ok(Self { some, rest })
             }
             #[inline]
@@ -1100,22 +1008,12 @@ pub mod names_rpc {
                     let mut error_message = None;
                     let mut err = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["error_code", "error_message", "Err"],
-                            &mut |reader, index, name| match index {
-                                ::core::option::Option::Some(0) => {
-                                    rest.field(reader, 0, &mut error_code)
-                                }
-                                ::core::option::Option::Some(1) => {
-                                    rest.field(reader, 1, &mut error_message)
-                                }
-                                ::core::option::Option::Some(2) => {
-                                    rest.field(reader, 2, &mut err)
-                                }
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(
+                        reader,
+                        &["error_code", "error_message", "Err"],
+                        &mut [&mut error_code, &mut error_message, &mut err],
+                        &[],
+                    )?;
                     let (
                         ::core::option::Option::Some(error_code),
                         ::core::option::Option::Some(error_message),
@@ -1210,16 +1108,7 @@ pub mod names_rpc {
                 ) -> Result<Self, __private::Mismatch> {
                     let mut ok = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["Ok"],
-                            &mut |reader, index, name| match index {
-                                ::core::option::Option::Some(0) => {
-                                    rest.field(reader, 0, &mut ok)
-                                }
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(reader, &["Ok"], &mut [&mut ok], &[])?;
                     Ok(Self { ok, rest })
                 }
                 #[inline]
@@ -1349,14 +1238,7 @@ pub mod names_self {
             ) -> Result<Self, __private::Mismatch> {
                 let mut self_ = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["self_"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut self_),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["self_"], &mut [&mut self_], &[])?;
                 Ok(Self { self_, rest })
             }
             #[inline]
@@ -1482,16 +1364,12 @@ pub mod names_string {
                 let mut option = None;
                 let mut box_ = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["vec", "option", "box"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut vec),
-                            Some(1) => rest.field(reader, 1, &mut option),
-                            Some(2) => rest.field(reader, 2, &mut box_),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["vec", "option", "box"],
+                    &mut [&mut vec, &mut option, &mut box_],
+                    &[],
+                )?;
                 let Some(vec) = vec else { return Err(__private::Mismatch) };
                 Ok(Self { vec, option, box_, rest })
             }
@@ -1528,14 +1406,7 @@ pub mod names_string {
             ) -> Result<Self, __private::Mismatch> {
                 let mut s = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["s"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut s),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["s"], &mut [&mut s], &[])?;
                 Ok(Self { s, rest })
             }
             #[inline]
@@ -1569,14 +1440,7 @@ pub mod names_string {
             ) -> Result<Self, __private::Mismatch> {
                 let mut o = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["o"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut o),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["o"], &mut [&mut o], &[])?;
                 Ok(Self { o, rest })
             }
             #[inline]
@@ -1613,15 +1477,12 @@ pub mod names_string {
                 let mut next = None;
                 let mut default = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["next", "default"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut next),
-                            Some(1) => rest.field(reader, 1, &mut default),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["next", "default"],
+                    &mut [&mut next, &mut default],
+                    &[],
+                )?;
                 let Some(default) = default else { return Err(__private::Mismatch) };
                 Ok(Self { next, default, rest })
             }
@@ -1825,76 +1686,76 @@ pub mod type_match {
                 let mut status = None;
                 let mut nested = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "",
-                            "!",
-                            "$ref",
-                            "2fa",
-                            "@type",
-                            "ID",
-                            "Id",
-                            "Self",
-                            "_id",
-                            "async",
-                            "build",
-                            "builder",
-                            "crate",
-                            "default",
-                            "f",
-                            "field",
-                            "foo-bar",
-                            "fooBar",
-                            "foo_bar",
-                            "gen",
-                            "id",
-                            "missing",
-                            "naïve",
-                            "nested",
-                            "publish",
-                            "salt",
-                            "self",
-                            "status",
-                            "type",
-                            "value",
-                            "事件",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(28) => rest.field(reader, 28, &mut type_),
-                            Some(26) => rest.field(reader, 26, &mut self_),
-                            Some(7) => rest.field(reader, 7, &mut self__2),
-                            Some(12) => rest.field(reader, 12, &mut crate_),
-                            Some(19) => rest.field(reader, 19, &mut gen_),
-                            Some(9) => rest.field(reader, 9, &mut async_),
-                            Some(10) => rest.field(reader, 10, &mut build),
-                            Some(11) => rest.field(reader, 11, &mut builder),
-                            Some(24) => rest.field(reader, 24, &mut publish),
-                            Some(13) => rest.field(reader, 13, &mut default),
-                            Some(21) => rest.field(reader, 21, &mut missing),
-                            Some(29) => rest.field(reader, 29, &mut value),
-                            Some(15) => rest.field(reader, 15, &mut field),
-                            Some(2) => rest.field(reader, 2, &mut ref_),
-                            Some(4) => rest.field(reader, 4, &mut type__2),
-                            Some(8) => rest.field(reader, 8, &mut id),
-                            Some(20) => rest.field(reader, 20, &mut id_2),
-                            Some(5) => rest.field(reader, 5, &mut id_3),
-                            Some(6) => rest.field(reader, 6, &mut id_4),
-                            Some(3) => rest.field(reader, 3, &mut _2fa),
-                            Some(0) => rest.field(reader, 0, &mut field_2),
-                            Some(1) => rest.field(reader, 1, &mut field_3),
-                            Some(22) => rest.field(reader, 22, &mut naïve),
-                            Some(30) => rest.field(reader, 30, &mut 事件),
-                            Some(16) => rest.field(reader, 16, &mut foo_bar),
-                            Some(18) => rest.field(reader, 18, &mut foo_bar_2),
-                            Some(17) => rest.field(reader, 17, &mut foo_bar_3),
-                            Some(25) => rest.field(reader, 25, &mut salt),
-                            Some(14) => rest.field(reader, 14, &mut f),
-                            Some(27) => rest.field(reader, 27, &mut status),
-                            Some(23) => rest.field(reader, 23, &mut nested),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "",
+                        "!",
+                        "$ref",
+                        "2fa",
+                        "@type",
+                        "ID",
+                        "Id",
+                        "Self",
+                        "_id",
+                        "async",
+                        "build",
+                        "builder",
+                        "crate",
+                        "default",
+                        "f",
+                        "field",
+                        "foo-bar",
+                        "fooBar",
+                        "foo_bar",
+                        "gen",
+                        "id",
+                        "missing",
+                        "naïve",
+                        "nested",
+                        "publish",
+                        "salt",
+                        "self",
+                        "status",
+                        "type",
+                        "value",
+                        "事件",
+                    ],
+                    &mut [
+                        &mut field_2,
+                        &mut field_3,
+                        &mut ref_,
+                        &mut _2fa,
+                        &mut type__2,
+                        &mut id_3,
+                        &mut id_4,
+                        &mut self__2,
+                        &mut id,
+                        &mut async_,
+                        &mut build,
+                        &mut builder,
+                        &mut crate_,
+                        &mut default,
+                        &mut f,
+                        &mut field,
+                        &mut foo_bar,
+                        &mut foo_bar_3,
+                        &mut foo_bar_2,
+                        &mut gen_,
+                        &mut id_2,
+                        &mut missing,
+                        &mut naïve,
+                        &mut nested,
+                        &mut publish,
+                        &mut salt,
+                        &mut self_,
+                        &mut status,
+                        &mut type_,
+                        &mut value,
+                        &mut 事件,
+                    ],
+                    &[],
+                )?;
                 let (Some(type_), Some(builder), Some(id_3), Some(status)) = (
                     type_,
                     builder,
@@ -2107,14 +1968,7 @@ pub mod type_match {
             ) -> Result<Self, __private::Mismatch> {
                 let mut some = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["some"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut some),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["some"], &mut [&mut some], &[])?;
                 Ok(Self { some, rest })
             }
             #[inline]

@@ -24,13 +24,7 @@ pub mod fields_empty {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]
@@ -149,15 +143,13 @@ pub mod fields_extra {
                     ::celerysalt::Integer,
                 >>::new();
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id", "extra"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            Some(1) => rest.field(reader, 1, &mut extra_2),
-                            _ => rest.extra(reader, name, &mut extra),
-                        },
-                    )?;
+                rest.record_with(
+                    reader,
+                    &["id", "extra"],
+                    &mut [&mut id, &mut extra_2],
+                    &[],
+                    &mut extra,
+                )?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self {
                     id,
@@ -304,14 +296,7 @@ pub mod fields_extra {
                 let mut id = None;
                 let mut extra = <::std::collections::BTreeMap<String, String>>::new();
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            _ => rest.extra(reader, name, &mut extra),
-                        },
-                    )?;
+                rest.record_with(reader, &["id"], &mut [&mut id], &[], &mut extra)?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, extra, rest })
             }
@@ -449,14 +434,7 @@ pub mod fields_extra {
                     ::celerysalt::__private::serde_json::Value,
                 >>::new();
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            _ => rest.extra(reader, name, &mut extra),
-                        },
-                    )?;
+                rest.record_with(reader, &["id"], &mut [&mut id], &[], &mut extra)?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, extra, rest })
             }
@@ -639,13 +617,7 @@ pub mod fields_free {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]
@@ -841,7 +813,7 @@ pub mod fields_set {
                 let mut limit = None;
                 let mut rate = None;
                 let mut negative_rate = None;
-                let mut name_2 = None;
+                let mut name = None;
                 let mut on = None;
                 let mut level = None;
                 let mut tags = None;
@@ -859,74 +831,72 @@ pub mod fields_set {
                 let mut matrix = None;
                 let mut undeclared = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "anything",
-                            "anything_with_default",
-                            "count",
-                            "count_or_null",
-                            "flag",
-                            "kind",
-                            "labels",
-                            "level",
-                            "limit",
-                            "limit_or_null",
-                            "matrix",
-                            "maybe_count",
-                            "maybe_or_null",
-                            "maybe_text",
-                            "mixed",
-                            "name",
-                            "negative_rate",
-                            "on",
-                            "point",
-                            "rate",
-                            "ratio",
-                            "record_default",
-                            "required_with_default",
-                            "scores",
-                            "tags",
-                            "text",
-                            "text_or_null",
-                            "undeclared",
-                            "wrong_default",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(25) => rest.field(reader, 25, &mut text),
-                            Some(2) => rest.field(reader, 2, &mut count),
-                            Some(20) => rest.field(reader, 20, &mut ratio),
-                            Some(4) => rest.field(reader, 4, &mut flag),
-                            Some(26) => rest.field(reader, 26, &mut text_or_null),
-                            Some(3) => rest.field(reader, 3, &mut count_or_null),
-                            Some(13) => rest.field(reader, 13, &mut maybe_text),
-                            Some(11) => rest.field(reader, 11, &mut maybe_count),
-                            Some(12) => rest.field(reader, 12, &mut maybe_or_null),
-                            Some(8) => rest.field(reader, 8, &mut limit),
-                            Some(19) => rest.field(reader, 19, &mut rate),
-                            Some(16) => rest.field(reader, 16, &mut negative_rate),
-                            Some(15) => rest.field(reader, 15, &mut name_2),
-                            Some(17) => rest.field(reader, 17, &mut on),
-                            Some(7) => rest.field(reader, 7, &mut level),
-                            Some(24) => rest.field(reader, 24, &mut tags),
-                            Some(23) => rest.field(reader, 23, &mut scores),
-                            Some(6) => rest.field(reader, 6, &mut labels),
-                            Some(9) => rest.field(reader, 9, &mut limit_or_null),
-                            Some(28) => rest.field(reader, 28, &mut wrong_default),
-                            Some(21) => rest.field(reader, 21, &mut record_default),
-                            Some(0) => rest.field(reader, 0, &mut anything),
-                            Some(1) => rest.field(reader, 1, &mut anything_with_default),
-                            Some(5) => rest.field(reader, 5, &mut kind),
-                            Some(22) => {
-                                rest.field(reader, 22, &mut required_with_default)
-                            }
-                            Some(18) => rest.field(reader, 18, &mut point),
-                            Some(14) => rest.field(reader, 14, &mut mixed),
-                            Some(10) => rest.field(reader, 10, &mut matrix),
-                            Some(27) => rest.field(reader, 27, &mut undeclared),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "anything",
+                        "anything_with_default",
+                        "count",
+                        "count_or_null",
+                        "flag",
+                        "kind",
+                        "labels",
+                        "level",
+                        "limit",
+                        "limit_or_null",
+                        "matrix",
+                        "maybe_count",
+                        "maybe_or_null",
+                        "maybe_text",
+                        "mixed",
+                        "name",
+                        "negative_rate",
+                        "on",
+                        "point",
+                        "rate",
+                        "ratio",
+                        "record_default",
+                        "required_with_default",
+                        "scores",
+                        "tags",
+                        "text",
+                        "text_or_null",
+                        "undeclared",
+                        "wrong_default",
+                    ],
+                    &mut [
+                        &mut anything,
+                        &mut anything_with_default,
+                        &mut count,
+                        &mut count_or_null,
+                        &mut flag,
+                        &mut kind,
+                        &mut labels,
+                        &mut level,
+                        &mut limit,
+                        &mut limit_or_null,
+                        &mut matrix,
+                        &mut maybe_count,
+                        &mut maybe_or_null,
+                        &mut maybe_text,
+                        &mut mixed,
+                        &mut name,
+                        &mut negative_rate,
+                        &mut on,
+                        &mut point,
+                        &mut rate,
+                        &mut ratio,
+                        &mut record_default,
+                        &mut required_with_default,
+                        &mut scores,
+                        &mut tags,
+                        &mut text,
+                        &mut text_or_null,
+                        &mut undeclared,
+                        &mut wrong_default,
+                    ],
+                    &[],
+                )?;
                 let (
                     Some(text),
                     Some(count),
@@ -962,7 +932,7 @@ pub mod fields_set {
                     rate: rest.or_absent(19, rate, default_fields_set_rate),
                     negative_rate: rest
                         .or_absent(16, negative_rate, default_fields_set_negative_rate),
-                    name: rest.or_absent(15, name_2, default_fields_set_name),
+                    name: rest.or_absent(15, name, default_fields_set_name),
                     on: rest.or_absent(17, on, default_fields_set_on),
                     level: rest.or_absent(7, level, default_fields_set_level),
                     tags: rest.or_absent(24, tags, default_fields_set_tags),
@@ -1214,14 +1184,7 @@ pub mod fields_set {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]

@@ -30,15 +30,12 @@ pub mod auth_user_created {
                 let mut user_id = None;
                 let mut email = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["user_id", "email"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut user_id),
-                            Some(1) => rest.field(reader, 1, &mut email),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["user_id", "email"],
+                    &mut [&mut user_id, &mut email],
+                    &[],
+                )?;
                 let (Some(user_id), Some(email)) = (user_id, email) else {
                     return Err(__private::Mismatch)
                 };
@@ -191,16 +188,12 @@ pub mod auth_user_signup {
                 let mut email = None;
                 let mut signup_source = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["user_id", "email", "signup_source"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut user_id),
-                            Some(1) => rest.field(reader, 1, &mut email),
-                            Some(2) => rest.field(reader, 2, &mut signup_source),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["user_id", "email", "signup_source"],
+                    &mut [&mut user_id, &mut email, &mut signup_source],
+                    &[],
+                )?;
                 let (Some(user_id), Some(email)) = (user_id, email) else {
                     return Err(__private::Mismatch)
                 };
@@ -369,17 +362,12 @@ pub mod auth_user_signup {
                 let mut user_name = None;
                 let mut signup_source = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["user_id", "email", "user_name", "signup_source"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut user_id),
-                            Some(1) => rest.field(reader, 1, &mut email),
-                            Some(2) => rest.field(reader, 2, &mut user_name),
-                            Some(3) => rest.field(reader, 3, &mut signup_source),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["user_id", "email", "user_name", "signup_source"],
+                    &mut [&mut user_id, &mut email, &mut user_name, &mut signup_source],
+                    &[],
+                )?;
                 let (Some(user_id), Some(email), Some(user_name)) = (
                     user_id,
                     email,
@@ -584,26 +572,26 @@ pub mod orders_created {
                 let mut replay = None;
                 let mut amount = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "order_id",
-                            "company_id",
-                            "event_id",
-                            "timestamp",
-                            "replay",
-                            "amount",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut order_id),
-                            Some(1) => rest.field(reader, 1, &mut company_id),
-                            Some(2) => rest.field(reader, 2, &mut event_id),
-                            Some(3) => rest.field(reader, 3, &mut timestamp),
-                            Some(4) => rest.field(reader, 4, &mut replay),
-                            Some(5) => rest.field(reader, 5, &mut amount),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "order_id",
+                        "company_id",
+                        "event_id",
+                        "timestamp",
+                        "replay",
+                        "amount",
+                    ],
+                    &mut [
+                        &mut order_id,
+                        &mut company_id,
+                        &mut event_id,
+                        &mut timestamp,
+                        &mut replay,
+                        &mut amount,
+                    ],
+                    &[],
+                )?;
                 let (Some(order_id), Some(company_id)) = (order_id, company_id) else {
                     return Err(__private::Mismatch)
                 };
@@ -824,16 +812,12 @@ pub mod orders_shipped {
                 let mut company_id = None;
                 let mut tracking_number = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["order_id", "company_id", "tracking_number"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut order_id),
-                            Some(1) => rest.field(reader, 1, &mut company_id),
-                            Some(2) => rest.field(reader, 2, &mut tracking_number),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["order_id", "company_id", "tracking_number"],
+                    &mut [&mut order_id, &mut company_id, &mut tracking_number],
+                    &[],
+                )?;
                 let (Some(order_id), Some(company_id), Some(tracking_number)) = (
                     order_id,
                     company_id,
@@ -1020,16 +1004,12 @@ pub mod payments_processed {
                 let mut amount = None;
                 let mut currency = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["payment_id", "amount", "currency"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut payment_id),
-                            Some(1) => rest.field(reader, 1, &mut amount),
-                            Some(2) => rest.field(reader, 2, &mut currency),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["payment_id", "amount", "currency"],
+                    &mut [&mut payment_id, &mut amount, &mut currency],
+                    &[],
+                )?;
                 let (Some(payment_id), Some(amount), Some(currency)) = (
                     payment_id,
                     amount,
@@ -1261,24 +1241,24 @@ pub mod pulse_risk_created {
                 let mut created_by = None;
                 let mut assessment_type = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "assessment_id",
-                            "company_id",
-                            "risk_score",
-                            "created_by",
-                            "assessment_type",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut assessment_id),
-                            Some(1) => rest.field(reader, 1, &mut company_id),
-                            Some(2) => rest.field(reader, 2, &mut risk_score),
-                            Some(3) => rest.field(reader, 3, &mut created_by),
-                            Some(4) => rest.field(reader, 4, &mut assessment_type),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "assessment_id",
+                        "company_id",
+                        "risk_score",
+                        "created_by",
+                        "assessment_type",
+                    ],
+                    &mut [
+                        &mut assessment_id,
+                        &mut company_id,
+                        &mut risk_score,
+                        &mut created_by,
+                        &mut assessment_type,
+                    ],
+                    &[],
+                )?;
                 let (Some(assessment_id), Some(company_id), Some(risk_score)) = (
                     assessment_id,
                     company_id,
@@ -1503,24 +1483,24 @@ pub mod pulse_risk_updated {
                 let mut updated_by = None;
                 let mut previous_score = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "assessment_id",
-                            "company_id",
-                            "risk_score",
-                            "updated_by",
-                            "previous_score",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut assessment_id),
-                            Some(1) => rest.field(reader, 1, &mut company_id),
-                            Some(2) => rest.field(reader, 2, &mut risk_score),
-                            Some(3) => rest.field(reader, 3, &mut updated_by),
-                            Some(4) => rest.field(reader, 4, &mut previous_score),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "assessment_id",
+                        "company_id",
+                        "risk_score",
+                        "updated_by",
+                        "previous_score",
+                    ],
+                    &mut [
+                        &mut assessment_id,
+                        &mut company_id,
+                        &mut risk_score,
+                        &mut updated_by,
+                        &mut previous_score,
+                    ],
+                    &[],
+                )?;
                 let (
                     Some(assessment_id),
                     Some(company_id),
@@ -1745,14 +1725,12 @@ pub mod rpc_pulse_risk_get {
             ) -> Result<Self, __private::Mismatch> {
                 let mut assessment_id = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["assessment_id"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut assessment_id),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["assessment_id"],
+                    &mut [&mut assessment_id],
+                    &[],
+                )?;
                 let Some(assessment_id) = assessment_id else {
                     return Err(__private::Mismatch)
                 };
@@ -1877,16 +1855,12 @@ pub mod rpc_pulse_risk_get {
                     let mut risk_score = None;
                     let mut status = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["assessment_id", "risk_score", "status"],
-                            &mut |reader, index, name| match index {
-                                Some(0) => rest.field(reader, 0, &mut assessment_id),
-                                Some(1) => rest.field(reader, 1, &mut risk_score),
-                                Some(2) => rest.field(reader, 2, &mut status),
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(
+                        reader,
+                        &["assessment_id", "risk_score", "status"],
+                        &mut [&mut assessment_id, &mut risk_score, &mut status],
+                        &[],
+                    )?;
                     let (Some(assessment_id), Some(risk_score), Some(status)) = (
                         assessment_id,
                         risk_score,
@@ -2021,16 +1995,12 @@ pub mod rpc_pulse_risk_get {
                     let mut error_message = None;
                     let mut details = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["error_code", "error_message", "details"],
-                            &mut |reader, index, name| match index {
-                                Some(0) => rest.field(reader, 0, &mut error_code),
-                                Some(1) => rest.field(reader, 1, &mut error_message),
-                                Some(2) => rest.field(reader, 2, &mut details),
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(
+                        reader,
+                        &["error_code", "error_message", "details"],
+                        &mut [&mut error_code, &mut error_message, &mut details],
+                        &[],
+                    )?;
                     let (Some(error_code), Some(error_message)) = (
                         error_code,
                         error_message,
@@ -2206,16 +2176,12 @@ pub mod rpc_pulse_risk_information {
                 let mut assessment_type = None;
                 let mut include_history = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["identifier", "assessment_type", "include_history"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut identifier),
-                            Some(1) => rest.field(reader, 1, &mut assessment_type),
-                            Some(2) => rest.field(reader, 2, &mut include_history),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["identifier", "assessment_type", "include_history"],
+                    &mut [&mut identifier, &mut assessment_type, &mut include_history],
+                    &[],
+                )?;
                 let (Some(identifier), Some(assessment_type)) = (
                     identifier,
                     assessment_type,
@@ -2396,15 +2362,12 @@ pub mod rpc_pulse_risk_information {
                     let mut information = None;
                     let mut cached = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["information", "cached"],
-                            &mut |reader, index, name| match index {
-                                Some(0) => rest.field(reader, 0, &mut information),
-                                Some(1) => rest.field(reader, 1, &mut cached),
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(
+                        reader,
+                        &["information", "cached"],
+                        &mut [&mut information, &mut cached],
+                        &[],
+                    )?;
                     let Some(information) = information else {
                         return Err(__private::Mismatch)
                     };
@@ -2543,16 +2506,12 @@ pub mod rpc_pulse_risk_information {
                     let mut error_message = None;
                     let mut details = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["error_code", "error_message", "details"],
-                            &mut |reader, index, name| match index {
-                                Some(0) => rest.field(reader, 0, &mut error_code),
-                                Some(1) => rest.field(reader, 1, &mut error_message),
-                                Some(2) => rest.field(reader, 2, &mut details),
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(
+                        reader,
+                        &["error_code", "error_message", "details"],
+                        &mut [&mut error_code, &mut error_message, &mut details],
+                        &[],
+                    )?;
                     let (Some(error_code), Some(error_message)) = (
                         error_code,
                         error_message,
@@ -2746,30 +2705,30 @@ pub mod scranton_tagged_item_created {
                 let mut action = None;
                 let mut value_chain_id = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "company_id",
-                            "identifier",
-                            "model_identifier",
-                            "object_json",
-                            "tag_name",
-                            "tag_slug",
-                            "action",
-                            "value_chain_id",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut company_id),
-                            Some(1) => rest.field(reader, 1, &mut identifier),
-                            Some(2) => rest.field(reader, 2, &mut model_identifier),
-                            Some(3) => rest.field(reader, 3, &mut object_json),
-                            Some(4) => rest.field(reader, 4, &mut tag_name),
-                            Some(5) => rest.field(reader, 5, &mut tag_slug),
-                            Some(6) => rest.field(reader, 6, &mut action),
-                            Some(7) => rest.field(reader, 7, &mut value_chain_id),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "company_id",
+                        "identifier",
+                        "model_identifier",
+                        "object_json",
+                        "tag_name",
+                        "tag_slug",
+                        "action",
+                        "value_chain_id",
+                    ],
+                    &mut [
+                        &mut company_id,
+                        &mut identifier,
+                        &mut model_identifier,
+                        &mut object_json,
+                        &mut tag_name,
+                        &mut tag_slug,
+                        &mut action,
+                        &mut value_chain_id,
+                    ],
+                    &[],
+                )?;
                 let (
                     Some(company_id),
                     Some(identifier),

@@ -24,13 +24,7 @@ pub mod unions_answers {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]
@@ -154,14 +148,7 @@ pub mod unions_answers {
                 ) -> Result<Self, __private::Mismatch> {
                     let mut found = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["found"],
-                            &mut |reader, index, name| match index {
-                                Some(0) => rest.field(reader, 0, &mut found),
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(reader, &["found"], &mut [&mut found], &[])?;
                     let Some(found) = found else { return Err(__private::Mismatch) };
                     Ok(Self { found, rest })
                 }
@@ -203,13 +190,7 @@ pub mod unions_answers {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]
@@ -339,13 +320,7 @@ pub mod unions_answers {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]
@@ -520,13 +495,7 @@ pub mod unions_answers {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]
@@ -715,50 +684,50 @@ pub mod unions_fields {
                 let mut nested = None;
                 let mut tree = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[
-                            "anything",
-                            "apart",
-                            "arrays",
-                            "closed",
-                            "id",
-                            "id_or_null",
-                            "maybe_pet",
-                            "nested",
-                            "number",
-                            "one_cat",
-                            "one_or_many",
-                            "open",
-                            "pet",
-                            "required_only",
-                            "same",
-                            "shape",
-                            "tree",
-                            "with_base",
-                        ],
-                        &mut |reader, index, name| match index {
-                            Some(12) => rest.field(reader, 12, &mut pet),
-                            Some(6) => rest.optional(reader, 6, &mut maybe_pet),
-                            Some(9) => rest.field(reader, 9, &mut one_cat),
-                            Some(4) => rest.field(reader, 4, &mut id),
-                            Some(5) => rest.optional(reader, 5, &mut id_or_null),
-                            Some(8) => rest.field(reader, 8, &mut number),
-                            Some(14) => rest.field(reader, 14, &mut same),
-                            Some(11) => rest.field(reader, 11, &mut open),
-                            Some(15) => rest.field(reader, 15, &mut shape),
-                            Some(3) => rest.field(reader, 3, &mut closed),
-                            Some(1) => rest.field(reader, 1, &mut apart),
-                            Some(13) => rest.field(reader, 13, &mut required_only),
-                            Some(17) => rest.field(reader, 17, &mut with_base),
-                            Some(10) => rest.field(reader, 10, &mut one_or_many),
-                            Some(2) => rest.field(reader, 2, &mut arrays),
-                            Some(0) => rest.field(reader, 0, &mut anything),
-                            Some(7) => rest.optional(reader, 7, &mut nested),
-                            Some(16) => rest.field(reader, 16, &mut tree),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &[
+                        "anything",
+                        "apart",
+                        "arrays",
+                        "closed",
+                        "id",
+                        "id_or_null",
+                        "maybe_pet",
+                        "nested",
+                        "number",
+                        "one_cat",
+                        "one_or_many",
+                        "open",
+                        "pet",
+                        "required_only",
+                        "same",
+                        "shape",
+                        "tree",
+                        "with_base",
+                    ],
+                    &mut [
+                        &mut anything,
+                        &mut apart,
+                        &mut arrays,
+                        &mut closed,
+                        &mut id,
+                        &mut id_or_null,
+                        &mut maybe_pet,
+                        &mut nested,
+                        &mut number,
+                        &mut one_cat,
+                        &mut one_or_many,
+                        &mut open,
+                        &mut pet,
+                        &mut required_only,
+                        &mut same,
+                        &mut shape,
+                        &mut tree,
+                        &mut with_base,
+                    ],
+                    &[6, 5, 7],
+                )?;
                 let Some(pet) = pet else { return Err(__private::Mismatch) };
                 Ok(Self {
                     pet,
@@ -952,15 +921,12 @@ pub mod unions_fields {
                 let mut kind = None;
                 let mut meows = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["kind", "meows"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut kind),
-                            Some(1) => rest.field(reader, 1, &mut meows),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["kind", "meows"],
+                    &mut [&mut kind, &mut meows],
+                    &[],
+                )?;
                 let (Some(kind), Some(meows)) = (kind, meows) else {
                     return Err(__private::Mismatch)
                 };
@@ -1241,16 +1207,12 @@ pub mod unions_fields {
                 let mut z = None;
                 let mut y = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["x", "z", "y"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut x),
-                            Some(1) => rest.field(reader, 1, &mut z),
-                            Some(2) => rest.field(reader, 2, &mut y),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["x", "z", "y"],
+                    &mut [&mut x, &mut z, &mut y],
+                    &[],
+                )?;
                 Ok(Self { x, z, y, rest })
             }
             #[inline]
@@ -1287,15 +1249,7 @@ pub mod unions_fields {
                 let mut a = None;
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a", "b"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            Some(1) => rest.field(reader, 1, &mut b),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a", "b"], &mut [&mut a, &mut b], &[])?;
                 Ok(Self { a, b, rest })
             }
             #[inline]
@@ -1531,14 +1485,7 @@ pub mod unions_fields {
             ) -> Result<Self, __private::Mismatch> {
                 let mut meows = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["meows"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut meows),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["meows"], &mut [&mut meows], &[])?;
                 let Some(meows) = meows else { return Err(__private::Mismatch) };
                 Ok(Self { meows, rest })
             }
@@ -1573,14 +1520,7 @@ pub mod unions_fields {
             ) -> Result<Self, __private::Mismatch> {
                 let mut barks = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["barks"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut barks),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["barks"], &mut [&mut barks], &[])?;
                 let Some(barks) = barks else { return Err(__private::Mismatch) };
                 Ok(Self { barks, rest })
             }
@@ -1705,14 +1645,7 @@ pub mod unions_fields {
             ) -> Result<Self, __private::Mismatch> {
                 let mut radius = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["radius"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut radius),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["radius"], &mut [&mut radius], &[])?;
                 let Some(radius) = radius else { return Err(__private::Mismatch) };
                 Ok(Self { radius, rest })
             }
@@ -1748,15 +1681,12 @@ pub mod unions_fields {
                 let mut width = None;
                 let mut height = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["width", "height"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut width),
-                            Some(1) => rest.field(reader, 1, &mut height),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["width", "height"],
+                    &mut [&mut width, &mut height],
+                    &[],
+                )?;
                 let (Some(width), Some(height)) = (width, height) else {
                     return Err(__private::Mismatch)
                 };
@@ -1793,14 +1723,7 @@ pub mod unions_fields {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => Err(__private::Mismatch),
-                        },
-                    )?;
+                rest.closed_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]
@@ -1835,15 +1758,7 @@ pub mod unions_fields {
                 let mut a = None;
                 let mut b = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a", "b"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            Some(1) => rest.field(reader, 1, &mut b),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a", "b"], &mut [&mut a, &mut b], &[])?;
                 let Some(b) = b else { return Err(__private::Mismatch) };
                 Ok(Self { a, b, rest })
             }
@@ -1880,15 +1795,12 @@ pub mod unions_fields {
                 let mut at = None;
                 let mut address = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["at", "address"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut at),
-                            Some(1) => rest.field(reader, 1, &mut address),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["at", "address"],
+                    &mut [&mut at, &mut address],
+                    &[],
+                )?;
                 let (Some(at), Some(address)) = (at, address) else {
                     return Err(__private::Mismatch)
                 };
@@ -1927,15 +1839,12 @@ pub mod unions_fields {
                 let mut at = None;
                 let mut number = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["at", "number"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut at),
-                            Some(1) => rest.field(reader, 1, &mut number),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["at", "number"],
+                    &mut [&mut at, &mut number],
+                    &[],
+                )?;
                 let Some(at) = at else { return Err(__private::Mismatch) };
                 Ok(Self { at, number, rest })
             }
@@ -1972,15 +1881,12 @@ pub mod unions_fields {
                 let mut left = None;
                 let mut right = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["left", "right"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut left),
-                            Some(1) => rest.field(reader, 1, &mut right),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["left", "right"],
+                    &mut [&mut left, &mut right],
+                    &[],
+                )?;
                 let (Some(left), Some(right)) = (left, right) else {
                     return Err(__private::Mismatch)
                 };
@@ -2291,14 +2197,7 @@ pub mod unions_root {
             ) -> Result<Self, __private::Mismatch> {
                 let mut value = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["value"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut value),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["value"], &mut [&mut value], &[])?;
                 let Some(value) = value else { return Err(__private::Mismatch) };
                 Ok(Self { value, rest })
             }
@@ -2331,13 +2230,7 @@ pub mod unions_root {
                 reader: &mut __private::Reader<'_>,
             ) -> Result<Self, __private::Mismatch> {
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &[],
-                        &mut |reader, index, name| match index {
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &[], &mut [], &[])?;
                 Ok(Self { rest })
             }
             #[inline]

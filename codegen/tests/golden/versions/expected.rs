@@ -26,14 +26,7 @@ pub mod items_get {
             ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["id"], &mut [&mut id], &[])?;
                 Ok(Self { id, rest })
             }
             #[inline]
@@ -136,14 +129,7 @@ pub mod items_get {
                 ) -> Result<Self, __private::Mismatch> {
                     let mut id = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["id"],
-                            &mut |reader, index, name| match index {
-                                Some(0) => rest.field(reader, 0, &mut id),
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(reader, &["id"], &mut [&mut id], &[])?;
                     Ok(Self { id, rest })
                 }
                 #[inline]
@@ -232,14 +218,7 @@ pub mod items_moved {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]
@@ -357,14 +336,7 @@ pub mod orders_get {
             ) -> Result<Self, __private::Mismatch> {
                 let mut id = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["id"], &mut [&mut id], &[])?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, rest })
             }
@@ -475,14 +447,7 @@ pub mod orders_get {
                 ) -> Result<Self, __private::Mismatch> {
                     let mut id = None;
                     let mut rest = ::celerysalt::Rest::default();
-                    reader
-                        .object(
-                            &["id"],
-                            &mut |reader, index, name| match index {
-                                Some(0) => rest.field(reader, 0, &mut id),
-                                _ => rest.keep(name, reader),
-                            },
-                        )?;
+                    rest.open_record(reader, &["id"], &mut [&mut id], &[])?;
                     Ok(Self { id, rest })
                 }
                 #[inline]
@@ -571,14 +536,7 @@ pub mod orders_moved {
             ) -> Result<Self, __private::Mismatch> {
                 let mut a = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["a"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut a),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["a"], &mut [&mut a], &[])?;
                 Ok(Self { a, rest })
             }
             #[inline]
@@ -698,15 +656,7 @@ pub mod orders_placed {
                 let mut id = None;
                 let mut v1 = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id", "v1"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            Some(1) => rest.field(reader, 1, &mut v1),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["id", "v1"], &mut [&mut id, &mut v1], &[])?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v1, rest })
             }
@@ -834,15 +784,12 @@ pub mod orders_placed {
                 let mut id = None;
                 let mut v1_2 = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id", "v1_2"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            Some(1) => rest.field(reader, 1, &mut v1_2),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["id", "v1_2"],
+                    &mut [&mut id, &mut v1_2],
+                    &[],
+                )?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v1_2, rest })
             }
@@ -970,15 +917,12 @@ pub mod orders_placed {
                 let mut id = None;
                 let mut v1_10 = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id", "v1_10"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            Some(1) => rest.field(reader, 1, &mut v1_10),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(
+                    reader,
+                    &["id", "v1_10"],
+                    &mut [&mut id, &mut v1_10],
+                    &[],
+                )?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v1_10, rest })
             }
@@ -1106,15 +1050,7 @@ pub mod orders_placed {
                 let mut id = None;
                 let mut v2 = None;
                 let mut rest = ::celerysalt::Rest::default();
-                reader
-                    .object(
-                        &["id", "v2"],
-                        &mut |reader, index, name| match index {
-                            Some(0) => rest.field(reader, 0, &mut id),
-                            Some(1) => rest.field(reader, 1, &mut v2),
-                            _ => rest.keep(name, reader),
-                        },
-                    )?;
+                rest.open_record(reader, &["id", "v2"], &mut [&mut id, &mut v2], &[])?;
                 let Some(id) = id else { return Err(__private::Mismatch) };
                 Ok(Self { id, v2, rest })
             }

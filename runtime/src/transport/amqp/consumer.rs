@@ -281,8 +281,7 @@ impl Session {
             Some(settling) => Box::new(settling.delivery(delivery.delivery_tag)),
             None => Box::new(NeedsNoAck),
         };
-        let message =
-            convert::from_amqp(&delivery.exchange, &delivery.routing_key, &delivery.properties, delivery.data);
+        let message = convert::from_amqp(delivery.exchange, delivery.routing_key, delivery.properties, delivery.data);
         Delivery::new(message, delivery.redelivered, settle)
     }
 

@@ -10,7 +10,10 @@ use lapin::{
 };
 use serde_json::{Map, Value};
 
-use crate::transport::{Message, Properties};
+use crate::transport::{
+    Headers, Message, Properties,
+    headers::{Peek, Unread},
+};
 
 /// Tables inside of tables inside of tables: beyond this the rest is left out. The wire format has no limit of its own.
 pub(super) const DEPTH: usize = 64;
@@ -22,7 +25,7 @@ pub(super) fn to_amqp(message: &mut Message) -> Result<BasicProperties, String> 
     let headers = std::mem::take(&mut message.headers);
     let mut to = BasicProperties::default().with_delivery_mode(if from.persistent { 2 } else { 1 });
     if !headers.is_empty() {
-        to = to.with_headers(table(headers)?);
+        to = to.with_headers(table(headers.into())?);
     }
     if let Some(text) = from.content_type {
         to = to.with_content_type(short("content_type", text)?);
@@ -80,15 +83,15 @@ pub(super) fn unpacked(packed: &[u8]) -> Result<BasicProperties, String> {
 
 /// A delivered or returned message.
 pub(super) fn from_amqp(
-    exchange: &ShortString,
-    routing_key: &ShortString,
-    properties: &BasicProperties,
+    exchange: ShortString,
+    routing_key: ShortString,
+    properties: BasicProperties,
     body: Vec<u8>,
 ) -> Message {
     let text = |text: &Option<ShortString>| text.as_ref().map(ToString::to_string);
     Message {
-        exchange: exchange.to_string(),
-        routing_key: routing_key.to_string(),
+        exchange: exchange.into(),
+        routing_key: routing_key.into(),
         properties: Properties {
             content_type: text(properties.content_type()),
             content_encoding: text(properties.content_encoding()),
@@ -105,8 +108,27 @@ pub(super) fn from_amqp(
             timestamp: *properties.timestamp(),
             app_id: text(properties.app_id()),
         },
-        headers: properties.headers().as_ref().map(|headers| map(headers, 0)).unwrap_or_default(),
+        headers: Headers::unread(Received(properties)),
         body: Bytes::from(body),
+    }
+}
+
+/// The properties of a delivered message, of which the headers are read when somebody looks.
+struct Received(BasicProperties);
+
+impl Unread for Received {
+    fn peek(&self, name: &str) -> Peek<'_> {
+        match self.0.headers().as_ref().and_then(|headers| headers.inner().get(name)) {
+            None => Peek::Absent,
+            Some(AMQPValue::Void) => Peek::Null,
+            Some(AMQPValue::ShortString(text)) => Peek::Text(text.as_str()),
+            Some(AMQPValue::LongString(text)) => std::str::from_utf8(text.as_bytes()).map_or(Peek::Other, Peek::Text),
+            Some(_) => Peek::Other,
+        }
+    }
+
+    fn read(&self) -> Map<String, Value> {
+        self.0.headers().as_ref().map(|headers| map(headers, 0)).unwrap_or_default()
     }
 }
 
@@ -208,10 +230,21 @@ mod tests {
 
     fn round_trip(headers: Value) -> Value {
         let Value::Object(headers) = headers else { unreachable!() };
-        let mut message = Message { headers, ..Message::default() };
+        let mut message = Message { headers: headers.into(), ..Message::default() };
         let properties = to_amqp(&mut message).unwrap();
         assert_eq!(unpacked(&packed(&properties).unwrap()).unwrap(), properties);
-        Value::Object(from_amqp(&"".into(), &"".into(), &properties, vec![]).headers)
+        Value::Object(read_whole(properties))
+    }
+
+    /// Each header on its own is what it is among the others.
+    fn read_whole(properties: BasicProperties) -> Map<String, Value> {
+        let again = || from_amqp("".into(), "".into(), properties.clone(), vec![]).headers;
+        let map = Map::from(again());
+        for (name, value) in &map {
+            assert_eq!((again().text(name), again().value(name)), (value.as_str(), Some(value)), "{name}");
+        }
+        assert_eq!((again().text("not there"), again().value("not there")), (None, None));
+        map
     }
 
     #[test]
@@ -235,7 +268,8 @@ mod tests {
         table.insert("scale".into(), AMQPValue::DecimalValue(DecimalValue { scale: 255, value: u32::MAX }));
         table.insert("time".into(), AMQPValue::Timestamp(1_700_000_000));
         table.insert("far".into(), AMQPValue::Timestamp(u64::MAX));
-        let read = map(&table, 0);
+        table.insert("void".into(), AMQPValue::Void);
+        let read = read_whole(BasicProperties::default().with_headers(table));
         assert_eq!(read["bytes"], "a\u{fffd}");
         assert_eq!(read["latin"], "\u{fffd}");
         assert_eq!(read["nan"], "NaN");
@@ -274,7 +308,7 @@ mod tests {
     fn hostile_expirations_are_no_error() {
         for (text, read) in [("-1", None), ("", None), ("1e3", None), ("99999999999999999999", None), ("7", Some(7))] {
             let properties = BasicProperties::default().with_expiration(text.into());
-            let message = from_amqp(&"".into(), &"".into(), &properties, vec![]);
+            let message = from_amqp("".into(), "".into(), properties, vec![]);
             assert_eq!(message.properties.expiration, read.map(Duration::from_millis), "{text}");
         }
         let mut message = Message::default();

@@ -52,7 +52,7 @@ pub(super) async fn take(
         .into_iter()
         .map(|got| {
             let settle = Box::new(settling.delivery(got.delivery_tag));
-            let message = super::convert::from_amqp(&got.exchange, &got.routing_key, &got.properties, got.data);
+            let message = super::convert::from_amqp(got.exchange, got.routing_key, got.properties, got.data);
             Delivery::new(message, got.redelivered, settle)
         })
         .collect();

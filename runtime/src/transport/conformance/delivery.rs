@@ -281,7 +281,7 @@ pub async fn properties_and_headers_survive(scene: Scene) {
             "int": -42, "big": i64::MAX, "small": i64::MIN, "float": 0.5,
             "list": [1, "two", [null, false], {"three": 3}], "table": {"a": {"b": {"c": "d"}}, "e": []},
         });
-        full.headers = headers.as_object().unwrap().clone();
+        full.headers = headers.as_object().unwrap().clone().into();
         put(&transport, full.clone()).await;
         let delivery = next(&mut deliveries).await;
         assert_eq!(delivery.message, full);
