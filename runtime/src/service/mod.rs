@@ -154,7 +154,7 @@ impl Service {
     /// A handler is an `async fn(E, ..)` that returns `()` or `Result<(), _>`; any error that implements
     /// [`std::error::Error`] can be returned with `?`. The message is acked once it returns `Ok`.
     ///
-    /// After the event it takes up to six [extractors](FromDelivery), in any order: [`Meta`], [`State`], [`Headers`],
+    /// After the event it takes up to six [extractors](FromDelivery), in any order: [`Meta`], [`State`], [`Headers`](crate::Headers),
     /// [`Raw`], [`Salt`]. With `Result<E, Invalid>` instead of `E` it is given what the contract refuses too, which is
     /// dead-lettered otherwise: what it returns then decides. Events that it returns, as [`FollowUps`](crate::FollowUps)
     /// says, are published before its message is acked; when one is not, the handler has failed, and those before it are
