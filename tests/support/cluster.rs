@@ -6,7 +6,6 @@
 
 use std::{
     env, fs,
-    net::TcpListener,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::programs::{self, other_than_root, run, signal};
+use crate::programs::{self, free_ports, other_than_root, run, signal};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -46,7 +45,7 @@ impl Cluster {
             format!("celerysalt_cluster_{}_{clock}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = env::temp_dir().join(name);
         fs::create_dir(&folder).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let [port] = free_ports();
         let cluster = Self {
             programs: programs(),
             user: other_than_root(&["postgres", "nobody"]),

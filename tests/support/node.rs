@@ -7,7 +7,7 @@
 use std::{
     env, fs,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     certificate::Certificate,
-    programs::{self, run, signal},
+    programs::{self, free_ports, run, signal},
 };
 
 /// Ends the process groups that it was last told of, and deletes the folder, once its input ends: however the test ends.
@@ -303,10 +303,4 @@ fn greets(port: u16) -> bool {
         && stream.write_all(b"AMQP\0\0\x09\x01").is_ok()
         && stream.read_exact(&mut first).is_ok()
         && first == [1]
-}
-
-/// Ports that nobody listens on; all different.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }

@@ -5,15 +5,37 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
 /// How long a server may take to start, on a machine that does other things too.
 const START: Duration = Duration::from_mins(2);
+
+/// Ports that nobody listens on; all different. They are below those that the system gives to connections (Linux: from 32768
+/// on), of which one might be given away before a server that takes ten seconds to start listens on it.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    const FIRST: u16 = 10_000;
+    const MANY: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Programs that run at the same time begin at different places.
+    let begin = std::process::id().wrapping_mul(131);
+    let port = || loop {
+        let place = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % MANY;
+        let port = FIRST.saturating_add(u16::try_from(place).unwrap_or_default());
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            break port;
+        }
+    };
+    std::array::from_fn(|_| port())
+}
 
 /// Finds a program below folders whose versions differ (`/usr/lib/postgresql`, with `below` = `bin`), else in `PATH`; the newest
 /// version first. The link in `PATH` is followed: it leads to where all of a package's programs are.

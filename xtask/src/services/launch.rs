@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -155,12 +156,21 @@ pub(super) fn last_lines(text: &str) -> String {
     last.flat_map(|line| ["\n      | ", line]).collect()
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, another one each time. Below those that the system gives to connections (Linux: from 32768
+/// on): one of these might be given away before a server that takes ten seconds to start listens on it.
 pub(super) fn free_port() -> Result<u16, String> {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|why| format!("there is no free port on 127.0.0.1: {why}"))
+    const FIRST: u16 = 10_000;
+    const MANY: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(131);
+    let mut ports = (0..MANY).filter_map(|_| {
+        let place = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % MANY;
+        u16::try_from(place).ok().map(|place| FIRST.saturating_add(place))
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports
+        .find(is_free)
+        .ok_or_else(|| format!("there is no free port on 127.0.0.1 from {FIRST} to {}", u32::from(FIRST) + MANY))
 }
 
 /// Finds a program in folders, of which each may hold one `*`, or else in `PATH`.
