@@ -144,7 +144,7 @@ pub mod __private {
     use crate::{Broadcast, Call, Event, Invalid, Json, Part, Publish, PublishBatch, Rpc, Salt};
     pub use crate::{
         event::Parts,
-        json::{Mismatch, Reader, Writer, deserialize, read_by_serde, required, serialize, write_by_serde},
+        json::{Mismatch, Reader, Writer, deserialize, read_by_serde, serialize, write_by_serde},
     };
 
     /// What `SaltEvent` writes.

@@ -24,7 +24,7 @@ pub(crate) use self::repeats::without_repeats;
 pub use self::{
     bridge::{deserialize, read_by_serde, serialize, write_by_serde},
     integer::{Integer, IntegerError},
-    reader::{Mismatch, Name, Reader, required},
+    reader::{Mismatch, Name, Reader},
     rest::Rest,
     writer::Writer,
 };

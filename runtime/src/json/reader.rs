@@ -83,14 +83,6 @@ pub struct Mark {
     inexact: usize,
 }
 
-/// The value of a property that must be there.
-///
-/// # Errors
-/// [`Mismatch`] when it is not.
-pub fn required<T>(slot: Option<T>) -> Result<T, Mismatch> {
-    slot.ok_or(Mismatch)
-}
-
 impl<'a> Reader<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str) -> Self {

@@ -3,8 +3,6 @@
 //! Generated code says which names there are and where their values go, and no more: what happens for each member is here,
 //! compiled once.
 
-use std::fmt;
-
 use super::{Json, Mismatch, Name, Reader, Rest};
 
 /// A variable for the value of one property, before it is known whether there is any.
@@ -32,17 +30,11 @@ impl<T: Json> Slot for Option<T> {
     }
 }
 
-impl fmt::Debug for dyn Slot + '_ {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Slot")
-    }
-}
-
-/// The variables of one object, by the places of its names.
+/// The variables of one object, by the places of its names. Beside them stand everywhere the names, and the places of those
+/// that may be null, which is read as if they were not there.
 type Variables<'s, 'v> = &'s mut [&'v mut dyn Slot];
 
-/// Of an object that keeps nothing but what its type declares: names; where their values go; and the places of those that may
-/// be null, which is read as if they were not there.
+/// Objects whose types keep nothing but what they declare.
 impl Reader<'_> {
     /// Other properties are read over.
     ///
@@ -110,7 +102,7 @@ impl Reader<'_> {
     }
 }
 
-/// The same of an object that keeps everything.
+/// Objects whose types keep everything.
 impl Rest {
     /// Other properties are kept here.
     ///
