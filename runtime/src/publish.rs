@@ -35,6 +35,8 @@ const DEFAULT_PRIORITY: u8 = 5;
 pub(crate) const MAX_PRIORITY: u8 = 10;
 /// How many events of a batch are in flight at once unless the caller says otherwise.
 const DEFAULT_WINDOW: usize = 1000;
+/// How many events of a batch are handed to the transport at a time, at most.
+const GROUP: usize = 64;
 
 /// What a message can be given besides its payload.
 #[derive(Clone, Debug, Default)]
@@ -276,11 +278,17 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
     ///
     /// # Errors
     /// Every event that its contract or a hook refuses.
-    async fn payloads(&self) -> Result<Vec<Payload<'_>>, BatchError> {
+    async fn payloads(&self) -> Result<Vec<Payload>, BatchError> {
         let (mut payloads, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
         for (place, event) in self.events.iter().enumerate() {
             let asked = match event.encode() {
-                Ok(payload) => asked::<E>(self.salt, &payload, &self.options).await.map(|options| (payload, options)),
+                Ok(text) => asked::<E>(self.salt, &text, &self.options).await.map(|options| {
+                    let options = match options {
+                        Cow::Borrowed(_) => None,
+                        Cow::Owned(options) => Some(Box::new(options)),
+                    };
+                    Payload { text, options }
+                }),
                 Err(invalid) => Err(PublishError::from(invalid)),
             };
             match asked {
@@ -297,8 +305,8 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
         let (mut all, mut failed) = (Vec::with_capacity(self.events.len()), Vec::new());
         let payloads = self.payloads().await?;
         self.salt.hooks().leave_out(E::contract().topic(), Some(E::contract().version()));
-        for (place, (payload, options)) in payloads.iter().enumerate() {
-            match Ready::typed::<E>(self.salt, payload, options) {
+        for (place, payload) in payloads.iter().enumerate() {
+            match self.made_ready(payload) {
                 Ok(ready) => all.push(ready),
                 Err(error) => failed.push((place, error)),
             }
@@ -306,10 +314,14 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
         if failed.is_empty() { Ok(all) } else { Err(BatchError { published: Vec::new(), failed }) }
     }
 
+    fn made_ready(&self, payload: &Payload) -> Result<Ready, PublishError> {
+        let options = payload.options.as_deref().unwrap_or(&self.options);
+        Ready::typed::<E>(self.salt, &payload.text, options)
+    }
+
     /// These of them, in the event store where there is one.
-    async fn recorded(&self, payloads: &[Payload<'_>]) -> Vec<Result<Ready, PublishError>> {
-        let ready: Vec<Result<Ready, PublishError>> =
-            payloads.iter().map(|(payload, options)| Ready::typed::<E>(self.salt, payload, options)).collect();
+    async fn recorded(&self, payloads: &[Payload]) -> Vec<Result<Ready, PublishError>> {
+        let ready: Vec<Result<Ready, PublishError>> = payloads.iter().map(|payload| self.made_ready(payload)).collect();
         let valid: Vec<&Ready> = ready.iter().filter_map(|ready| ready.as_ref().ok()).collect();
         match record(self.salt, &valid).await {
             Ok(()) => ready,
@@ -317,14 +329,18 @@ impl<'a, E: Broadcast> PublishBatch<'a, E> {
         }
     }
 
+    /// How many events are handed to the transport at a time. Room for so many is waited for.
+    fn group(&self) -> usize {
+        (self.window / 8).clamp(1, GROUP)
+    }
+
     /// How many events are made ready at a time: a store takes many as fast as one.
-    #[cfg_attr(not(feature = "outbox"), allow(clippy::unused_self, reason = "the store is its own"))]
     fn step(&self) -> usize {
         #[cfg(feature = "outbox")]
         if self.salt.store().is_some() {
             return self.window;
         }
-        1
+        self.group()
     }
 }
 
@@ -334,47 +350,62 @@ impl<'a, E: Broadcast> IntoFuture for PublishBatch<'a, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(publishing_batch(self.salt, E::contract(), self.events.len(), async move {
-            let payloads = self.payloads().await?;
+            let mut payloads = self.payloads().await?.into_iter();
+            let mut sent_payloads = Vec::new();
             let published = Vec::with_capacity(self.events.len());
             let mut outcomes = Outcomes { published, failed: Vec::new(), gone: None };
             let mut in_flight: VecDeque<(usize, Sent)> = VecDeque::new();
-            let mut next = 0..;
-            for payloads in payloads.chunks(self.step()) {
+            let mut places = 0..;
+            loop {
+                let payloads: Vec<Payload> = payloads.by_ref().take(self.step()).collect();
+                if payloads.is_empty() {
+                    break;
+                }
                 if let Some(error) = outcomes.gone.clone() {
-                    next.by_ref().take(payloads.len()).for_each(|place| outcomes.settle(place, Err(error.clone())));
+                    places.by_ref().take(payloads.len()).for_each(|place| outcomes.settle(place, Err(error.clone())));
                     continue;
                 }
-                let ready = self.recorded(payloads).await;
-                for (ready, place) in ready.into_iter().zip(next.by_ref()) {
-                    if in_flight.len() >= self.window
+                let mut ready = self.recorded(&payloads).await.into_iter();
+                if !self.salt.hooks().after_is_empty() {
+                    sent_payloads.extend(payloads);
+                }
+                while ready.len() > 0 {
+                    let count = ready.len().min(self.group());
+                    while in_flight.len() + count > self.window
                         && let Some((oldest, sent)) = in_flight.pop_front()
                     {
                         outcomes.settle(oldest, sent.receipt().await);
                     }
-                    let ready = outcomes.gone.clone().map_or(ready, Err);
-                    let sent = match ready {
-                        Ok(ready) => ready.send(self.salt).await,
-                        Err(error) => Err(error),
-                    };
-                    match sent {
-                        Ok(sent) => in_flight.push_back((place, sent)),
-                        Err(error) => outcomes.settle(place, Err(error)),
+                    let mut group = Group::with_capacity(count);
+                    for (ready, place) in ready.by_ref().take(count).zip(places.by_ref()) {
+                        match outcomes.gone.clone().map_or(ready, Err) {
+                            Ok(ready) => group.push(place, ready.parted(self.salt)),
+                            Err(error) => outcomes.settle(place, Err(error)),
+                        }
+                    }
+                    for (place, sent) in group.send(self.salt).await {
+                        match sent {
+                            Ok(sent) => in_flight.push_back((place, sent)),
+                            Err(error) => outcomes.settle(place, Err(error)),
+                        }
                     }
                 }
             }
             for (place, sent) in in_flight {
                 outcomes.settle(place, sent.receipt().await);
             }
-            if !self.salt.hooks().after_is_empty() {
-                outcomes.tell::<E>(self.salt, &payloads).await;
-            }
+            outcomes.tell::<E>(self.salt, &sent_payloads).await;
             outcomes.into_result()
         }))
     }
 }
 
-/// An event's payload, with the options that it is sent with.
-type Payload<'a> = (String, Cow<'a, Options>);
+/// An event's payload, checked.
+struct Payload {
+    text: String,
+    /// What hooks made of the batch's options, when that is something else.
+    options: Option<Box<Options>>,
+}
 
 /// What has become of a batch so far.
 struct Outcomes {
@@ -389,10 +420,8 @@ impl Outcomes {
         match outcome {
             Ok(receipt) => self.published.push((place, receipt)),
             Err(error) => {
-                if let PublishError::Transport {
-                    source: TransportError::Unavailable { .. } | TransportError::Closed,
-                    ..
-                } = &error
+                if let PublishError::Transport { source, .. } = &error
+                    && source.is_of_all()
                 {
                     self.gone.get_or_insert_with(|| error.clone());
                 }
@@ -401,12 +430,15 @@ impl Outcomes {
         }
     }
 
-    /// Tells the hooks of what was published, in the order of the batch.
-    async fn tell<E: Broadcast>(&mut self, salt: &Salt, payloads: &[Payload<'_>]) {
+    /// Tells the hooks of what was published, in the order of the batch. No payloads where there are no hooks.
+    async fn tell<E: Broadcast>(&mut self, salt: &Salt, payloads: &[Payload]) {
+        if payloads.is_empty() {
+            return;
+        }
         self.published.sort_by_key(|(place, _)| *place);
         for (place, receipt) in std::mem::take(&mut self.published) {
-            let Some((payload, _)) = payloads.get(place) else { continue };
-            match told::<E>(salt, payload, &receipt).await {
+            let Some(payload) = payloads.get(place) else { continue };
+            match told::<E>(salt, &payload.text, &receipt).await {
                 Ok(()) => self.published.push((place, receipt)),
                 Err(error) => self.failed.push((place, error)),
             }
@@ -523,7 +555,7 @@ pub(crate) struct Ready {
     pub(crate) topic: String,
     pub(crate) message: Message,
     /// The same in the other task name, for topics that are sent in both.
-    pub(crate) copy: Option<Message>,
+    pub(crate) copy: Option<Box<Message>>,
     pub(crate) timestamp: Timestamp,
     pub(crate) allow_unrouted: bool,
 }
@@ -531,11 +563,49 @@ pub(crate) struct Ready {
 /// A message that the transport has, in its place in the order.
 #[derive(Debug)]
 struct Sent {
+    told: Told,
+    confirmation: Confirmation,
+    copy: Option<Confirmation>,
+}
+
+/// Messages that are sent together, with their places in the batch.
+struct Group {
+    messages: Vec<Message>,
+    /// And whether there is a copy.
+    told: Vec<(usize, Told, bool)>,
+}
+
+impl Group {
+    fn with_capacity(messages: usize) -> Self {
+        Self { messages: Vec::with_capacity(messages), told: Vec::with_capacity(messages) }
+    }
+
+    fn push(&mut self, place: usize, (message, copy, told): (Message, Option<Box<Message>>, Told)) {
+        self.told.push((place, told, copy.is_some()));
+        self.messages.push(message);
+        self.messages.extend(copy.map(|copy| *copy));
+    }
+
+    /// As [`Ready::send`] sends each, in their order.
+    async fn send(self, salt: &Salt) -> impl Iterator<Item = (usize, Result<Sent, PublishError>)> {
+        let mut sent = salt.send_all(self.messages).await.into_iter();
+        let mut next = move || sent.next().unwrap_or(Err(TransportError::Closed));
+        self.told.into_iter().map(move |(place, told, has_copy)| {
+            let sent = match (next(), has_copy.then(&mut next).transpose()) {
+                (Ok(confirmation), Ok(copy)) => Ok(Sent { told, confirmation, copy }),
+                (Err(source), _) | (_, Err(source)) => Err(PublishError::Transport { topic: told.topic, source }),
+            };
+            (place, sent)
+        })
+    }
+}
+
+/// What there is to tell of a message that was sent.
+#[derive(Debug)]
+struct Told {
     topic: String,
     receipt: Receipt,
     allow_unrouted: bool,
-    confirmation: Confirmation,
-    copy: Option<Confirmation>,
     in_process: bool,
 }
 
@@ -543,14 +613,21 @@ impl Ready {
     /// The message, and the same in the other task name where there is one.
     #[cfg(feature = "outbox")]
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
-        std::iter::once(&self.message).chain(&self.copy)
+        std::iter::once(&self.message).chain(self.copy.as_deref())
     }
 
     /// `payload` is an event of that type, checked.
     fn typed<E: Broadcast>(salt: &Salt, payload: &str, options: &Options) -> Result<Self, PublishError> {
         let contract = E::contract();
         salt.registration().ensure(contract);
-        Self::new(salt, contract.topic(), Some(contract.version().to_string()), contract.exchange(), payload, options)
+        Self::new(
+            salt,
+            contract.topic(),
+            Some(contract.version().as_str().to_owned()),
+            contract.exchange(),
+            payload,
+            options,
+        )
     }
 
     fn new(
@@ -586,11 +663,23 @@ impl Ready {
             origin: salt.service_name(),
             now: timestamp,
         });
-        let copy = names.get(1).map(|name| copy_of(&message, name, &uuid::Uuid::new_v4().to_string()));
+        let copy = names.get(1).map(|name| Box::new(copy_of(&message, name, &uuid::Uuid::new_v4().to_string())));
         Ok(Self { topic: topic.to_owned(), message, copy, timestamp, allow_unrouted: options.allow_unrouted })
     }
 
     async fn send(self, salt: &Salt) -> Result<Sent, PublishError> {
+        let (message, copy, told) = self.parted(salt);
+        let failed = |source| PublishError::Transport { topic: told.topic.clone(), source };
+        let confirmation = salt.send(message).await.map_err(failed)?;
+        let copy = match copy {
+            Some(copy) => Some(salt.send(*copy).await.map_err(failed)?),
+            None => None,
+        };
+        Ok(Sent { told, confirmation, copy })
+    }
+
+    /// What is sent, and what there is to tell of it.
+    fn parted(self, salt: &Salt) -> (Message, Option<Box<Message>>, Told) {
         let receipt = Receipt {
             message_id: self.message.properties.message_id.clone().unwrap_or_default(),
             timestamp: self.timestamp,
@@ -599,14 +688,8 @@ impl Ready {
             confirmed: true,
             routed: true,
         };
-        let failed = |source| PublishError::Transport { topic: self.topic.clone(), source };
-        let confirmation = salt.send(self.message).await.map_err(failed)?;
-        let copy = match self.copy {
-            Some(copy) => Some(salt.send(copy).await.map_err(failed)?),
-            None => None,
-        };
         let (topic, allow_unrouted, in_process) = (self.topic, self.allow_unrouted, salt.is_in_process());
-        Ok(Sent { topic, receipt, allow_unrouted, confirmation, copy, in_process })
+        (self.message, self.copy, Told { topic, receipt, allow_unrouted, in_process })
     }
 }
 
@@ -619,19 +702,20 @@ impl Sent {
             let second = copy.await?;
             Ok(if first == Routing::Routed { second } else { first })
         };
+        let Told { topic, receipt, allow_unrouted, in_process } = self.told;
         match confirmed.await {
             Ok(Routing::Routed) => {
-                tracing::debug!(topic = self.topic, message_id = self.receipt.message_id, "published");
-                Ok(self.receipt)
+                tracing::debug!(topic, message_id = receipt.message_id, "published");
+                Ok(receipt)
             }
-            Ok(Routing::Unroutable) if self.allow_unrouted => Ok(Receipt { routed: false, ..self.receipt }),
+            Ok(Routing::Unroutable) if allow_unrouted => Ok(Receipt { routed: false, ..receipt }),
             Ok(Routing::Unroutable) => Err(PublishError::Unroutable {
-                topic: self.topic,
-                exchange: self.receipt.exchange,
-                routing_key: self.receipt.routing_key,
-                in_process: self.in_process,
+                topic,
+                exchange: receipt.exchange,
+                routing_key: receipt.routing_key,
+                in_process,
             }),
-            Err(source) => Err(PublishError::Transport { topic: self.topic, source }),
+            Err(source) => Err(PublishError::Transport { topic, source }),
         }
     }
 }

@@ -284,6 +284,18 @@ impl Salt {
         self.inner.transport.send(message).await
     }
 
+    /// Sends several, in their order; see [`Transport::send_all`].
+    pub(crate) async fn send_all(&self, messages: Vec<Message>) -> Vec<Result<Confirmation, TransportError>> {
+        if messages.iter().all(|message| self.check_size(message).is_ok()) {
+            return self.inner.transport.send_all(messages).await;
+        }
+        let sizes: Vec<_> = messages.iter().map(|message| self.check_size(message)).collect();
+        let fitting = messages.into_iter().zip(&sizes).filter(|(_, size)| size.is_ok()).map(|(message, _)| message);
+        let mut sent = self.inner.transport.send_all(fitting.collect()).await.into_iter();
+        let mut next = || sent.next().unwrap_or(Err(TransportError::Closed));
+        sizes.into_iter().map(|size| size.and_then(|()| next())).collect()
+    }
+
     /// The reply queue, opened by the first call, and by the next one after it was lost for good.
     pub(crate) async fn replies(&self) -> Result<Arc<Replies>, TransportError> {
         let mut replies = self.inner.replies.lock().await;

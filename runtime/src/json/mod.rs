@@ -18,6 +18,8 @@ mod writer;
 #[cfg(test)]
 mod properties;
 
+use std::cell::RefCell;
+
 use celerysalt_contract::Exact;
 
 pub(crate) use self::repeats::without_repeats;
@@ -49,10 +51,23 @@ pub trait Json: Sized {
 /// # Errors
 /// The pointer of a number that is not finite: JSON has no words for that.
 pub(crate) fn to_text<T: Json>(value: &T) -> Result<String, String> {
-    let mut writer = Writer::new();
+    thread_local! {
+        /// Texts are written here and copied then: each has as much memory as it needs, and gets it at once.
+        static ROOM: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    let mut writer = Writer::within(ROOM.take());
     value.write(&mut writer);
-    writer.finish()
+    let written = writer.finish()?;
+    if written.capacity() > LARGEST_ROOM {
+        return Ok(written);
+    }
+    let text = written.as_str().to_owned();
+    ROOM.set(written);
+    Ok(text)
 }
+
+/// A room that is larger is not kept, in bytes.
+const LARGEST_ROOM: usize = 64 * 1024;
 
 /// A value from a whole text that keeps the rules of a contract. What fails here may still be a value that the contract
 /// allows: see [`Exact::guide`].

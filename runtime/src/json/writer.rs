@@ -4,6 +4,22 @@ use celerysalt_contract::exact::scan;
 
 use super::{Json, Rest, reader::pointer_at};
 
+/// Runs between escapes that are shorter are copied in one piece of this size, whatever their length.
+const SHORT: usize = 16;
+/// How much is written in one go.
+const ROOM: usize = 256;
+
+/// What stands behind the backslash, for the characters that have such a form.
+const SIGNS: [u8; 256] = {
+    let mut signs = [0; 256];
+    signs[b'"' as usize] = b'"';
+    signs[b'\\' as usize] = b'\\';
+    signs[b'\n' as usize] = b'n';
+    signs[b'\r' as usize] = b'r';
+    signs[b'\t' as usize] = b't';
+    signs
+};
+
 /// A JSON text that is being written: without white space, properties in the order of the schema.
 #[derive(Debug, Default)]
 pub struct Writer {
@@ -22,6 +38,12 @@ impl Writer {
     /// With room for so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self { out: String::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// In the room that a text took which is no longer needed.
+    pub(crate) fn within(mut room: String) -> Self {
+        room.clear();
+        Self { out: room, ..Self::default() }
     }
 
     /// The text.
@@ -67,21 +89,50 @@ impl Writer {
             let (plain, special) = rest.split_at_checked(run).unwrap_or((rest, ""));
             self.out.push_str(plain);
             let Some(byte) = special.bytes().next() else { break };
-            match byte {
-                b'"' => self.out.push_str("\\\""),
-                b'\\' => self.out.push_str("\\\\"),
-                b'\n' => self.out.push_str("\\n"),
-                b'\r' => self.out.push_str("\\r"),
-                b'\t' => self.out.push_str("\\t"),
-                control => {
+            if run < SHORT {
+                rest = self.escaped_densely(special);
+                if rest.len() < special.len() {
+                    continue;
+                }
+            }
+            match SIGNS[usize::from(byte)] {
+                0 => {
                     self.out.push_str("\\u00");
-                    for digit in [control >> 4, control & 15] {
+                    for digit in [byte >> 4, byte & 15] {
                         self.out.push(char::from(HEX.get(usize::from(digit)).copied().unwrap_or(b'0')));
                     }
+                }
+                sign => {
+                    self.out.push('\\');
+                    self.out.push(char::from(sign));
                 }
             }
             rest = special.get(1..).unwrap_or_default();
         }
+    }
+
+    /// Writes short runs with the escapes behind them, as JSON within JSON has them, until a run is longer or the text ends
+    /// soon. Gives the rest.
+    fn escaped_densely<'t>(&mut self, text: &'t str) -> &'t str {
+        let mut room = [0; ROOM];
+        let (mut filled, mut read) = (0, 0);
+        while let (Some(chunk), Some(place)) = (
+            text.as_bytes().get(read..).and_then(<[u8]>::first_chunk::<SHORT>),
+            room.get_mut(filled..).and_then(<[u8]>::first_chunk_mut::<{ SHORT + 2 }>),
+        ) {
+            let run = scan::plain(chunk, 0);
+            let sign = chunk.get(run).map_or(0, |byte| SIGNS[usize::from(*byte)]);
+            if sign == 0 {
+                break;
+            }
+            // What is copied beyond the run is written over.
+            place[..SHORT].copy_from_slice(chunk);
+            (place[run], place[run + 1]) = (b'\\', sign);
+            (filled, read) = (filled + run + 2, read + run + 1);
+        }
+        // Each run ends before an ASCII character, so this is text.
+        self.out.push_str(room.get(..filled).and_then(|filled| std::str::from_utf8(filled).ok()).unwrap_or_default());
+        text.get(read..).unwrap_or_default()
     }
 
     pub(super) fn integer(&mut self, value: i64) {
@@ -191,6 +242,44 @@ impl Writer {
     pub(super) fn comma(&mut self, index: usize) {
         if index > 0 {
             self.out.push(',');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection, prelude::*, sample::select};
+
+    use super::*;
+
+    fn written(text: &str) -> String {
+        let mut writer = Writer::new();
+        writer.string(text);
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn what_can_not_stand_for_itself_is_escaped() {
+        assert_eq!(
+            written("a\"b\\c\n\r\t\u{0}\u{1f}\u{7f}/"),
+            r#""a\"b\\c\n\r\t\u0000\u001f/""#.replace("f/", "f\u{7f}/")
+        );
+    }
+
+    proptest! {
+        /// Escapes near each other and far from each other, at every place of what is copied at a time.
+        #[test]
+        fn every_text_is_read_again_as_it_was(
+            parts in collection::vec(
+                select(vec!["\"", "\\", "\n", "\t", "\u{1}", "\u{7f}", "a", "id", "\u{e9}", "\u{1f9c2}", "seventeen letters", "name\":\""]),
+                0..300,
+            )
+        ) {
+            let text = parts.concat();
+            let written = written(&text);
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text.as_str());
+            let escapes = text.chars().filter(|c| *c < ' ' || *c == '"' || *c == '\\').count();
+            prop_assert_eq!(written.matches('\\').count(), escapes + text.matches('\\').count());
         }
     }
 }

@@ -71,24 +71,27 @@ impl Sent {
     }
 }
 
-/// Sends all of them without waiting in between.
+/// Sends all of them together.
 pub(super) async fn side_by_side(transport: &dyn Transport, rows: Vec<Row>) -> Sent {
     let mut sent = Sent::default();
-    let mut in_flight: Vec<(&Row, Confirmation)> = Vec::with_capacity(rows.len());
+    let (mut sendable, mut messages) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
     for row in &rows {
-        let message = match &row.message {
-            Ok(message) => message.clone(),
-            Err(reason) => {
-                sent.refuse(row, reason);
-                continue;
+        match &row.message {
+            Ok(message) => {
+                sendable.push(row);
+                messages.push(message.clone());
             }
-        };
-        match transport.send(message).await {
+            Err(reason) => sent.refuse(row, reason),
+        }
+    }
+    let mut in_flight: Vec<(&Row, Confirmation)> = Vec::with_capacity(sendable.len());
+    for (row, outcome) in sendable.into_iter().zip(transport.send_all(messages).await) {
+        match outcome {
             Ok(confirmation) => in_flight.push((row, confirmation)),
             Err(error) => {
                 sent.settle(row, Err(error));
                 if sent.away.is_some() || sent.closed {
-                    // The others would wait as long in vain.
+                    // So it is for the others, which were not tried.
                     break;
                 }
             }

@@ -1,6 +1,7 @@
 //! The headers of a message.
 
 use std::{
+    borrow::Cow,
     fmt,
     ops::{Deref, DerefMut},
     sync::{Arc, LazyLock, OnceLock},
@@ -14,8 +15,8 @@ static NULL: Value = Value::Null;
 /// Headers: those of a message, those of the envelope included, as an argument of a handler; or those that a hook adds. Derefs
 /// to the JSON map of them.
 ///
-/// Clones share one map until one of them is changed. Those of a message from RabbitMQ become a map when somebody looks at
-/// it: a message of Celery has eighteen, and few handlers ask for any.
+/// Clones share one map until one of them is changed. Those of a message from or for RabbitMQ become a map when somebody looks
+/// at it: a message of Celery has eighteen, and few handlers ask for any.
 ///
 /// ```
 /// use celerysalt::Headers;
@@ -38,13 +39,35 @@ struct Lazy<T: ?Sized> {
     source: T,
 }
 
-/// Headers in a transport's own form.
+/// Headers in another form than a map: a transport's, or that of whoever wrote the message.
 pub(crate) trait Unread: Send + Sync {
     /// One of them, without a look at the others.
     fn peek(&self, name: &str) -> Peek<'_>;
 
-    /// All of them.
-    fn read(&self) -> Map<String, Value>;
+    /// Gives out each of them.
+    fn each(&self, take: &mut dyn FnMut(&str, Field<'_>));
+}
+
+/// The value of a header.
+#[derive(Clone, Debug)]
+pub(crate) enum Field<'a> {
+    Text(&'a str),
+    Other(Cow<'a, Value>),
+}
+
+impl<'a> From<&'a Value> for Field<'a> {
+    fn from(value: &'a Value) -> Self {
+        value.as_str().map_or(Self::Other(Cow::Borrowed(value)), Self::Text)
+    }
+}
+
+impl From<Field<'_>> for Value {
+    fn from(field: Field<'_>) -> Self {
+        match field {
+            Field::Text(text) => Self::from(text),
+            Field::Other(value) => value.into_owned(),
+        }
+    }
 }
 
 /// What can be said of a header without reading it.
@@ -66,9 +89,17 @@ impl Headers {
     }
 
     /// Those of `source`, read when somebody looks.
-    #[cfg(any(feature = "amqp", test))]
     pub(crate) fn unread(source: impl Unread + 'static) -> Self {
         Self { map: None, unread: Some(Arc::new(Lazy { map: OnceLock::new(), source })) }
+    }
+
+    /// Gives out each of them, as they are: nothing becomes a map for it.
+    #[cfg(any(feature = "amqp", test))]
+    pub(crate) fn each(&self, take: &mut dyn FnMut(&str, Field<'_>)) {
+        match &self.unread {
+            Some(unread) if unread.map.get().is_none() => unread.source.each(take),
+            _ => self.iter().for_each(|(name, value)| take(name, value.into())),
+        }
     }
 
     fn peek(&self, name: &str) -> Peek<'_> {
@@ -108,7 +139,11 @@ impl Deref for Headers {
     fn deref(&self) -> &Map<String, Value> {
         match (&self.map, &self.unread) {
             (Some(map), _) => map,
-            (None, Some(unread)) => unread.map.get_or_init(|| unread.source.read()),
+            (None, Some(unread)) => unread.map.get_or_init(|| {
+                let mut map = Map::new();
+                unread.source.each(&mut |name, field| drop(map.insert(name.to_owned(), field.into())));
+                map
+            }),
             (None, None) => &NONE,
         }
     }
@@ -172,12 +207,11 @@ mod tests {
             }
         }
 
-        fn read(&self) -> Map<String, Value> {
+        fn each(&self, take: &mut dyn FnMut(&str, Field<'_>)) {
             self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            [("task", json!("a task")), ("eta", Value::Null), ("retries", json!(3))]
-                .map(|(name, value)| (name.to_owned(), value))
-                .into_iter()
-                .collect()
+            take("task", Field::Text("a task"));
+            take("eta", Field::Other(Cow::Owned(Value::Null)));
+            take("retries", Field::Other(Cow::Owned(json!(3))));
         }
     }
 
@@ -216,6 +250,22 @@ mod tests {
             (changed.text("eta"), changed.value("eta"), changed.value("retries")),
             (None, None, Some(&json!(3)))
         );
+    }
+
+    #[test]
+    fn each_is_given_out_the_same_before_and_after_they_became_a_map() {
+        let (headers, _) = counted();
+        let given = || {
+            let mut given = Map::new();
+            headers.each(&mut |name, field| {
+                assert_eq!(matches!(field, Field::Text(_)), name == "task");
+                given.insert(name.to_owned(), field.into());
+            });
+            given
+        };
+        let before = given();
+        assert_eq!(before, *headers);
+        assert_eq!(given(), before);
     }
 
     #[test]

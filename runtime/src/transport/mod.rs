@@ -91,6 +91,24 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// [`TransportError::Closed`] after [`Transport::close`].
     async fn send(&self, message: Message) -> Result<Confirmation, TransportError>;
 
+    /// Takes several messages for publishing, one after the other, as [`Transport::send`] takes each: as many outcomes, in
+    /// their order. A transport may be faster with many than with one at a time.
+    ///
+    /// Once the broker is away, those that follow have the same outcome, and are not waited for.
+    async fn send_all(&self, messages: Vec<Message>) -> Vec<Result<Confirmation, TransportError>> {
+        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut gone = None;
+        for message in messages {
+            let outcome = match gone.clone() {
+                Some(gone) => Err(gone),
+                None => self.send(message).await,
+            };
+            gone = outcome.as_ref().err().filter(|error| error.is_of_all()).cloned();
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
     /// Declares the queue with its bindings, and the exchanges that these name. Idempotent.
     ///
     /// # Errors
@@ -432,6 +450,13 @@ pub enum TransportError {
         /// What is wrong, and what to do.
         reason: String,
     },
+}
+
+impl TransportError {
+    /// Whether it says of all messages, not of this one, that they can't be sent now.
+    pub(crate) fn is_of_all(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Closed)
+    }
 }
 
 /// The transport that a URL names: `memory:` or `memory:NAME` within this process, `amqp://` with the feature `amqp`,

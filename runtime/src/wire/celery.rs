@@ -3,7 +3,7 @@
 //! The body of protocol 2 is `[[INNER], {"routing_key": TOPIC}, {...}]`, of protocol 1 an object with `args` and
 //! `kwargs`. INNER is a string holding the payload object with one extra key, `_tchu_meta`.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,7 +12,10 @@ use serde_json::{Map, Value, json};
 use super::body::unpacked;
 use crate::{
     json::{Json, Mismatch, Reader, Writer},
-    transport::{Message, Properties, UNREADABLE},
+    transport::{
+        Headers, Message, Properties, UNREADABLE,
+        headers::{Field, Peek, Unread},
+    },
 };
 
 /// The key of INNER that is not the payload's.
@@ -179,40 +182,7 @@ pub(crate) fn copy_of(first: &Message, task: &str, id: &str) -> Message {
 pub(crate) fn encode(out: Outgoing<'_>) -> Message {
     let topic = out.topic;
     let body = body(out.payload, &out.meta, topic);
-    let is_rpc = out.meta.is_rpc == Some(true);
-    let mut headers = out.headers;
     let expires = out.expiration.and_then(|after| out.now.checked_add(after).ok());
-    for (name, value) in [
-        ("lang", json!("py")),
-        ("task", json!(out.task)),
-        ("id", json!(out.id)),
-        ("shadow", Value::Null),
-        ("eta", Value::Null),
-        ("expires", expires.map_or(Value::Null, |at| json!(iso(at)))),
-        ("group", Value::Null),
-        ("group_index", Value::Null),
-        ("retries", json!(0)),
-        ("timelimit", json!([null, null])),
-        ("root_id", json!(out.id)),
-        ("parent_id", Value::Null),
-        ("kwargsrepr", json!(format!("{{'routing_key': '{topic}'}}"))),
-        ("origin", json!(out.origin)),
-        // A broadcast runs its handlers and answers nobody.
-        ("ignore_result", json!(!is_rpc)),
-        ("replaced_task_nesting", json!(0)),
-        ("stamped_headers", Value::Null),
-        ("stamps", json!({})),
-    ] {
-        headers.insert(name.to_owned(), value);
-    }
-    // OpenTelemetry's instrumentation of Celery reads them there, and nothing of `_tchu_meta`.
-    for (name, value) in [(TRACEPARENT, &out.meta.traceparent), (TRACESTATE, &out.meta.tracestate)] {
-        if let Some(value) = value
-            && !headers.contains_key(name)
-        {
-            headers.insert(name.to_owned(), json!(value));
-        }
-    }
     let properties = Properties {
         content_type: Some("application/json".to_owned()),
         content_encoding: Some("utf-8".to_owned()),
@@ -221,16 +191,94 @@ pub(crate) fn encode(out: Outgoing<'_>) -> Message {
         correlation_id: Some(out.id.clone()),
         reply_to: out.reply_to,
         expiration: out.expiration,
-        message_id: Some(out.id),
+        message_id: Some(out.id.clone()),
         timestamp: u64::try_from(out.now.as_second()).ok(),
         app_id: Some(out.origin.to_owned()),
+    };
+    // OpenTelemetry's instrumentation of Celery reads them there, and nothing of `_tchu_meta`.
+    let mut more = out.headers;
+    for (name, value) in [(TRACEPARENT, out.meta.traceparent), (TRACESTATE, out.meta.tracestate)] {
+        if let Some(value) = value
+            && !more.contains_key(name)
+        {
+            more.insert(name.to_owned(), Value::String(value));
+        }
+    }
+    let headers = TaskHeaders {
+        task: out.task,
+        id: out.id,
+        expires: expires.map(iso),
+        kwargs: ["{'routing_key': '", topic, "'}"].concat(),
+        origin: out.origin.to_owned(),
+        is_rpc: out.meta.is_rpc == Some(true),
+        more,
     };
     Message {
         exchange: out.exchange,
         routing_key: out.routing_key,
         properties,
-        headers: headers.into(),
+        headers: Headers::unread(headers),
         body: Bytes::from(body),
+    }
+}
+
+/// The headers of an event or a request. A transport takes them one by one: as a map of JSON they would cost more than the
+/// rest of the message.
+struct TaskHeaders {
+    task: &'static str,
+    id: String,
+    expires: Option<String>,
+    kwargs: String,
+    origin: String,
+    is_rpc: bool,
+    /// Those that the envelope does not use itself.
+    more: Map<String, Value>,
+}
+
+impl TaskHeaders {
+    /// One of [`RESERVED_HEADERS`].
+    fn reserved(&self, name: &str) -> Option<Field<'_>> {
+        static NULL: Value = Value::Null;
+        static ZERO: LazyLock<Value> = LazyLock::new(|| json!(0));
+        static NO_LIMITS: LazyLock<Value> = LazyLock::new(|| json!([null, null]));
+        static NO_STAMPS: LazyLock<Value> = LazyLock::new(|| json!({}));
+        Some(match name {
+            "lang" => Field::Text("py"),
+            "task" => Field::Text(self.task),
+            "id" | "root_id" => Field::Text(&self.id),
+            "shadow" | "eta" | "group" | "group_index" | "parent_id" | "stamped_headers" => Field::from(&NULL),
+            "expires" => self.expires.as_deref().map_or(Field::from(&NULL), Field::Text),
+            "retries" | "replaced_task_nesting" => Field::from(&*ZERO),
+            "timelimit" => Field::from(&*NO_LIMITS),
+            "kwargsrepr" => Field::Text(&self.kwargs),
+            "origin" => Field::Text(&self.origin),
+            // A broadcast runs its handlers and answers nobody.
+            "ignore_result" => Field::Other(Cow::Owned(Value::Bool(!self.is_rpc))),
+            "stamps" => Field::from(&*NO_STAMPS),
+            _ => return None,
+        })
+    }
+}
+
+impl Unread for TaskHeaders {
+    fn peek(&self, name: &str) -> Peek<'_> {
+        let own = self.more.get(name).map(Field::from);
+        match self.reserved(name).or(own) {
+            None => Peek::Absent,
+            Some(Field::Text(text)) => Peek::Text(text),
+            Some(Field::Other(value)) if value.is_null() => Peek::Null,
+            Some(Field::Other(_)) => Peek::Other,
+        }
+    }
+
+    fn each(&self, take: &mut dyn FnMut(&str, Field<'_>)) {
+        let more = self.more.iter().filter(|(name, _)| self.reserved(name).is_none());
+        more.for_each(|(name, value)| take(name, value.into()));
+        for name in RESERVED_HEADERS {
+            if let Some(field) = self.reserved(name) {
+                take(name, field);
+            }
+        }
     }
 }
 
@@ -258,26 +306,27 @@ pub(crate) fn body(payload: &str, meta: &Meta, topic: &str) -> String {
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const TRACESTATE: &str = "tracestate";
 
-/// Header names that the envelope itself uses; a user's header of that name would change what the message means.
+/// Header names that the envelope itself uses, in the order of the alphabet; a user's header of that name would change what
+/// the message means.
 pub(crate) const RESERVED_HEADERS: [&str; 18] = [
-    "lang",
-    "task",
-    "id",
-    "shadow",
     "eta",
     "expires",
     "group",
     "group_index",
-    "retries",
-    "timelimit",
-    "root_id",
-    "parent_id",
-    "kwargsrepr",
-    "origin",
+    "id",
     "ignore_result",
+    "kwargsrepr",
+    "lang",
+    "origin",
+    "parent_id",
     "replaced_task_nesting",
+    "retries",
+    "root_id",
+    "shadow",
     "stamped_headers",
     "stamps",
+    "task",
+    "timelimit",
 ];
 
 /// Header names with a meaning to whoever reads or carries the message: Celery would decompress the body, RabbitMQ would
@@ -294,7 +343,8 @@ const MAX_DEPTH: usize = 127;
 pub(crate) fn unreadable(payload: &str) -> Option<&'static str> {
     // Most payloads are shallow and say nothing of the kind, which needs no reader to see.
     let opens = payload.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    if opens < MAX_DEPTH && !payload.contains('\\') && !payload.contains(META_KEY) {
+    // Texts of up to eight bytes are found faster than longer ones.
+    if opens < MAX_DEPTH && !payload.contains('\\') && !META_KEY.get(..6).is_some_and(|begin| payload.contains(begin)) {
         return None;
     }
     let mut has_meta = false;

@@ -16,7 +16,7 @@
 //! publishing something that nobody gets ([`Verdicts::undecided`]).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -30,6 +30,7 @@ use lapin::{
 };
 use tokio::sync::Notify;
 
+use super::numbered::Numbered;
 use crate::transport::Routing;
 
 /// What is written to a channel.
@@ -51,9 +52,12 @@ impl ToWrite {
 
 /// What writes a message: a function, whose future lapin resolves once the message is written.
 pub(super) trait Writes {
-    type Future: Future<Output = lapin::Result<PublisherConfirm>>;
+    type Message;
+    type Confirm: Future<Output = lapin::Result<Self::Outcome>> + Unpin;
+    type Outcome;
+    type Future: Future<Output = lapin::Result<Self::Confirm>>;
 
-    fn write(&self, message: ToWrite) -> Self::Future;
+    fn write(&self, message: Self::Message) -> Self::Future;
 }
 
 impl<M, F> Writes for M
@@ -61,6 +65,9 @@ where
     M: Fn(ToWrite) -> F,
     F: Future<Output = lapin::Result<PublisherConfirm>>,
 {
+    type Message = ToWrite;
+    type Confirm = PublisherConfirm;
+    type Outcome = Confirmation;
     type Future = F;
 
     fn write(&self, message: ToWrite) -> F {
@@ -71,23 +78,23 @@ where
 /// Publishings under way, each polled only when it was woken, in the order of waking.
 pub(super) struct Pending<W: Writes> {
     writes: W,
-    /// The number of the first of `publishings`: they are numbered without a gap.
-    first: u64,
-    /// None for one that has resolved.
-    publishings: VecDeque<Option<(Step<W::Future>, Waker)>>,
-    /// How many have not.
-    left: usize,
-    resolved_at_once: Vec<(u64, lapin::Result<Confirmation>)>,
+    publishings: Numbered<(Step<W>, Waker)>,
+    /// Those that were started and are not watched.
+    unwatched: Vec<u64>,
+    resolved: Vec<Resolved<W>>,
     woken: Arc<Woken>,
     /// Room of messages that are written, for the next ones: there is a kilobyte and a half for each.
     spare: Vec<Room<W::Future>>,
 }
 
+/// What became of a publishing.
+type Resolved<W> = (u64, lapin::Result<<W as Writes>::Outcome>);
+
 type Room<F> = Pin<Box<Option<F>>>;
 
-enum Step<F> {
-    Writing(Room<F>),
-    Confirming(PublisherConfirm),
+enum Step<W: Writes> {
+    Writing(Room<W::Future>),
+    Confirming(W::Confirm),
 }
 
 /// The most pieces of room that are kept for later.
@@ -130,40 +137,61 @@ impl<W: Writes> Pending<W> {
     pub(super) fn new(writes: W) -> Self {
         Self {
             writes,
-            first: 0,
-            publishings: VecDeque::new(),
-            left: 0,
-            resolved_at_once: Vec::new(),
+            publishings: Numbered::default(),
+            unwatched: Vec::new(),
+            resolved: Vec::new(),
             woken: Arc::default(),
             spare: Vec::new(),
         }
     }
 
-    /// Starts a publishing: polled once here, which puts it in its place in the channel's order. `number` is one more than
-    /// the last one's.
-    pub(super) fn start(&mut self, number: u64, message: ToWrite) {
-        if self.publishings.is_empty() {
-            self.first = number;
-        }
+    /// Starts a publishing: polled once here, which puts it in its place in the channel's order. `number` is greater than the
+    /// last one's. It is not seen to go on before [`Pending::watch`].
+    pub(super) fn start(&mut self, number: u64, message: W::Message) {
         let mut room = self.spare.pop().unwrap_or_else(|| Box::pin(None));
         room.set(Some(self.writes.write(message)));
         let waker = Waker::from(Arc::new(WakeOne { number, woken: Arc::clone(&self.woken) }));
-        let mut step = Step::Writing(room);
-        match step.poll(&waker, &mut self.spare) {
+        let mut step = Step::<W>::Writing(room);
+        match step.poll(Waker::noop(), &mut self.spare) {
             Poll::Pending => {
-                self.publishings.push_back(Some((step, waker)));
-                self.left += 1;
+                self.publishings.push(number, (step, waker));
+                self.unwatched.push(number);
             }
             Poll::Ready(result) => {
-                self.publishings.push_back(None);
-                self.resolved_at_once.push((number, result));
+                self.resolved.push((number, result));
                 self.woken.any.notify_one();
             }
         }
     }
 
+    /// After one or more were started: wakes the task when the last of them is written, as all of them are then. A wake for
+    /// each would cost more than writing it.
+    pub(super) fn watch(&mut self) {
+        let Some(last) = self.unwatched.pop() else { return };
+        self.go_on(last);
+        if !matches!(self.publishings.get(last), Some((Step::Writing(_), _))) {
+            // It is written by now, so nothing will tell that the others are.
+            self.watch_all();
+        }
+    }
+
+    fn watch_all(&mut self) {
+        for number in std::mem::take(&mut self.unwatched) {
+            self.go_on(number);
+        }
+    }
+
+    fn go_on(&mut self, number: u64) {
+        let Some((step, waker)) = self.publishings.get_mut(number) else { return };
+        if let Poll::Ready(result) = step.poll(waker, &mut self.spare) {
+            self.publishings.remove(number);
+            self.resolved.push((number, result));
+            self.woken.any.notify_one();
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.left == 0 && self.resolved_at_once.is_empty()
+        self.publishings.is_empty() && self.resolved.is_empty()
     }
 
     /// Waits until something may have resolved.
@@ -173,34 +201,23 @@ impl<W: Writes> Pending<W> {
     }
 
     /// All that has resolved.
-    pub(super) fn drain(&mut self) -> Vec<(u64, lapin::Result<Confirmation>)> {
-        let mut resolved = std::mem::take(&mut self.resolved_at_once);
+    pub(super) fn drain(&mut self) -> Vec<Resolved<W>> {
         loop {
             let numbers = std::mem::take(&mut *self.woken.numbers());
-            if numbers.is_empty() {
-                break;
+            if numbers.is_empty() && (self.resolved.is_empty() || self.unwatched.is_empty()) {
+                return std::mem::take(&mut self.resolved);
             }
+            // They may have been confirmed before what has woken or resolved: then they belong to the same drain.
+            self.watch_all();
             for number in numbers {
-                let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-                let Some(entry) = place.and_then(|place| self.publishings.get_mut(place)) else { continue };
-                let Some((step, waker)) = entry else { continue };
-                if let Poll::Ready(result) = step.poll(waker, &mut self.spare) {
-                    *entry = None;
-                    self.left -= 1;
-                    resolved.push((number, result));
-                }
+                self.go_on(number);
             }
         }
-        while let Some(None) = self.publishings.front() {
-            self.publishings.pop_front();
-            self.first += 1;
-        }
-        resolved
     }
 }
 
-impl<F: Future<Output = lapin::Result<PublisherConfirm>>> Step<F> {
-    fn poll(&mut self, waker: &Waker, spare: &mut Vec<Room<F>>) -> Poll<lapin::Result<Confirmation>> {
+impl<W: Writes> Step<W> {
+    fn poll(&mut self, waker: &Waker, spare: &mut Vec<Room<W::Future>>) -> Poll<lapin::Result<W::Outcome>> {
         let mut context = Context::from_waker(waker);
         if let Self::Writing(room) = self {
             let Some(writing) = room.as_mut().as_pin_mut() else { return Poll::Pending };
@@ -308,7 +325,7 @@ impl Verdicts {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, VecDeque};
 
     use super::*;
 
@@ -328,6 +345,170 @@ mod tests {
         *state ^= *state >> 7;
         *state ^= *state << 17;
         *state % below
+    }
+
+    /// lapin's thread and the broker behind it, which go on by some steps whenever they are looked at.
+    struct Peer {
+        random: u64,
+        /// Started and not written.
+        frames: VecDeque<u64>,
+        /// Written and not acked.
+        unacked: Vec<u64>,
+        unroutable: Vec<bool>,
+        /// One that is not acked yet, whatever else is.
+        held: Option<u64>,
+        /// Unroutable and returned.
+        returned: Vec<u64>,
+        lapin: Lapin,
+        /// What woke for the writing, and for the confirm, of each; what came with the confirm.
+        written: BTreeMap<u64, Option<Waker>>,
+        confirmed: BTreeMap<u64, Result<Option<u64>, Option<Waker>>>,
+    }
+
+    impl Peer {
+        fn new(random: u64) -> Self {
+            let (lapin, written, confirmed) = (Lapin::default(), BTreeMap::new(), BTreeMap::new());
+            let (frames, unacked, unroutable, returned) = Default::default();
+            Self { random, frames, unacked, unroutable, held: None, returned, lapin, written, confirmed }
+        }
+
+        fn is_unroutable(&self, number: u64) -> bool {
+            self.unroutable[usize::try_from(number).unwrap()]
+        }
+
+        fn go_on(&mut self) {
+            for _ in 0..random(&mut self.random, 6) {
+                if random(&mut self.random, 3) > 0
+                    && let Some(number) = self.frames.pop_front()
+                {
+                    self.unacked.push(number);
+                    if let Some(Some(waker)) = self.written.insert(number, None) {
+                        waker.wake();
+                    }
+                } else if !self.unacked.is_empty() {
+                    // A return in front of its ack, and perhaps of those of others.
+                    let place = usize::try_from(random(&mut self.random, self.unacked.len() as u64)).unwrap();
+                    let number = self.unacked[place];
+                    if self.held == Some(number) {
+                        continue;
+                    }
+                    if self.is_unroutable(number) && !self.returned.contains(&number) {
+                        self.returned.push(number);
+                        self.lapin.waiting.push_back(number);
+                        continue;
+                    }
+                    self.unacked.remove(place);
+                    let with = self.lapin.waiting.pop_front();
+                    if let Some(Err(Some(waker))) = self.confirmed.insert(number, Ok(with)) {
+                        waker.wake();
+                    }
+                }
+            }
+        }
+    }
+
+    type SharedPeer = std::rc::Rc<std::cell::RefCell<Peer>>;
+
+    struct Writing(u64, SharedPeer, bool);
+    struct Confirming(u64, SharedPeer);
+
+    impl Future for Writing {
+        type Output = lapin::Result<Confirming>;
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+            let (number, shared) = (self.0, self.1.clone());
+            let mut peer = shared.borrow_mut();
+            if !std::mem::replace(&mut self.2, true) {
+                peer.frames.push_back(number);
+            }
+            peer.go_on();
+            if peer.written.get(&number).is_some_and(Option::is_none) {
+                return Poll::Ready(Ok(Confirming(number, self.1.clone())));
+            }
+            peer.written.insert(number, Some(context.waker().clone()));
+            Poll::Pending
+        }
+    }
+
+    impl Future for Confirming {
+        type Output = lapin::Result<Option<u64>>;
+
+        fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+            let mut peer = self.1.borrow_mut();
+            peer.go_on();
+            if let Some(Ok(with)) = peer.confirmed.get(&self.0) {
+                return Poll::Ready(Ok(*with));
+            }
+            peer.confirmed.insert(self.0, Err(Some(context.waker().clone())));
+            Poll::Pending
+        }
+    }
+
+    struct ToPeer(SharedPeer);
+
+    impl Writes for ToPeer {
+        type Message = u64;
+        type Confirm = Confirming;
+        type Outcome = Option<u64>;
+        type Future = Writing;
+
+        fn write(&self, number: u64) -> Writing {
+            Writing(number, self.0.clone(), false)
+        }
+    }
+
+    /// lapin and the broker go on while publishings are started, polled and drained; nothing is drained that was not woken for.
+    #[test]
+    fn every_message_is_confirmed_and_decided_right_whatever_happens_meanwhile() {
+        let mut state = 0x9e37_79b9_7f4a_7c15;
+        for _ in 0..5_000 {
+            let peer = SharedPeer::new(std::cell::RefCell::new(Peer::new(random(&mut state, u64::MAX) | 1)));
+            let (mut pending, mut verdicts) = (Pending::new(ToPeer(peer.clone())), Verdicts::default());
+            let count = 1 + random(&mut state, 40);
+            let share = 1 + random(&mut state, 5);
+            peer.borrow_mut().unroutable = (0..count).map(|_| random(&mut state, share) == 0).collect();
+            if random(&mut state, 4) == 0 {
+                // The others' verdicts don't wait for it.
+                peer.borrow_mut().unroutable.fill(false);
+                peer.borrow_mut().held = Some(random(&mut state, count));
+            }
+            let (mut started, mut decided) = (0, BTreeMap::new());
+            let mut looks = 0;
+            while (decided.len() as u64) < count {
+                looks += 1;
+                if decided.len() as u64 == count - 1 {
+                    peer.borrow_mut().held = None;
+                }
+                assert!(looks < 10_000, "{} of {count} decided", decided.len());
+                if started < count && random(&mut state, 2) == 0 {
+                    for _ in 0..=random(&mut state, 12).min(count - started - 1) {
+                        pending.start(started, started);
+                        started += 1;
+                    }
+                    pending.watch();
+                }
+                peer.borrow_mut().go_on();
+                let changed = std::pin::pin!(pending.changed()).poll(&mut Context::from_waker(Waker::noop()));
+                if changed.is_pending() && !verdicts.undecided() {
+                    continue;
+                }
+                for (number, confirmed) in pending.drain() {
+                    let with = confirmed.unwrap();
+                    if let Some(with) = with {
+                        *verdicts.returned.entry(identity(with)).or_default() += 1;
+                    }
+                    verdicts.acked(number, with.is_some());
+                }
+                for (number, routing) in verdicts.decide(pending.is_empty(), |number| Some(identity(number))) {
+                    assert_eq!(
+                        routing == Routing::Unroutable,
+                        peer.borrow().is_unroutable(number),
+                        "{number} of {count}"
+                    );
+                    assert!(decided.insert(number, routing).is_none());
+                }
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod dial;
 mod guard;
 pub mod inspect;
 mod link;
+mod numbered;
 mod publisher;
 mod publishing;
 mod settling;
@@ -229,6 +230,10 @@ async fn closed(mut closing: watch::Receiver<bool>) {
 impl Transport for AmqpTransport {
     async fn send(&self, message: Message) -> Result<Confirmation, TransportError> {
         self.publisher.send(message).await
+    }
+
+    async fn send_all(&self, messages: Vec<Message>) -> Vec<Result<Confirmation, TransportError>> {
+        self.publisher.send_all(messages).await
     }
 
     async fn declare(&self, queue: &QueueSpec) -> Result<(), TransportError> {

@@ -2,7 +2,7 @@
 //! waiting, and keeps each message until it is confirmed, to send it again on the next channel.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -22,43 +22,53 @@ use super::{
     confirms::{Identity, Pending, ToWrite, Verdicts, Writes},
     convert,
     link::{Link, close_channel},
+    numbered::Numbered,
     topology::{self, Failure, reply_code, short},
 };
-use crate::transport::{Confirmer, Routing, TransportError};
+use crate::transport::{Confirmation, Confirmer, Routing, TransportError};
 
 /// How long a message may stay confirmed and undecided before the task asks; see [`super::confirms`].
 const UNDECIDED: Duration = Duration::from_millis(100);
 
+/// A message that can be written.
+#[derive(Debug)]
+pub(super) struct ReadyMessage {
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+    pub(super) message_id: String,
+    /// Its properties, that id among them; see [`convert::packed`].
+    pub(super) packed: Vec<u8>,
+    pub(super) body: Bytes,
+}
+
 /// A message on its way.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    pub(super) identity: Identity,
-    pub(super) exchange: ShortString,
-    pub(super) routing_key: ShortString,
-    /// None once written to a channel.
-    pub(super) properties: Option<BasicProperties>,
-    /// The same, to write it again.
-    pub(super) packed: Box<[u8]>,
-    pub(super) body: Bytes,
+    message: ReadyMessage,
     /// None once its sender was told that the broker does not answer. It keeps its place, which bounds what is under way.
-    pub(super) confirmer: Option<Confirmer>,
-    pub(super) since: Instant,
+    confirmer: Option<Confirmer>,
+    since: Instant,
     /// How often the channel was closed on this message when nothing else was in flight.
-    pub(super) refusals: u32,
-    /// Given back with the message.
+    refusals: u32,
     #[expect(dead_code, reason = "held for its drop")]
+    place: Place,
+}
+
+/// What bounds how much is under way. Given back with the message.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for its drop")]
+pub(super) struct Place {
     pub(super) slot: OwnedSemaphorePermit,
-    #[expect(dead_code, reason = "held for its drop")]
     pub(super) room: OwnedSemaphorePermit,
 }
 
 /// The task's state. A message is in `waiting` (not written to this channel) or in `written`, in the order of sending.
 pub(super) struct Publishing {
     link: Arc<Link>,
-    queue: mpsc::UnboundedReceiver<Box<Outgoing>>,
+    queue: mpsc::UnboundedReceiver<Vec<Outgoing>>,
     unavailable_after: Duration,
-    waiting: VecDeque<Box<Outgoing>>,
-    written: BTreeMap<u64, Box<Outgoing>>,
+    waiting: VecDeque<Outgoing>,
+    written: Numbered<Outgoing>,
     next_number: u64,
     /// The exchanges known to be there.
     declared: HashSet<String>,
@@ -73,6 +83,22 @@ pub(super) struct Publishing {
 }
 
 impl Outgoing {
+    /// A message with its place, and what tells of it.
+    pub(super) fn new(message: ReadyMessage, place: Place) -> (Self, Confirmation) {
+        let (confirmer, confirmation) = Confirmation::pending();
+        let outgoing = Self { message, confirmer: Some(confirmer), since: Instant::now(), refusals: 0, place };
+        (outgoing, confirmation)
+    }
+
+    /// What a return of it says.
+    fn identity(&self) -> Identity {
+        Identity {
+            message_id: self.message.message_id.clone(),
+            exchange: self.message.exchange.to_string(),
+            routing_key: self.message.routing_key.to_string(),
+        }
+    }
+
     fn resolve(self, outcome: Result<Routing, TransportError>) {
         if let Some(confirmer) = self.confirmer {
             confirmer.resolve(outcome);
@@ -83,7 +109,7 @@ impl Outgoing {
 impl Publishing {
     pub(super) fn new(
         link: Arc<Link>,
-        queue: mpsc::UnboundedReceiver<Box<Outgoing>>,
+        queue: mpsc::UnboundedReceiver<Vec<Outgoing>>,
         unavailable_after: Duration,
     ) -> Self {
         Self {
@@ -91,7 +117,7 @@ impl Publishing {
             queue,
             unavailable_after,
             waiting: VecDeque::new(),
-            written: BTreeMap::new(),
+            written: Numbered::default(),
             next_number: 0,
             declared: HashSet::new(),
             one_by_one: 0,
@@ -124,7 +150,7 @@ impl Publishing {
         let away_since = *self.away_since.get_or_insert_with(Instant::now);
         let limit = self.unavailable_after;
         // In the order of sending, so the first expires first.
-        let expiry = move |waiting: &VecDeque<Box<Outgoing>>| Some(waiting.front()?.since.max(away_since) + limit);
+        let expiry = move |waiting: &VecDeque<Outgoing>| Some(waiting.front()?.since.max(away_since) + limit);
         let link = Arc::clone(&self.link);
         let opening = async move {
             loop {
@@ -153,9 +179,9 @@ impl Publishing {
         }
     }
 
-    fn enqueue(&mut self, outgoing: Option<Box<Outgoing>>) {
-        match outgoing {
-            Some(outgoing) => self.waiting.push_back(outgoing),
+    fn enqueue(&mut self, sent: Option<Vec<Outgoing>>) {
+        match sent {
+            Some(sent) => self.waiting.extend(sent),
             None => self.closing = true,
         }
     }
@@ -184,7 +210,7 @@ impl Publishing {
                 () = pending.changed() => {}
                 received = self.queue.recv_many(&mut more, 1_000), if !self.closing => {
                     self.closing = received == 0;
-                    self.waiting.extend(more.drain(..));
+                    more.drain(..).for_each(|sent| self.enqueue(Some(sent)));
                 }
                 () = tokio::time::sleep(UNDECIDED), if verdicts.undecided() => self.ask(channel, &mut pending),
                 () = sleep_until(overdue) => self.tell_oldest(),
@@ -195,27 +221,31 @@ impl Publishing {
     /// When the oldest message that is not told of has waited long enough. A broker that is out of memory or disk keeps the
     /// connection and confirms nothing; while it confirms anything, messages wait for their turn.
     fn overdue(&self) -> Option<Instant> {
-        let oldest = self.written.values().find(|outgoing| outgoing.confirmer.is_some())?;
+        let oldest = self.written.iter().find(|outgoing| outgoing.confirmer.is_some())?;
         Some(oldest.since.max(self.last_confirm) + self.unavailable_after)
     }
 
     /// Says of the oldest message that it is not confirmed. The broker may have it, and may still take it: it is not sent again.
     fn tell_oldest(&mut self) {
         let away = self.link.away(self.unavailable_after);
-        let oldest = self.written.values_mut().find_map(|outgoing| outgoing.confirmer.take());
+        let oldest = self.written.iter_mut().find_map(|outgoing| outgoing.confirmer.take());
         if let Some(confirmer) = oldest {
             confirmer.resolve(Err(away));
         }
     }
 
     /// Writes what waits.
-    async fn write(&mut self, channel: &Arc<Channel>, pending: &mut Pending<impl Writes>) -> Result<(), lapin::Error> {
+    async fn write(
+        &mut self,
+        channel: &Arc<Channel>,
+        pending: &mut Pending<impl Writes<Message = ToWrite, Outcome = Confirmed>>,
+    ) -> Result<(), lapin::Error> {
         while let Some(next) = self.waiting.front() {
             if self.one_by_one > 0 && !self.written.is_empty() {
                 break;
             }
-            if !self.declared.contains(&next.identity.exchange) {
-                let exchange = next.identity.exchange.clone();
+            if !self.declared.contains(next.message.exchange.as_str()) {
+                let exchange = next.message.exchange.to_string();
                 match self.declare(&exchange).await {
                     Ok(()) => {
                         self.declared.insert(exchange);
@@ -233,30 +263,22 @@ impl Publishing {
                     Err(failure) => return Err(failure.error),
                 }
             }
-            let Some(mut next) = self.waiting.pop_front() else { break };
-            let properties = match next.properties.take().map_or_else(|| convert::unpacked(&next.packed), Ok) {
-                Ok(properties) => properties,
-                Err(reason) => {
-                    let what = format!("a message for `{}`", next.identity.routing_key);
-                    let broker = self.link.broker().to_owned();
-                    next.resolve(Err(TransportError::Refused { broker, what, reason }));
-                    continue;
-                }
-            };
+            let Some(next) = self.waiting.pop_front() else { break };
             let number = self.number();
             pending.start(
                 number,
                 ToWrite {
                     channel: Arc::clone(channel),
-                    exchange: next.exchange.clone(),
-                    routing_key: next.routing_key.clone(),
+                    exchange: next.message.exchange.clone(),
+                    routing_key: next.message.routing_key.clone(),
                     options: BasicPublishOptions { mandatory: true, immediate: false },
-                    body: next.body.clone(),
-                    properties,
+                    body: next.message.body.clone(),
+                    properties: convert::carried(&next.message.packed),
                 },
             );
-            self.written.insert(number, next);
+            self.written.push(number, next);
         }
+        pending.watch();
         Ok(())
     }
 
@@ -281,7 +303,11 @@ impl Publishing {
     }
 
     /// Publishes what nobody gets, for the sake of its confirm.
-    fn ask(&mut self, channel: &Arc<Channel>, pending: &mut Pending<impl Writes>) {
+    fn ask(
+        &mut self,
+        channel: &Arc<Channel>,
+        pending: &mut Pending<impl Writes<Message = ToWrite, Outcome = Confirmed>>,
+    ) {
         let number = self.number();
         pending.start(
             number,
@@ -294,10 +320,15 @@ impl Publishing {
                 properties: BasicProperties::default(),
             },
         );
+        pending.watch();
     }
 
     /// Resolves what has been decided; an error when the channel is lost.
-    fn settle(&mut self, pending: &mut Pending<impl Writes>, verdicts: &mut Verdicts) -> Option<lapin::Error> {
+    fn settle(
+        &mut self,
+        pending: &mut Pending<impl Writes<Message = ToWrite, Outcome = Confirmed>>,
+        verdicts: &mut Verdicts,
+    ) -> Option<lapin::Error> {
         let mut lost = None;
         let drained = pending.drain();
         if drained.iter().any(|(_, result)| result.is_ok()) {
@@ -316,7 +347,7 @@ impl Publishing {
             if let Some(returned) = &returned {
                 verdicts.returned(returned);
             }
-            match (acked, self.written.contains_key(&number)) {
+            match (acked, self.written.get(number).is_some()) {
                 (true, true) => verdicts.acked(number, returned.is_some()),
                 (false, true) => self.refused_by_queue(number),
                 // Our own question.
@@ -328,9 +359,9 @@ impl Publishing {
         }
         // A lost channel takes along the returns that lapin has not given out.
         let idle = lost.is_none() && pending.is_empty();
-        let identity = |number| self.written.get(&number).map(|outgoing| outgoing.identity.clone());
+        let identity = |number| self.written.get(number).map(Outgoing::identity);
         for (number, routing) in verdicts.decide(idle, identity) {
-            if let Some(outgoing) = self.written.remove(&number) {
+            if let Some(outgoing) = self.written.remove(number) {
                 outgoing.resolve(Ok(routing));
                 self.away_since = None;
                 self.one_by_one = self.one_by_one.saturating_sub(1);
@@ -341,8 +372,8 @@ impl Publishing {
 
     /// A nack. Not repeated here: a full queue would keep all others waiting.
     fn refused_by_queue(&mut self, number: u64) {
-        if let Some(outgoing) = self.written.remove(&number) {
-            let what = format!("a message for `{}`", outgoing.identity.routing_key);
+        if let Some(outgoing) = self.written.remove(number) {
+            let what = format!("a message for `{}`", outgoing.message.routing_key);
             outgoing.resolve(Err(TransportError::NotTaken {
                 broker: self.link.broker().to_owned(),
                 what,
@@ -362,7 +393,7 @@ impl Publishing {
             self.one_by_one = self.one_by_one.max(written.len());
         }
         let alone = written.len() == 1;
-        for (_, mut outgoing) in written.into_iter().rev() {
+        for mut outgoing in written.into_values().rev() {
             if outgoing.confirmer.is_none() {
                 // Its sender was told that it failed, and may have sent it again.
                 self.one_by_one = self.one_by_one.saturating_sub(1);
@@ -372,7 +403,7 @@ impl Publishing {
                 outgoing.refusals += 1;
                 if outgoing.refusals > 1 && reply_code(error).is_some() {
                     self.one_by_one = self.one_by_one.saturating_sub(1);
-                    let failure = Failure::new(format!("a message for `{}`", outgoing.identity.routing_key));
+                    let failure = Failure::new(format!("a message for `{}`", outgoing.message.routing_key));
                     let (broker, failure) = (self.link.broker().to_owned(), failure(error.clone()));
                     let reason = failure.error.to_string();
                     outgoing.resolve(Err(TransportError::Refused { broker, what: failure.what, reason }));

@@ -57,6 +57,7 @@ macro_rules! transport_conformance {
             each_queue_gets_a_copy
             messages_of_a_sender_keep_their_order
             unroutable_messages_are_told_apart
+            messages_sent_together_are_like_those_sent_alone
             the_default_exchange_routes_by_queue_name
             an_acked_message_is_gone
             a_requeued_message_comes_back_with_the_flag

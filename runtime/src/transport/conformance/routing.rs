@@ -108,6 +108,45 @@ pub async fn unroutable_messages_are_told_apart(scene: Scene) {
     }
 }
 
+/// More than may be under way at once, and among them some that go nowhere and one that can't be sent.
+pub async fn messages_sent_together_are_like_those_sent_alone(scene: Scene) {
+    const COUNT: usize = 2_500;
+    let transport = scene.connect().await;
+    let exchange = scene.exchange();
+    let queue = scene.bound(QueueKind::Quorum, &exchange, &["bound"]);
+    let mut deliveries = transport.consume(&queue, 100).await.unwrap();
+    let key = |number: usize| match number {
+        1_500 => "x".repeat(256),
+        number if number.is_multiple_of(100) => "nowhere".to_owned(),
+        _ => "bound".to_owned(),
+    };
+    let first = transport.send(message(&exchange, "bound", "first")).await.unwrap();
+    let messages = (0..COUNT).map(|number| message(&exchange, &key(number), number)).collect();
+    // Nobody awaits the confirmations meanwhile.
+    let outcomes = within(transport.send_all(messages)).await;
+    let last = transport.send(message(&exchange, "bound", "last")).await.unwrap();
+    assert_eq!(outcomes.len(), COUNT);
+    assert_eq!(take(&mut deliveries).await, "first");
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let expected = match key(number).as_str() {
+            "bound" => Ok(Routing::Routed),
+            "nowhere" => Ok(Routing::Unroutable),
+            _ => {
+                super::is_refused(outcome, &["routing key", "256"]);
+                continue;
+            }
+        };
+        if expected == Ok(Routing::Routed) {
+            assert_eq!(take(&mut deliveries).await, number.to_string());
+        }
+        assert_eq!(within(outcome.unwrap()).await, expected, "message {number}");
+    }
+    assert_eq!(take(&mut deliveries).await, "last");
+    for confirmation in [first, last] {
+        assert_eq!(within(confirmation).await, Ok(Routing::Routed));
+    }
+}
+
 pub async fn the_default_exchange_routes_by_queue_name(scene: Scene) {
     let transport = scene.connect().await;
     let queue = scene.queue(QueueKind::Quorum);

@@ -71,6 +71,9 @@ pub async fn a_closed_transport_refuses(scene: Scene) {
     // Twice is as good as once.
     within(transport.close()).await;
     assert_eq!(transport.send(direct(&queue, "x")).await.unwrap_err(), TransportError::Closed);
+    for outcome in transport.send_all(vec![direct(&queue, "y"), direct(&queue, "z")]).await {
+        assert_eq!(outcome.unwrap_err(), TransportError::Closed);
+    }
     assert_eq!(within(transport.declare(&queue)).await, Err(TransportError::Closed));
     assert_eq!(within(transport.consume(&queue, 1)).await.unwrap_err(), TransportError::Closed);
     assert_eq!(within(transport.consume_replies()).await.unwrap_err(), TransportError::Closed);

@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, io};
 use super::repair;
 
 const METHOD: u8 = 1;
-const CONTENT_HEADER: u8 = 2;
+pub(super) const CONTENT_HEADER: u8 = 2;
 const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
-const END: u8 = 0xce;
+pub(super) const END: u8 = 0xce;
 /// Type, channel and size.
-const FRAME_HEADER: usize = 7;
+pub(super) const FRAME_HEADER: usize = 7;
 /// The largest payload that is held. RabbitMQ's frames have 128 KiB unless told otherwise.
 const LARGEST_HELD: u32 = 1024 * 1024;
 /// How much is read at a time, about.

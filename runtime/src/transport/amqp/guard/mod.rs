@@ -1,10 +1,12 @@
-//! What stands between the broker and lapin's parser, which trusts what it reads: a stream that gives lapin only what it
-//! can take. See [`repair`] for what it can't.
+//! What stands between the broker and lapin, whose parser trusts what it reads: a stream that gives lapin only what it can
+//! take. See [`repair`] for what it can't. And the other way, a stream that puts a message's properties in their place: see
+//! [`written`].
 
 mod frames;
 mod repair;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::{
     fmt,
@@ -24,17 +26,33 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::Stream;
 use lapin::AsyncTcpStream;
 
-use self::frames::Frames;
+use self::{frames::Frames, written::Written};
 
-/// A connection to a broker, plain or encrypted, as lapin gets to see it. Writing is not touched.
+/// How much is taken from lapin at a time.
+const WRITE: usize = 256 * 1024;
+
+/// A connection to a broker, plain or encrypted, as lapin gets to see it.
 pub(super) struct Guarded {
     stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>,
     frames: Frames,
+    written: Written,
 }
 
 impl Guarded {
     pub(super) fn new(stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>) -> Self {
-        Self { stream, frames: Frames::new() }
+        Self { stream, frames: Frames::new(), written: Written::default() }
+    }
+
+    /// Hands on what was taken from lapin.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.written.ready().is_empty() {
+            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, self.written.ready()))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written.gone(count);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -63,23 +81,37 @@ impl AsyncRead for Guarded {
 }
 
 impl AsyncWrite for Guarded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
+    /// What was taken and does not go on at once goes on when lapin flushes: before it writes again, and when it is woken
+    /// because the stream can be written to.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        ready!(self.poll_written(cx))?;
+        let mut taken = 0;
+        for slice in slices {
+            let bytes = slice.get(..slice.len().min(WRITE - taken)).unwrap_or_default();
+            self.written.take(bytes);
+            taken += bytes.len();
+        }
+        match self.poll_written(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(taken)),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_written(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_written(cx))?;
         Pin::new(&mut self.stream).poll_close(cx)
     }
 }

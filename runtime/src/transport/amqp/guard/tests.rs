@@ -1,15 +1,19 @@
 //! The guard against lapin's own parser: what it took before comes out unchanged, and what it did not take before it
-//! takes now.
+//! takes now. And the other way against lapin's own generator.
 
 use amq_protocol::{
-    frame::{AMQPFrame, parse_frame},
+    frame::{AMQPContentHeader, AMQPFrame, ProtocolVersion, gen_frame, parse_frame},
     protocol::{AMQPClass, basic},
     types::{AMQPValue, ShortString},
 };
 use proptest::{collection, prelude::*};
 
-use super::{super::convert::DEPTH, frames::Frames};
-use crate::transport::UNREADABLE;
+use super::{
+    super::convert::{DEPTH, carried, packed},
+    frames::Frames,
+    written::Written,
+};
+use crate::transport::{Headers, Properties, UNREADABLE};
 
 /// Reads `bytes` through the guard, in pieces of the given sizes, over and over.
 fn through(bytes: &[u8], pieces: &[usize]) -> Vec<u8> {
@@ -296,5 +300,83 @@ proptest! {
         if parsed(&bytes).is_some() && !is_deep {
             prop_assert_eq!(passed, bytes);
         }
+    }
+}
+
+/// What the broker is sent of what lapin writes in pieces of the given sizes.
+fn written(bytes: &[u8], pieces: &[usize]) -> Vec<u8> {
+    let (mut written, mut out, mut rest) = (Written::default(), Vec::new(), bytes);
+    let mut pieces = pieces.iter().cycle();
+    while !rest.is_empty() {
+        let (piece, more) = rest.split_at(rest.len().min(*pieces.next().unwrap()));
+        written.take(piece);
+        rest = more;
+        let count = written.ready().len().min(*pieces.next().unwrap());
+        out.extend_from_slice(&written.ready()[..count]);
+        written.gone(count);
+    }
+    [&out, written.ready()].concat()
+}
+
+/// As lapin writes frames.
+fn generated(frames: &[AMQPFrame]) -> Vec<u8> {
+    let write = |bytes: Vec<u8>, frame| gen_frame(frame)(bytes.into()).unwrap().write;
+    frames.iter().fold(Vec::new(), write)
+}
+
+fn content(properties: basic::AMQPProperties) -> AMQPFrame {
+    AMQPFrame::Header(7, AMQPContentHeader { class_id: 60, body_size: 5, properties })
+}
+
+fn publish() -> AMQPFrame {
+    let publish = basic::Publish { exchange: "x".into(), routing_key: "a.b".into(), mandatory: true, immediate: false };
+    AMQPFrame::Method(7, AMQPClass::Basic(basic::AMQPMethod::Publish(publish)))
+}
+
+proptest! {
+    /// Properties that are carried are put in their place, other frames are not touched, however they are cut.
+    #[test]
+    fn what_is_carried_is_what_the_broker_gets(
+        id in "[a-z0-9-]{1,255}",
+        tenant in ".{0,400}",
+        messages in collection::vec(0..4_u8, 0..12),
+        pieces in collection::vec(1..900_usize, 1..9),
+    ) {
+        let properties = Properties { message_id: Some(id.clone()), persistent: true, ..Properties::default() };
+        let headers = Headers::default().with("tenant", tenant.as_str()).with("id", id.as_str());
+        let packed = packed(&properties, &headers).unwrap();
+        let (_, read) = basic::parse_properties(packed.as_slice()).unwrap();
+        let (mut given, mut expected) = (vec![AMQPFrame::ProtocolHeader(ProtocolVersion::amqp_0_9_1())], Vec::new());
+        expected.clone_from(&given);
+        for kind in messages {
+            let (carried, has) = match kind {
+                0 => (carried(&packed), read.clone()),
+                1 => (read.clone(), read.clone()),
+                2 => Default::default(),
+                _ => {
+                    given.push(AMQPFrame::Heartbeat);
+                    expected.push(AMQPFrame::Heartbeat);
+                    continue;
+                }
+            };
+            given.extend([publish(), content(carried), AMQPFrame::Body(7, b"hello".to_vec())]);
+            expected.extend([publish(), content(has), AMQPFrame::Body(7, b"hello".to_vec())]);
+        }
+        prop_assert_eq!(written(&generated(&given), &pieces), generated(&expected));
+    }
+}
+
+/// Only what is carried as the publisher has lapin carry it: a header of that name beside others is a header.
+#[test]
+fn a_header_of_that_name_among_others_is_one_of_them() {
+    let packed = packed(&Properties::default(), &Headers::default()).unwrap();
+    let mut table = carried(&packed).headers().clone().unwrap();
+    let alone = basic::AMQPProperties::default().with_headers(table.clone());
+    table.insert("id".into(), AMQPValue::Void);
+    let among = basic::AMQPProperties::default().with_headers(table);
+    let persistent = alone.clone().with_delivery_mode(2);
+    for (properties, passes) in [(alone, false), (among, true), (persistent, true)] {
+        let frame = generated(&[content(properties)]);
+        assert_eq!(written(&frame, &[3]) == frame, passes);
     }
 }
