@@ -1,15 +1,25 @@
 //! The guard against lapin's own parser: what it took before comes out unchanged, and what it did not take before it
 //! takes now. And the other way against lapin's own generator.
 
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
 use amq_protocol::{
     frame::{AMQPContentHeader, AMQPFrame, ProtocolVersion, gen_frame, parse_frame},
     protocol::{AMQPClass, basic},
     types::{AMQPValue, ShortString},
 };
+use async_rs::{Tokio, traits::Reactor};
+use futures_io::AsyncWrite;
 use proptest::{collection, prelude::*};
 
 use super::{
     super::convert::{DEPTH, carried, packed},
+    GuardedTokio,
     frames::Frames,
     written::Written,
 };
@@ -379,4 +389,38 @@ fn a_header_of_that_name_among_others_is_one_of_them() {
         let frame = generated(&[content(properties)]);
         assert_eq!(written(&frame, &[3]) == frame, passes);
     }
+}
+
+/// A broker that stops reading for a while: what lapin was told is written goes on once it reads again, though lapin writes
+/// nothing more.
+#[tokio::test]
+async fn what_was_taken_goes_on_when_the_broker_reads_again() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let connecting = GuardedTokio(Tokio::current()).tcp_connect_addr(listener.local_addr().unwrap());
+    let (guarded, accepted) = tokio::join!(connecting, listener.accept());
+    let (mut guarded, (broker, _)) = (guarded.unwrap(), accepted.unwrap());
+    let body = generated(&[AMQPFrame::Body(7, vec![b'x'; 100_000])]);
+    let (mut expected, mut context) = (Vec::new(), Context::from_waker(Waker::noop()));
+    // Until neither the socket nor the guard takes more.
+    while let Poll::Ready(taken) = Pin::new(&mut guarded).poll_write(&mut context, &body) {
+        assert_eq!(taken.unwrap(), body.len());
+        expected.extend_from_slice(&body);
+    }
+    assert!(!guarded.written.ready().is_empty());
+    let reading = tokio::spawn(async move {
+        let (mut read, mut room) = (Vec::new(), vec![0; 64 * 1024]);
+        while read.len() < expected.len() {
+            broker.readable().await.unwrap();
+            match broker.try_read(&mut room) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                count => match count.unwrap() {
+                    0 => panic!("the guard is gone after {} bytes", read.len()),
+                    count => read.extend_from_slice(&room[..count]),
+                },
+            }
+        }
+        assert!(read == expected);
+    });
+    poll_fn(|context| Pin::new(&mut guarded).poll_flush(context)).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), reading).await.unwrap().unwrap();
 }
